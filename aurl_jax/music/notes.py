@@ -1,0 +1,293 @@
+"""`Notes`: one piece of music as a frozen struct of numpy arrays, in ticks.
+
+Axes: `n` notes; each event table has an axis of its own. A tick is
+`1 / ticks_per_beat` of a quarter note, which is the beat of MIDI files; all
+positions are integers from the start of the piece. Tables are structured
+arrays, sorted by tick, whose dtypes stand below.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+TEMPO = np.dtype([('tick', np.int64), ('microseconds', np.int64)])
+"""Microseconds a quarter note, as in the MIDI file (500,000 is 120 bpm)."""
+METER = np.dtype(
+  [('tick', np.int64), ('numerator', np.int64), ('denominator', np.int64)]
+)
+KEY = np.dtype([('tick', np.int64), ('fifths', np.int64), ('minor', np.bool_)])
+"""Sharps of the signature (flats negative, -7..7) and the mode."""
+CONTROL = np.dtype(
+  [
+    ('tick', np.int64),
+    ('track', np.int64),
+    ('number', np.int64),
+    ('value', np.int64),
+  ]
+)
+"""MIDI control changes (64 is the sustain pedal), values 0..127."""
+BEND = np.dtype([('tick', np.int64), ('track', np.int64), ('value', np.int64)])
+"""Pitch bends, -8192..8191."""
+
+DEFAULT_TEMPO = 500_000
+DEFAULT_METER = (4, 4)
+
+_COLUMNS = (
+  'onset',
+  'track',
+  'pitch',
+  'duration',
+  'velocity',
+  'program',
+  'is_drum',
+)
+
+
+class Text(NamedTuple):
+  """A word at a tick; `track` -1 belongs to the whole piece.
+
+  `kind` is one of `lyric`, `marker`, `chord`; a chord's text is its symbol.
+  """
+
+  tick: int
+  track: int
+  kind: str
+  text: str
+
+
+class Track(NamedTuple):
+  """What holds for a whole track: its name, MIDI program and drum flag."""
+
+  name: str = ''
+  program: int = 0
+  is_drum: bool = False
+
+
+def _table(rows: Any, dtype: np.dtype) -> np.ndarray:
+  """Returns `rows` as a read-only array of `dtype`, sorted by tick, stable."""
+  if not isinstance(rows, np.ndarray):
+    rows = [tuple(row) for row in rows]
+  table = np.array(rows, dtype=dtype).reshape(-1)
+  tick = table['tick']
+  if len(tick) > 1 and not (tick[1:] >= tick[:-1]).all():
+    table = table[np.argsort(tick, kind='stable')]
+  table.setflags(write=False)
+  return table
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Notes:
+  """A piece of music. Use `Notes.build` to make one from unsorted columns.
+
+  Notes are sorted by onset, then track, pitch, duration, velocity. A note's
+  `track` indexes `tracks`, whose program and drum flag are those of all its
+  notes; a track may be without notes. Instances compare by value.
+
+  Attributes:
+    ticks_per_beat: Ticks in a quarter note, 1..32767.
+    onset: [n] int64, ticks, >= 0.
+    duration: [n] int64, ticks, >= 0.
+    pitch: [n] int64, MIDI pitch 0..127 (60 is middle C).
+    velocity: [n] int64, 1..127.
+    program: [n] int64, General MIDI program 0..127.
+    track: [n] int64, index into `tracks`.
+    is_drum: [n] bool; a drum's pitch names the instrument that is struck.
+    tracks: One `Track` for each track index.
+    tempos: `TEMPO` table. Without a row at tick 0, 120 bpm holds.
+    meters: `METER` table. Without a row at tick 0, 4/4 holds.
+    keys: `KEY` table.
+    controls: `CONTROL` table.
+    bends: `BEND` table.
+    texts: Lyrics, markers and chord symbols, sorted by tick.
+    title: Name of the piece, or ''.
+
+  Raises:
+    ValueError: A column or table is out of range, or of another length.
+  """
+
+  ticks_per_beat: int
+  onset: np.ndarray
+  duration: np.ndarray
+  pitch: np.ndarray
+  velocity: np.ndarray
+  program: np.ndarray
+  track: np.ndarray
+  is_drum: np.ndarray
+  tracks: tuple[Track, ...]
+  tempos: np.ndarray
+  meters: np.ndarray
+  keys: np.ndarray
+  controls: np.ndarray
+  bends: np.ndarray
+  texts: tuple[Text, ...] = ()
+  title: str = ''
+
+  def __post_init__(self) -> None:
+    _check_columns(self)
+    _check_tables(self)
+
+  @classmethod
+  def build(
+    cls,
+    ticks_per_beat: int,
+    columns: Mapping[str, Any] | None = None,
+    *,
+    tracks: Iterable[Track] | None = None,
+    texts: Iterable[Text] = (),
+    title: str = '',
+    **tables: Any,
+  ) -> 'Notes':
+    """Returns Notes from columns in any order.
+
+    Args:
+      ticks_per_beat: Ticks in a quarter note.
+      columns: `onset`, `duration`, `pitch` and, optionally, `velocity` (64),
+        `track` (0); scalars broadcast. None gives no notes.
+      tracks: The tracks; by default one piano for each track index used.
+      texts: Lyrics, markers, chord symbols.
+      title: Name of the piece.
+      **tables: Any of `tempos`, `meters`, `keys`, `controls`, `bends`, as
+        arrays of their dtypes or as rows.
+
+    Example:
+      >>> scale = Notes.build(
+      ...   4, {'onset': [4, 0], 'duration': 4, 'pitch': [62, 60]})
+      >>> scale.pitch.tolist()
+      [60, 62]
+    """
+    cols = _broadcast(columns or {'onset': [], 'duration': [], 'pitch': []})
+    order = np.lexsort(
+      [cols[k] for k in ('velocity', 'duration', 'pitch', 'track', 'onset')]
+    )
+    cols = {name: column[order] for name, column in cols.items()}
+    if tracks is None:
+      tracks = [Track()] * (int(cols['track'].max(initial=-1)) + 1)
+    tracks = tuple(tracks)
+    programs = np.array([t.program for t in tracks] or [0], np.int64)
+    drums = np.array([t.is_drum for t in tracks] or [False], np.bool_)
+    index = np.clip(cols['track'], 0, len(programs) - 1)
+    unknown = tables.keys() - TABLES.keys()
+    if unknown:
+      raise TypeError(f'no table {sorted(unknown)}; tables: {list(TABLES)}')
+    return cls(
+      ticks_per_beat=int(ticks_per_beat),
+      program=programs[index],
+      is_drum=drums[index],
+      tracks=tracks,
+      texts=tuple(sorted(texts, key=lambda text: text.tick)),
+      title=title,
+      **cols,
+      **{k: _table(tables.get(k, ()), dtype) for k, dtype in TABLES.items()},
+    )
+
+  def __len__(self) -> int:
+    return len(self.onset)
+
+  @property
+  def end(self) -> int:
+    """Tick at which the last note ends; 0 without notes."""
+    return int((self.onset + self.duration).max(initial=0))
+
+  @property
+  def chords(self) -> tuple[Text, ...]:
+    """The chord symbols among `texts`."""
+    return tuple(text for text in self.texts if text.kind == 'chord')
+
+  def replace(self, **changes: Any) -> 'Notes':
+    """Returns a copy with fields replaced; the notes must stay sorted."""
+    return dataclasses.replace(self, **changes)
+
+  def __eq__(self, other: object) -> bool:
+    if not isinstance(other, Notes):
+      return NotImplemented
+    return all(
+      _same(getattr(self, f.name), getattr(other, f.name))
+      for f in dataclasses.fields(self)
+    )
+
+  __hash__ = None  # type: ignore[assignment]
+
+  def __repr__(self) -> str:
+    return (
+      f'Notes({len(self)} notes, {len(self.tracks)} tracks, '
+      f'{self.end / self.ticks_per_beat:.1f} beats)'
+    )
+
+
+TABLES: dict[str, np.dtype] = {
+  'tempos': TEMPO,
+  'meters': METER,
+  'keys': KEY,
+  'controls': CONTROL,
+  'bends': BEND,
+}
+"""Event table -> its dtype."""
+
+_RANGES = {
+  'onset': (0, 2**62),
+  'duration': (0, 2**62),
+  'pitch': (0, 127),
+  'velocity': (1, 127),
+  'program': (0, 127),
+}
+_TABLE_RANGES = {
+  ('tempos', 'microseconds'): (1, 2**24 - 1),
+  ('meters', 'numerator'): (1, 255),
+  ('meters', 'denominator'): (1, 2**15),
+  ('keys', 'fifths'): (-7, 7),
+  ('controls', 'number'): (0, 127),
+  ('controls', 'value'): (0, 127),
+  ('bends', 'value'): (-8192, 8191),
+}
+
+
+def _same(a: Any, b: Any) -> bool:
+  return np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b
+
+
+def _broadcast(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+  full = {'velocity': 64, 'track': 0} | dict(columns)
+  names = ('onset', 'duration', 'pitch', 'velocity', 'track')
+  unknown = full.keys() - set(names)
+  if unknown:
+    raise TypeError(f'no column {sorted(unknown)}; columns: {list(names)}')
+  arrays = [np.asarray(full[name]) for name in names]
+  size = max((len(a) for a in arrays if a.ndim), default=1)
+  shaped = [np.broadcast_to(a, (size,)).astype(np.int64) for a in arrays]
+  return dict(zip(names, shaped, strict=True))
+
+
+def _check_range(name: str, values: np.ndarray, low: int, high: int) -> None:
+  if len(values) and (values.min() < low or values.max() > high):
+    raise ValueError(
+      f'{name} must lie in {low}..{high}, '
+      f'found {values.min()}..{values.max()}'
+    )
+
+
+def _check_columns(notes: Notes) -> None:
+  if not 1 <= notes.ticks_per_beat <= 32767:
+    raise ValueError(f'ticks_per_beat {notes.ticks_per_beat} not in 1..32767')
+  for name in _COLUMNS:
+    column = getattr(notes, name)
+    if column.shape != notes.onset.shape or column.ndim != 1:
+      raise ValueError(f'{name} has shape {column.shape}, not that of onset')
+    column.setflags(write=False)
+  for name, (low, high) in _RANGES.items():
+    _check_range(name, getattr(notes, name), low, high)
+  _check_range('track', notes.track, 0, len(notes.tracks) - 1)
+  onset = notes.onset
+  if len(onset) > 1 and not (onset[1:] >= onset[:-1]).all():
+    raise ValueError('notes must be sorted by onset; use Notes.build')
+
+
+def _check_tables(notes: Notes) -> None:
+  for name, dtype in TABLES.items():
+    table = getattr(notes, name)
+    if table.dtype != dtype:
+      raise ValueError(f'{name} has dtype {table.dtype}, expected {dtype}')
+    _check_range(f'{name}.tick', table['tick'], 0, 2**62)
+  for (name, column), (low, high) in _TABLE_RANGES.items():
+    _check_range(f'{name}.{column}', getattr(notes, name)[column], low, high)

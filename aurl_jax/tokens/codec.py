@@ -1,0 +1,110 @@
+"""`Codec`: a vocabulary is ranges of events, one list of ranges a field.
+
+After magenta/mt3's event codec. ids of a field are `0..size - 1`; id 0 of
+every field is reserved: `PAD` in field 0, `IGNORE` (this step does not use
+the field) in the others. A range numbers the integers `low..high` of one
+event, such as `pitch` 0..127, in order.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+PAD = 0
+IGNORE = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+  """Consecutive values of one event, both ends included."""
+
+  event: str
+  low: int
+  high: int
+
+  @property
+  def size(self) -> int:
+    """How many ids the range takes."""
+    return self.high - self.low + 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+  """One column of the ids: a name and the ranges it may hold."""
+
+  name: str
+  ranges: tuple[Range, ...]
+
+  @functools.cached_property
+  def starts(self) -> Mapping[str, int]:
+    """Event -> first id of its range."""
+    starts, start = {}, 1
+    for part in self.ranges:
+      starts[part.event] = start
+      start += part.size
+    return starts
+
+  @functools.cached_property
+  def size(self) -> int:
+    """Number of ids, the reserved 0 included."""
+    return 1 + sum(part.size for part in self.ranges)
+
+  @functools.cached_property
+  def by_event(self) -> Mapping[str, Range]:
+    """Event -> its range."""
+    return {part.event: part for part in self.ranges}
+
+
+@dataclasses.dataclass(frozen=True)
+class Codec:
+  """All fields of a tokenization.
+
+  Example:
+    >>> codec = Codec((Field('event', (Range('eos', 0, 0),
+    ...                                Range('pitch', 21, 108))),))
+    >>> codec.id('pitch', 60), codec.event(41), codec.sizes
+    (41, ('pitch', 60), (90,))
+  """
+
+  fields: tuple[Field, ...]
+
+  @functools.cached_property
+  def sizes(self) -> tuple[int, ...]:
+    """Vocabulary size of each field."""
+    return tuple(field.size for field in self.fields)
+
+  def span(self, event: str, field: int = 0) -> tuple[int, int]:
+    """Returns the first id of an event's range, and one past the last."""
+    start = self.fields[field].starts[event]
+    return start, start + self.fields[field].by_event[event].size
+
+  def id(self, event: str, value: int = 0, field: int = 0) -> int:
+    """Returns the id of one event; raises KeyError or ValueError."""
+    part = self.fields[field].by_event[event]
+    if not part.low <= value <= part.high:
+      raise ValueError(f'{event} {value} not in {part.low}..{part.high}')
+    return self.fields[field].starts[event] + value - part.low
+
+  def ids(self, event: str, values: np.ndarray, field: int = 0) -> np.ndarray:
+    """Returns the ids of many values of one event, as int32."""
+    part = self.fields[field].by_event[event]
+    values = np.asarray(values)
+    if values.size and not (part.low <= values.min() <= values.max() <= part.high):
+      raise ValueError(
+        f'{event} {values.min()}..{values.max()} not in {part.low}..{part.high}'
+      )
+    return (values + (self.fields[field].starts[event] - part.low)).astype(
+      np.int32
+    )
+
+  def event(self, id_: int, field: int = 0) -> tuple[str, int]:
+    """Returns the event and value of an id; ('pad', 0) for the reserved 0."""
+    for part in self.fields[field].ranges:
+      start = self.fields[field].starts[part.event]
+      if start <= id_ < start + part.size:
+        return part.event, part.low + id_ - start
+    if id_ == PAD:
+      return 'pad', 0
+    raise ValueError(f'id {id_} not in field {self.fields[field].name!r}')
