@@ -7,6 +7,7 @@ number. A cell is `1 / cells_per_beat` of a quarter note; 12 cells hold both
 
 import dataclasses
 import functools
+import math
 
 import numpy as np
 
@@ -77,10 +78,22 @@ class Grid:
     return np.rint(notes_lib.DEFAULT_TEMPO * 2.0**-steps).astype(np.int64)
 
   @functools.cached_property
+  def tempo_edges(self) -> np.ndarray:
+    """First microseconds of each bin but the fastest, ascending.
+
+    The geometric mean of neighbours, rounded up: a tempo at the middle
+    goes to the slower one. The bin of a tempo counts from the other end:
+    `len(tempos) - 1 - searchsorted(tempo_edges, tempo, side='right')`.
+    """
+    slower, faster = self.tempos[-2::-1], self.tempos[:0:-1]
+    products = (slower * faster).tolist()
+    return np.array([math.isqrt(p - 1) + 1 for p in products], np.int64)
+
+  @functools.cached_property
   def velocities(self) -> np.ndarray:
-    """The velocity that stands for each bin: its middle."""
+    """The velocity that stands for each bin: its middle, at least 1."""
     width = 128 // self.velocity_bins
-    return np.arange(self.velocity_bins) * width + max(1, width // 2)
+    return np.maximum(np.arange(self.velocity_bins) * width + width // 2, 1)
 
   @functools.cached_property
   def meters(self) -> tuple[tuple[int, int], ...]:
@@ -92,6 +105,10 @@ class Grid:
       if (4 * self.cells_per_beat * n) % d == 0
       and 4 * self.cells_per_beat * n // d <= self.bar_cells
     )
+
+  @functools.cached_property
+  def _known_meters(self) -> frozenset[tuple[int, int]]:
+    return frozenset(self.meters)
 
   def meter_cells(self, numerator: int, denominator: int) -> int:
     """Cells of a full bar of a meter of `meters`."""
@@ -106,8 +123,7 @@ class Grid:
       >>> Grid().nearest_meter(6, 8), Grid().nearest_meter(26, 4)
       ((6, 8), (2, 4))
     """
-    known = set(self.meters)
     for n in range(min(24, numerator), 0, -1):
-      if numerator % n == 0 and (n, denominator) in known:
+      if numerator % n == 0 and (n, denominator) in self._known_meters:
         return n, denominator
-    return notes_lib.DEFAULT_METER
+    return self.nearest_meter(*notes_lib.DEFAULT_METER)
