@@ -91,7 +91,9 @@ class Codec:
     """Returns the ids of many values of one event, as int32."""
     part = self.fields[field].by_event[event]
     values = np.asarray(values)
-    if values.size and not (part.low <= values.min() <= values.max() <= part.high):
+    if values.size and not (
+      part.low <= values.min() <= values.max() <= part.high
+    ):
       raise ValueError(
         f'{event} {values.min()}..{values.max()} not in {part.low}..{part.high}'
       )

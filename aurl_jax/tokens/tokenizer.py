@@ -14,6 +14,7 @@ from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.codec import Codec
 
 
+@runtime_checkable
 class Grammar(Protocol):
   """Which ids may follow: four pure functions over a small fixed pytree.
 
