@@ -1,0 +1,1 @@
+"""`aurl`: one verb a file; flags only, the work is done in `experiment`."""

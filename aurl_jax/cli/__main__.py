@@ -1,0 +1,79 @@
+"""The command `aurl`, the same as `python -m aurl_jax.cli`.
+
+Exit codes: 0 done, 2 bad usage or input, 3 interrupted and resumable by the
+same command, 1 a fault of ours.
+"""
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+
+from aurl_jax import __version__
+from aurl_jax.core.errors import AurlError
+
+VERBS = {
+  'prepare': 'turn a folder of MIDI into a data set',
+  'inspect': 'read MIDI files and say what was found and repaired',
+  'tokens': 'tokenise a file and say what that keeps and loses',
+  'train': 'train a model, or go on with a run',
+  'generate': 'write music with a run or a bundle',
+  'bundle': 'turn a run into one folder that anyone can load',
+  'doctor': 'check devices, versions and data, and name the remedies',
+}
+"""Verb -> what it does; each is a module of `aurl_jax.cli`."""
+
+INTERRUPTED = 3
+
+
+def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
+  """Returns the parser; only `verb`'s module is imported, or all."""
+  parser = argparse.ArgumentParser(
+    prog='aurl', description='Symbolic music: from MIDI to a model and back.'
+  )
+  parser.add_argument('--version', action='version', version=__version__)
+  verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
+  for name, help_ in VERBS.items():
+    part = verbs.add_parser(
+      name, help=help_, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if verb in (None, name):
+      module = importlib.import_module(f'aurl_jax.cli.{name}')
+      part.description, _, part.epilog = module.__doc__.partition('\n\n')
+      module.add_arguments(part)
+      part.add_argument(
+        '--json', action='store_true', help='print JSON for machines'
+      )
+      part.set_defaults(run=module.run)
+  return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs one verb and returns the exit code; errors go to stderr."""
+  words = list(sys.argv[1:] if argv is None else argv)
+  verb = words[0] if words and words[0] in VERBS else None
+  args = build_parser(verb or '').parse_args(words)
+  try:
+    return args.run(args)
+  except AurlError as error:
+    report(error, as_json=args.json)
+    return error.exit_code
+  except KeyboardInterrupt:
+    print('aurl: interrupted', file=sys.stderr)
+    return INTERRUPTED
+  except BrokenPipeError:
+    sys.stderr.close()
+    return 0
+
+
+def report(error: AurlError, *, as_json: bool = False) -> None:
+  """Prints an error for people (stderr) or machines (stdout)."""
+  if as_json:
+    print(json.dumps({'error': {'code': error.code, 'message': str(error)}}))
+  else:
+    print(f'aurl: {error}', file=sys.stderr)
+
+
+if __name__ == '__main__':
+  sys.exit(main())

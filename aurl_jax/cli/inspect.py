@@ -1,0 +1,44 @@
+"""Read MIDI files and say what was found, and what was repaired.
+
+examples:
+  aurl inspect song.mid
+  aurl inspect --json broken/*.mid
+
+The exit code is 2 if a file holds no music that can be saved.
+"""
+
+import argparse
+
+from aurl_jax.cli import output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds this verb's flags."""
+  parser.add_argument('files', nargs='+', metavar='FILE')
+
+
+def run(args: argparse.Namespace) -> int:
+  """Prints one report a file."""
+  from aurl_jax.experiment import inspect
+
+  status = 0
+  for path in args.files:
+    report = inspect.inspect(path)
+    if args.json:
+      output.emit_json(report)
+    else:
+      _show(report)
+    if report['status'] == 'rejected':
+      status = 2
+  return status
+
+
+def _show(report: dict) -> None:
+  facts = {k: v for k, v in report.items() if k not in ('file', 'issues')}
+  output.facts(facts, title=report['file'])
+  if report['issues']:
+    rows = [
+      (issue['code'], issue['where'], issue['action'])
+      for issue in report['issues']
+    ]
+    output.table(('issue', 'where', 'action'), rows)

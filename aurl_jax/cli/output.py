@@ -1,0 +1,34 @@
+"""What a verb prints: JSON for machines, a table for people."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import rich.console
+import rich.table
+
+
+def emit_json(value: Any) -> None:
+  """Prints a value as one line of JSON on stdout."""
+  print(json.dumps(value, ensure_ascii=False))
+
+
+def facts(rows: Mapping[str, Any], title: str | None = None) -> None:
+  """Prints names and values in two columns."""
+  table(('', ''), rows.items(), title=title, header=False)
+
+
+def table(
+  columns: Iterable[str],
+  rows: Iterable[Iterable[Any]],
+  *,
+  title: str | None = None,
+  header: bool = True,
+) -> None:
+  """Prints rows under column names."""
+  grid = rich.table.Table(
+    *columns, title=title, show_header=header, box=None, title_justify='left'
+  )
+  for row in rows:
+    grid.add_row(*(str(cell) for cell in row))
+  rich.console.Console().print(grid, markup=False)

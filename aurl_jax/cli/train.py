@@ -1,0 +1,57 @@
+"""Train a model on a folder of MIDI, or go on with a run.
+
+examples:
+  aurl train --data ~/midi --workdir runs/mine
+  aurl train --config quickstart --workdir runs/quickstart
+  aurl train --config base --data ~/midi --workdir runs/big \\
+    --set model.width=512 --set train.steps=20000
+
+The same command again goes on from the last checkpoint. Exit code 3 means:
+interrupted, nothing lost, run it again.
+"""
+
+import argparse
+import pathlib
+
+from aurl_jax.cli import output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds this verb's flags."""
+  parser.add_argument(
+    '--config',
+    metavar='PAGE',
+    help='a page by path or shipped name (default: base, or the stored one)',
+  )
+  parser.add_argument('--data', metavar='FOLDER', help='MIDI to train on')
+  parser.add_argument(
+    '--workdir', default='runs/train', metavar='DIR', help='the run'
+  )
+  parser.add_argument(
+    '--set',
+    action='append',
+    default=[],
+    metavar='KEY=VALUE',
+    help='override a key of the page, as section.key=value',
+  )
+
+
+def run(args: argparse.Namespace) -> int:
+  """Trains to the end and prints the last figures."""
+  from aurl_jax.experiment import pages, train, workdir
+
+  folder = workdir.Workdir(pathlib.Path(args.workdir))
+  overrides = list(args.set)
+  if args.data:
+    overrides.append(f'data.source={pathlib.Path(args.data).resolve()}')
+  config = None
+  if args.config or overrides or not folder.holds_run:
+    config = pages.load(pages.find(args.config or 'base'), overrides)
+  if config is not None and args.json:
+    config['logging']['console'] = False
+  result = train.run(config, folder)
+  if args.json:
+    output.emit_json(result)
+  else:
+    output.facts(result)
+  return 0

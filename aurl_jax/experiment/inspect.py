@@ -1,0 +1,74 @@
+"""Reports on single files: what a reader finds, what tokens keep."""
+
+import os
+import pathlib
+from typing import Any
+
+from aurl_jax.core import config as config_lib
+from aurl_jax.core.errors import MidiError
+from aurl_jax.music import midi
+from aurl_jax.music import time as time_lib
+from aurl_jax.tokens import ledger as ledger_lib
+from aurl_jax.tokens.tokenizer import Tokenizer
+
+TOKENIZERS = {
+  'remi': 'aurl_jax.tokens.remi:Remi',
+  'compound': 'aurl_jax.tokens.compound:Compound',
+  'grid': 'aurl_jax.tokens.grid:VoiceGrid',
+}
+"""Short name -> class, for command lines."""
+
+
+def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
+  """Returns what reading a MIDI file gives, as plain values.
+
+  Keys: `file`, `status` (`ok`, `repaired`, `rejected`), `notes`, `tracks`,
+  `seconds`, `issues` (each `code`, `where`, `action`). A file that holds no
+  music is `rejected`, its one issue says why.
+  """
+  report: dict[str, Any] = {'file': os.fspath(path)}
+  try:
+    reading = midi.read(pathlib.Path(path))
+  except MidiError as error:
+    issue = {'code': error.code, 'where': 'file', 'action': str(error)}
+    empty = {'notes': 0, 'tracks': 0, 'seconds': 0.0}
+    return report | {'status': 'rejected'} | empty | {'issues': [issue]}
+  return report | {
+    'status': 'repaired' if reading.issues else 'ok',
+    'notes': len(reading.notes),
+    'tracks': len(reading.notes.tracks),
+    'seconds': round(time_lib.duration_seconds(reading.notes), 3),
+    'issues': [
+      {'code': issue.code, 'where': issue.where, 'action': issue.action}
+      for issue in reading.issues
+    ],
+  }
+
+
+def tokenizer_named(name: str) -> Tokenizer:
+  """Returns a tokenizer with its defaults, by short name or by class.
+
+  Raises:
+    ConfigError: There is no such tokenizer.
+  """
+  path = TOKENIZERS.get(name, name)
+  allow = (path.partition(':')[0],)
+  return config_lib.build({'name': path}, 'tokenizer', allow)
+
+
+def tokens(path: str | os.PathLike[str], tokenizer: str) -> dict[str, Any]:
+  """Returns the number of steps and fields of a file, and its ledger.
+
+  Raises:
+    MidiError, TokenError: The file cannot be read, or not be tokenised.
+  """
+  notes = midi.read(pathlib.Path(path)).notes
+  codec = tokenizer_named(tokenizer)
+  ids = codec.encode(notes)
+  ledger = ledger_lib.ledger(codec, notes)
+  return {
+    'tokens': int(ids.shape[0]),
+    'fields': int(ids.shape[1]),
+    'exact': ledger.exact,
+    'ledger': ledger.as_dict(),
+  }

@@ -1,0 +1,146 @@
+"""Config pages: from a command line to one plain mapping.
+
+A page is a Python file with `get_config(variant)`, named by its path or, for
+the pages that ship as `aurl_jax.configs`, by its bare name: `quickstart`,
+`configs/tiny.py:test`. Reading a page executes it, so a page comes from the
+command line only; a run keeps its config as JSON, and that is what resuming,
+serving and loading read.
+"""
+
+import dataclasses
+import importlib.resources
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import ml_collections
+from absl import flags
+from ml_collections import config_flags
+
+from aurl_jax.core.errors import ConfigError
+
+PAGES = 'aurl_jax.configs'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CommandLine:
+  """What `python -m aurl_jax.main` was asked to do.
+
+  Attributes:
+    config: The page's values with the overrides applied, or None.
+    workdir: Folder of the run, or None.
+    mode: `train`, `evaluate` or `generate`.
+    allow: Names outside `aurl_jax` that the config may build.
+  """
+
+  config: dict[str, Any] | None
+  workdir: pathlib.Path | None
+  mode: str
+  allow: tuple[str, ...]
+
+
+def find(page: str) -> str:
+  """Returns `PATH[:variant]` of a page named by path or by bare name.
+
+  Raises:
+    ConfigError: There is no such file and no such shipped page.
+  """
+  name, colon, variant = page.partition(':')
+  if pathlib.Path(name).is_file():
+    return page
+  stem = name.removeprefix('configs/').removesuffix('.py')
+  shipped = importlib.resources.files(PAGES)
+  path = shipped.joinpath(f'{stem}.py')
+  if path.is_file() and not stem.startswith('_'):
+    return f'{path}{colon}{variant}'
+  known = sorted(
+    entry.name.removesuffix('.py')
+    for entry in shipped.iterdir()
+    if entry.name.endswith('.py') and not entry.name.startswith('_')
+  )
+  raise ConfigError(
+    f'no config page {name!r}: neither a file nor one of {", ".join(known)}',
+    code='no_page',
+  )
+
+
+def load(page: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+  """Returns a page's values with `section.key=value` overrides applied.
+
+  Raises:
+    ConfigError: An unknown page, key or a value of another type.
+  """
+  argv = [f'--config={page}', *(f'--config.{item}' for item in overrides)]
+  config = parse(argv).config
+  assert config is not None
+  return config
+
+
+def parse(argv: Sequence[str]) -> CommandLine:
+  """Parses the flags of `aurl_jax.main` (without the program's name).
+
+  Raises:
+    ConfigError: A flag, page or key that does not exist, or a bad value; a
+      near miss names the key that was probably meant.
+    SystemExit: `--help` was asked for and has been printed.
+  """
+  argv = ['aurl_jax.main', *(_with_path(word) for word in argv)]
+  values = _define(argv)
+  try:
+    rest = values(argv)
+  except flags.Error as error:
+    raise ConfigError(f'{error}', code='bad_flag') from error
+  except (KeyError, AttributeError) as error:
+    message = str(error.args[0]).strip('"').replace('\n', ' ')
+    raise ConfigError(
+      f'unknown config key {message}', code='unknown_key'
+    ) from error
+  except (OSError, SyntaxError, ImportError) as error:
+    raise ConfigError(f'cannot read the page: {error}') from error
+  if rest[1:]:
+    raise ConfigError(f'unexpected arguments {rest[1:]}', code='bad_flag')
+  config = values.config
+  if isinstance(config, ml_collections.ConfigDict):
+    config = config.to_dict()
+  return CommandLine(
+    config=config,
+    workdir=pathlib.Path(values.workdir) if values.workdir else None,
+    mode=values.mode,
+    allow=tuple(values.allow),
+  )
+
+
+def _with_path(word: str) -> str:
+  flag, equals, page = word.partition('=')
+  if equals and flag in ('--config', '-config'):
+    return f'{flag}={find(page)}'
+  return word
+
+
+def _define(argv: Sequence[str]) -> flags.FlagValues:
+  values = flags.FlagValues()
+  config_flags.DEFINE_config_file(
+    'config',
+    None,
+    'Config page: a path or a shipped name, with an optional :variant.',
+    flag_values=values,
+    sys_argv=list(argv),
+  )
+  flags.DEFINE_string('workdir', None, 'Folder of the run.', flag_values=values)
+  flags.DEFINE_enum(
+    'mode',
+    'train',
+    ['train', 'evaluate', 'generate'],
+    'What to do.',
+    flag_values=values,
+  )
+  flags.DEFINE_list(
+    'allow',
+    [],
+    'Modules outside aurl_jax whose names the config may build.',
+    flag_values=values,
+  )
+  flags.DEFINE_boolean(
+    'help', False, 'Shows this help.', short_name='h', flag_values=values
+  )
+  return values

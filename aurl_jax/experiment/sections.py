@@ -1,0 +1,220 @@
+"""The sections of a run's config, typed, and the checks between them.
+
+A section that configures one room has its dataclass in that room (`model`:
+`ModelConfig`, `mesh`: `MeshConfig`, `optimizer`: `OptimizerConfig`); those
+below belong to the experiment as a whole. `parse` checks everything before
+anything is built.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from aurl_jax.core import config as config_lib
+from aurl_jax.core.errors import ConfigError
+from aurl_jax.generation.request import Request
+from aurl_jax.models.config import ModelConfig
+from aurl_jax.parallel.mesh import MeshConfig
+from aurl_jax.tokens.tokenizer import Tokenizer
+from aurl_jax.training.optimizer import OptimizerConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+  """Where the music comes from and how it becomes rows.
+
+  Attributes:
+    source: `chorales` (the embedded corpus) or a folder of MIDI files.
+    batching: `pack`, `pad` or `crop`, as in `data.batching`.
+  """
+
+  source: str = 'chorales'
+  batching: str = 'pack'
+
+  def __post_init__(self) -> None:
+    if self.batching not in ('pack', 'pad', 'crop'):
+      raise ConfigError(
+        f'data.batching is {self.batching!r}; choose pack, pad or crop'
+      )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+  """How long to train, and what happens how often (in steps; 0 is never).
+
+  Attributes:
+    steps: Optimiser steps in all.
+    batch_size: Rows of a step, over all processes and accumulated parts.
+    accumulate: Parts that a batch is split into, one after the other.
+    log_every: Steps between records of `metrics.jsonl`.
+    evaluate_every: Steps between passes over the validation split.
+    evaluate_batches: Batches of such a pass at most; 0 takes the split.
+    checkpoint_every: Steps between checkpoints; the last step has one too.
+    sample_every: Steps between samples; the end has some in any case.
+    label_smoothing: Share of the target spread over all ids, 0..1.
+  """
+
+  steps: int = 1000
+  batch_size: int = 16
+  accumulate: int = 1
+  log_every: int = 20
+  evaluate_every: int = 200
+  evaluate_batches: int = 0
+  checkpoint_every: int = 200
+  sample_every: int = 0
+  label_smoothing: float = 0.0
+
+  def __post_init__(self) -> None:
+    if min(self.steps, self.batch_size, self.accumulate) < 1:
+      raise ConfigError(
+        'train.steps, train.batch_size and train.accumulate must be positive'
+      )
+    if self.batch_size % self.accumulate:
+      raise ConfigError(
+        f'train.accumulate {self.accumulate} does not divide '
+        f'train.batch_size {self.batch_size}'
+      )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GenerateConfig:
+  """What `generate` writes by default; see `generation.request.Request`.
+
+  Attributes:
+    n: Pieces.
+    bars: Bars of a piece; 0 leaves the length to the model.
+    steps: Steps of a piece at most; 0 takes the model's context.
+    steps_per_bar: What a bar takes in this tokenization, for the check that
+      `bars` fit the context (16 in `grid`, about 20 in `compound`, 90 in
+      `remi`).
+    temperature: Softmax temperature; 0 is greedy.
+    top_k: Keep the k likeliest ids; 0 keeps all.
+    top_p: Keep the likeliest ids that sum up to this probability.
+    min_p: Drop ids less likely than this share of the likeliest.
+    seed: Seed of the first piece.
+  """
+
+  n: int = 4
+  bars: int = 0
+  steps: int = 0
+  steps_per_bar: int = 20
+  temperature: float = 1.0
+  top_k: int = 0
+  top_p: float = 0.98
+  min_p: float = 0.0
+  seed: int = 0
+
+  def request(self, **changes: Any) -> Request:
+    """Returns the request that these values make."""
+    values = dataclasses.asdict(self) | changes
+    del values['steps_per_bar']
+    return Request(**values)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoggingConfig:
+  """Who is told: people on the console, machines in files.
+
+  Attributes:
+    console: Progress on the terminal.
+    tensorboard: Event files under `tb/`.
+    keep_checkpoints: Newest checkpoints to keep.
+    baseline: Fit the count table of `training.baseline` and print it beside
+      the model (four-voice grids only).
+    page: End by writing samples, their rolls and one page.
+  """
+
+  console: bool = True
+  tensorboard: bool = True
+  keep_checkpoints: int = 3
+  baseline: bool = False
+  page: bool = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+  """A whole run: one frozen dataclass a section."""
+
+  seed: int
+  data: DataConfig
+  tokenizer: Tokenizer
+  model: ModelConfig
+  mesh: MeshConfig
+  optimizer: OptimizerConfig
+  train: TrainConfig
+  generate: GenerateConfig
+  logging: LoggingConfig
+
+
+SECTIONS: dict[str, type] = {
+  'data': DataConfig,
+  'model': ModelConfig,
+  'mesh': MeshConfig,
+  'optimizer': OptimizerConfig,
+  'train': TrainConfig,
+  'generate': GenerateConfig,
+  'logging': LoggingConfig,
+}
+"""Section -> its dataclass; `tokenizer` names its own."""
+
+
+def parse(config: Mapping[str, Any], allow: tuple[str, ...] = ()) -> RunConfig:
+  """Returns the typed config; fails before anything is built.
+
+  Args:
+    config: Plain sections, as a page or `config.json` gives them.
+    allow: Modules outside `aurl_jax` that may be named.
+
+  Raises:
+    ConfigError: An unknown or missing section or key, a value of a wrong
+      type or range, or sections that do not fit each other.
+  """
+  known = ('seed', 'tokenizer', *SECTIONS)
+  config_lib.check_keys(config, known, 'config')
+  missing = [name for name in known if name not in config]
+  if missing:
+    raise ConfigError(
+      f'the config lacks {", ".join(missing)}; start the page from '
+      'configs/base.py, which has every section'
+    )
+  parts = {
+    name: config_lib.from_section(cls, config[name], name)
+    for name, cls in SECTIONS.items()
+  }
+  tokenizer = config_lib.build(config['tokenizer'], 'tokenizer', allow)
+  run = RunConfig(seed=int(config['seed']), tokenizer=tokenizer, **parts)
+  check(run)
+  return run
+
+
+def check(run: RunConfig) -> None:
+  """Raises ConfigError where sections do not fit each other."""
+  steps = run.generate.steps or run.model.context
+  if steps > run.model.context:
+    raise ConfigError(
+      f'generate.steps {steps} exceed model.context {run.model.context}'
+    )
+  need = run.generate.bars * run.generate.steps_per_bar
+  if need > run.model.context:
+    raise ConfigError(
+      f'generate.bars {run.generate.bars} × generate.steps_per_bar '
+      f'{run.generate.steps_per_bar} = {need} steps do not fit '
+      f'model.context {run.model.context}; ask for fewer bars or give the '
+      'model a longer context'
+    )
+
+
+def check_devices(run: RunConfig, rows: int) -> None:
+  """Raises ConfigError if the batch cannot be spread over the devices.
+
+  Args:
+    run: The config.
+    rows: Devices along the mesh axes that split the batch.
+  """
+  part = run.train.batch_size // run.train.accumulate
+  if part % rows:
+    raise ConfigError(
+      f'train.batch_size {run.train.batch_size} (in {run.train.accumulate} '
+      f'parts) is not divisible by the {rows} devices of mesh.data × '
+      'mesh.fsdp'
+    )

@@ -1,0 +1,119 @@
+"""A run's folder: what lies where, and whether a config may go on in it.
+
+config.json   the run's config       metrics.jsonl  a record a line
+checkpoints/  state, data, RNG       logs/ tb/      for people, TensorBoard
+samples/      MIDI, rolls, page      plots/ exports/ MODEL_CARD.md
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from aurl_jax.core import config as config_lib
+from aurl_jax.core import files
+from aurl_jax.core.errors import ConfigError
+
+IDENTITY = (
+  'seed',
+  'model',
+  'tokenizer',
+  'data',
+  'optimizer.name',
+  'train.batch_size',
+)
+"""Keys, or whole sections, that must match when a run is resumed."""
+FREE = ('model.dtype', 'model.remat', 'model.scan', 'model.dropout')
+"""Keys of those sections that change how a step is computed, not of what."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Workdir:
+  """Paths of a run's folder."""
+
+  root: pathlib.Path
+
+  @property
+  def config(self) -> pathlib.Path:
+    """The run's config as JSON."""
+    return self.root / 'config.json'
+
+  @property
+  def checkpoints(self) -> pathlib.Path:
+    """Orbax steps with their manifests."""
+    return self.root / 'checkpoints'
+
+  @property
+  def metrics(self) -> pathlib.Path:
+    """One JSON object a line, each with `step`."""
+    return self.root / 'metrics.jsonl'
+
+  @property
+  def samples(self) -> pathlib.Path:
+    """MIDI files, piano rolls and `index.html`."""
+    return self.root / 'samples'
+
+  @property
+  def card(self) -> pathlib.Path:
+    """The model card."""
+    return self.root / 'MODEL_CARD.md'
+
+  @property
+  def holds_run(self) -> bool:
+    """Whether a run was started here."""
+    return self.config.is_file()
+
+  def read_config(self) -> dict[str, Any]:
+    """Returns the stored config.
+
+    Raises:
+      ConfigError: There is no run here, or its config is damaged.
+    """
+    try:
+      return config_lib.from_json(self.config.read_text())
+    except FileNotFoundError as error:
+      raise ConfigError(
+        f'{self.root} holds no run (no config.json); start one with '
+        f'--config=PAGE --workdir={self.root}',
+        code='no_run',
+      ) from error
+
+  def open(self, config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Returns the config to go on with, stored in the folder.
+
+    Without a stored run the given config starts one. With one, the given
+    config (None: the stored) must agree with it in the keys of `IDENTITY`;
+    its other values take effect from now on.
+
+    Raises:
+      ConfigError: No config at all, or one of another run (shown).
+    """
+    if not self.holds_run:
+      if config is None:
+        return self.read_config()
+      values = dict(config)
+    else:
+      saved = self.read_config()
+      values = dict(saved if config is None else config)
+      self._refuse_other_run(saved, values)
+    self.root.mkdir(parents=True, exist_ok=True)
+    for name in ('logs', 'tb', 'samples', 'plots', 'exports'):
+      (self.root / name).mkdir(exist_ok=True)
+    files.write_atomic(self.config, config_lib.to_json(values))
+    return values
+
+  def _refuse_other_run(
+    self, saved: Mapping[str, Any], values: Mapping[str, Any]
+  ) -> None:
+    rows = [
+      f'  {d.key}: {d.saved!r} in the folder, {d.current!r} asked for'
+      for d in config_lib.differences(saved, values, identity=IDENTITY)
+      if d.key not in FREE
+    ]
+    if rows:
+      raise ConfigError(
+        f'{self.root} holds another run:\n'
+        + '\n'.join(rows)
+        + '\nChoose a new --workdir, or drop these overrides to go on.',
+        code='other_run',
+      )

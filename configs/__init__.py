@@ -1,0 +1,1 @@
+"""Config pages: one a run; its docstring gives command, time and result."""

@@ -1,0 +1,89 @@
+"""The page that every other one starts from: each section, each key.
+
+`get_config` of a page takes its variant: `dev` (quick and chatty), `test`
+(seconds) or `prod` (the full run, the default).
+"""
+
+import ml_collections
+
+VARIANTS = ('dev', 'test', 'prod')
+
+
+def section(**values: object) -> ml_collections.ConfigDict:
+  """Returns one section, whose keys are fixed from now on."""
+  return ml_collections.ConfigDict(values)
+
+
+def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
+  """Returns a compound-token transformer of 3.4M parameters."""
+  if variant not in VARIANTS:
+    raise AttributeError(f'variant {variant!r}; choose {", ".join(VARIANTS)}')
+  config = section(
+    seed=0,
+    data=section(source='chorales', batching='pack'),
+    tokenizer=section(
+      name='aurl_jax.tokens.compound:Compound',
+      cells_per_beat=12,
+      velocity_bins=32,
+      chords=False,
+    ),
+    model=section(
+      mode='transformer',
+      width=256,
+      layers=4,
+      heads=4,
+      context=512,
+      dropout=0.1,
+      mlp='gelu',
+      head_width=128,
+      dtype='float32',
+      remat='none',
+      scan=False,
+      attention='auto',
+    ),
+    mesh=section(data=-1, fsdp=1, tensor=1),
+    optimizer=section(
+      name='adamw',
+      learning_rate=1e-3,
+      warmup_steps=100,
+      schedule='cosine',
+      weight_decay=0.05,
+      clip_norm=1.0,
+    ),
+    train=section(
+      steps=2000,
+      batch_size=16,
+      accumulate=1,
+      log_every=20,
+      evaluate_every=200,
+      evaluate_batches=0,
+      checkpoint_every=200,
+      sample_every=0,
+      label_smoothing=0.0,
+    ),
+    generate=section(
+      n=4,
+      bars=0,
+      steps=0,
+      steps_per_bar=20,
+      temperature=1.0,
+      top_k=0,
+      top_p=0.98,
+      min_p=0.0,
+      seed=0,
+    ),
+    logging=section(
+      console=True,
+      tensorboard=True,
+      keep_checkpoints=3,
+      baseline=False,
+      page=True,
+    ),
+  )
+  if variant == 'test':
+    config.train.update(
+      steps=20, log_every=1, evaluate_every=10, checkpoint_every=5
+    )
+  elif variant == 'dev':
+    config.train.update(steps=200, log_every=5, evaluate_every=100)
+  return config

@@ -1,0 +1,22 @@
+"""Four-part chorales from nothing: the embedded corpus, in three minutes.
+
+    python -m aurl_jax.main --config=quickstart --workdir=runs/quickstart
+
+Ends by writing four MIDI files, their piano rolls and one page.
+"""
+
+import ml_collections
+
+from aurl_jax.configs import base
+
+
+def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
+  """Returns the page."""
+  config = base.get_config(variant)
+  config.tokenizer = base.section(name='aurl_jax.tokens.grid:VoiceGrid')
+  config.model.update(width=160, layers=4, heads=4, context=256, dropout=0.1)
+  config.optimizer.update(learning_rate=2e-3, warmup_steps=50)
+  config.train.update(steps=500, batch_size=16, evaluate_every=250)
+  config.generate.update(bars=12, steps_per_bar=16, temperature=0.95)
+  config.logging.update(baseline=True)
+  return config
