@@ -1,0 +1,144 @@
+"""`Model`: the only bridge from flax modules to plain pytrees.
+
+Parameters are nested dicts of float32 arrays, always one entry a layer;
+`jax.jit`, `jax.grad`, optax, Orbax and partition rules see only dicts.
+Axes: `b` batch, `t` time, `d` model width, `f` fields, `v` ids of a field.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from aurl_jax.models.config import ModelConfig
+from aurl_jax.models.vaegan import MusicTransformerVAEGAN
+
+Params = dict[str, Any]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+  """What a pass gives.
+
+  Attributes:
+    logits: One float32 `[b, t, v]` a field, in the order of the fields.
+    aux: Named extra results of the mode; empty for `transformer`.
+  """
+
+  logits: tuple[Float[Array, 'b t _'], ...]
+  aux: dict[str, Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+  """A network as pure functions of its parameters.
+
+  Attributes:
+    config: Hyperparameters.
+    vocabulary: Number of ids of each field, the reserved 0 included.
+  """
+
+  config: ModelConfig
+  vocabulary: tuple[int, ...]
+
+  @classmethod
+  def build(cls, config: ModelConfig, vocabulary: tuple[int, ...]) -> 'Model':
+    """Returns the model of a config for a tokenizer's `codec.sizes`."""
+    return cls(config, tuple(vocabulary))
+
+  @functools.cached_property
+  def _graph(self) -> nnx.GraphDef:
+    return nnx.split(nnx.eval_shape(lambda: self._module(jax.random.key(0))))[0]
+
+  def _module(self, key: PRNGKeyArray) -> MusicTransformerVAEGAN:
+    return MusicTransformerVAEGAN(self.config, self.vocabulary, key)
+
+  def init(self, key: PRNGKeyArray) -> Params:
+    """Returns fresh parameters; one key gives the same ones everywhere."""
+    draw = lambda key: nnx.to_pure_dict(nnx.split(self._module(key))[1])  # noqa: E731
+    return jax.jit(draw)(key)
+
+  def bind(self, params: Params) -> MusicTransformerVAEGAN:
+    """Returns the module that computes with these parameters.
+
+    It lives inside one traced function: nothing is kept in it.
+    """
+    return nnx.merge(self._graph, params)
+
+  def apply(
+    self,
+    params: Params,
+    ids: Int[Array, 'b t f'],
+    segments: Int[Array, 'b t'],
+    positions: Int[Array, 'b t'],
+    targets: Int[Array, 'b t f'],
+    key: PRNGKeyArray | None = None,
+  ) -> Outputs:
+    """Returns the logits of every field of the next step.
+
+    Args:
+      params: As of `init`.
+      ids: The steps that are read.
+      segments: Number of the piece at each step, 0 for padding.
+      positions: Index of each step inside its piece.
+      targets: The steps to predict; the head reads a target's earlier
+        fields when it predicts a later one.
+      key: Of the dropout; None means none.
+    """
+    module = self.bind(params)
+    hidden = module.hidden(ids, segments, positions, key)
+    fields = range(len(self.vocabulary))
+    return Outputs(
+      tuple(module.field_logits(hidden, targets, f) for f in fields), {}
+    )
+
+  def log_probs(
+    self,
+    params: Params,
+    ids: Int[Array, 'b t f'],
+    segments: Int[Array, 'b t'],
+    positions: Int[Array, 'b t'],
+    targets: Int[Array, 'b t f'],
+    key: PRNGKeyArray | None = None,
+  ) -> Float[Array, 'b t f']:
+    """Returns the log-probability of each target id, in nats, float32.
+
+    It is 0 where the target id is 0. Arguments as of `apply`.
+    """
+    module = self.bind(params)
+    hidden = module.hidden(ids, segments, positions, key)
+    columns = []
+    for field in range(len(self.vocabulary)):
+      logits = module.field_logits(hidden, targets, field)
+      columns.append(_chosen(logits, targets[..., field]))
+    return jnp.stack(columns, axis=-1)
+
+  def field_logits(
+    self,
+    params: Params,
+    hidden: Float[Array, 'b d'],
+    partial: Int[Array, 'b f'],
+    field: int,
+  ) -> Float[Array, 'b v']:
+    """Returns float32 logits of one field of the step being written.
+
+    Args:
+      params: As of `init`.
+      hidden: State of the last step, as `prefill` and `step` return it.
+      partial: Ids of the step; those at or after `field` are not read.
+      field: Which field to predict; static.
+    """
+    return self.bind(params).field_logits(hidden, partial, field)
+
+
+def _chosen(
+  logits: Float[Array, 'b t v'], ids: Int[Array, 'b t']
+) -> Float[Array, 'b t']:
+  picked = jnp.take_along_axis(logits, ids[..., None], axis=-1)[..., 0]
+  lost = jax.scipy.special.logsumexp(logits, axis=-1)
+  return jnp.where(ids == 0, 0.0, picked - lost)

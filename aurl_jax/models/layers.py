@@ -1,0 +1,117 @@
+"""The parts of a block: norm, linear map, MLP, embedding, dropout.
+
+Modules are containers of float32 parameters; what they compute is in the
+dtype of their input. Axes: `b` batch, `t` time, `d` model width, `f` fields.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+
+from aurl_jax.models.config import ModelConfig
+
+_EPSILON = 1e-6
+# GPT-2's scale of initial weights; suits tied embeddings, whose logits
+# are then small against a normalised hidden state.
+INIT_SCALE = 0.02
+
+
+def normal(
+  key: PRNGKeyArray, shape: tuple[int, ...], scale: float = INIT_SCALE
+) -> nnx.Param:
+  """Returns a float32 parameter drawn from a normal distribution."""
+  return nnx.Param(scale * jax.random.normal(key, shape, jnp.float32))
+
+
+class RMSNorm(nnx.Module):
+  """Root-mean-square norm with a gain (Zhang & Sennrich 2019)."""
+
+  def __init__(self, width: int) -> None:
+    self.scale = nnx.Param(jnp.ones((width,), jnp.float32))
+
+  def __call__(self, x: Float[Array, '*n d']) -> Float[Array, '*n d']:
+    """Returns `x` at unit mean square, times the gain; keeps the dtype."""
+    wide = x.astype(jnp.float32)
+    power = jnp.mean(wide * wide, axis=-1, keepdims=True)
+    wide = wide * jax.lax.rsqrt(power + _EPSILON)
+    return (wide * self.scale[...]).astype(x.dtype)
+
+
+class Linear(nnx.Module):
+  """A matrix `[inside, outside]` without bias."""
+
+  def __init__(
+    self, inside: int, outside: int, key: PRNGKeyArray, scale: float
+  ) -> None:
+    self.kernel = normal(key, (inside, outside), scale)
+
+  def __call__(self, x: Float[Array, '*n i']) -> Float[Array, '*n o']:
+    """Returns `x @ kernel` in the dtype of `x`."""
+    return x @ self.kernel[...].astype(x.dtype)
+
+
+class MLP(nnx.Module):
+  """GELU or SwiGLU feed-forward (Shazeer 2020)."""
+
+  def __init__(self, config: ModelConfig, key: PRNGKeyArray) -> None:
+    wide, gate, narrow = jax.random.split(key, 3)
+    d, m = config.width, config.mlp_width
+    self.wide = Linear(d, m, wide, INIT_SCALE)
+    if config.mlp == 'swiglu':
+      self.gate = Linear(d, m, gate, INIT_SCALE)
+    self.gated = config.mlp == 'swiglu'
+    self.narrow = Linear(m, d, narrow, residual_scale(config))
+
+  def __call__(self, x: Float[Array, '*n d']) -> Float[Array, '*n d']:
+    """Returns the feed-forward of every step."""
+    wide = self.wide(x)
+    if self.gated:
+      return self.narrow(jax.nn.silu(self.gate(x)) * wide)
+    return self.narrow(jax.nn.gelu(wide, approximate=True))
+
+
+class Embedding(nnx.Module):
+  """One table a field; a step is the sum of its fields' rows.
+
+  The head projects on the same tables, so the module is their one owner.
+  """
+
+  def __init__(
+    self, vocabulary: tuple[int, ...], width: int, key: PRNGKeyArray
+  ) -> None:
+    keys = jax.random.split(key, len(vocabulary))
+    self.tables = nnx.Dict(
+      {
+        str(f): normal(keys[f], (size, width))
+        for f, size in enumerate(vocabulary)
+      }
+    )
+
+  def table(self, field: int) -> Float[Array, 'v d']:
+    """Returns the rows of one field, float32."""
+    return self.tables[str(field)][...]
+
+  def lookup(self, field: int, ids: Int[Array, '*n']) -> Float[Array, '*n d']:
+    """Returns the rows of one field's ids, float32."""
+    return jnp.take(self.table(field), ids, axis=0)
+
+  def __call__(self, ids: Int[Array, '*n f']) -> Float[Array, '*n d']:
+    """Returns the sum over fields of the rows of `ids`, float32."""
+    rows = (self.lookup(f, ids[..., f]) for f in range(ids.shape[-1]))
+    return sum(rows, start=jnp.zeros((), jnp.float32))
+
+
+def dropout(
+  x: Shaped[Array, '*n'], rate: float, key: PRNGKeyArray | None
+) -> Shaped[Array, '*n']:
+  """Drops with probability `rate` and rescales; `key=None` keeps all."""
+  if key is None or not rate:
+    return x
+  kept = jax.random.bernoulli(key, 1 - rate, x.shape)
+  return jnp.where(kept, x / (1 - rate), 0).astype(x.dtype)
+
+
+def residual_scale(config: ModelConfig) -> float:
+  """Initial scale of maps that add to the residual stream (GPT-2, 2.3)."""
+  return INIT_SCALE * (2 * config.layers) ** -0.5
