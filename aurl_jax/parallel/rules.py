@@ -1,0 +1,135 @@
+"""Which axis of the mesh splits which axis of a parameter.
+
+A rule is a regular expression on a parameter's path, such as
+`decoder/layers/0/mlp/wide/kernel`, and a partition of its shape. The path of
+an optimizer's moment ends like its parameter's, so one list serves both.
+"""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+Rule = tuple[str, P]
+
+RULES: tuple[Rule, ...] = (
+  (r'(^|/)embed/tables/\d+$', P('tensor', 'fsdp')),
+  (r'attention/qkv_kernel$', P('fsdp', None, 'tensor', None)),
+  (r'attention/out_kernel$', P('tensor', None, 'fsdp')),
+  (r'mlp/(wide|gate)/kernel$', P('fsdp', 'tensor')),
+  (r'mlp/narrow/kernel$', P('tensor', 'fsdp')),
+  (r'head/fields/\d+/(hidden|earlier)/kernel$', P('fsdp', 'tensor')),
+  (r'head/fields/\d+/out/kernel$', P('tensor', 'fsdp')),
+  (r'norm/scale$', P()),
+)
+"""Megatron's split (Shoeybi et al. 2019, section 3) times FSDP's."""
+
+BATCH = P(('data', 'fsdp'))
+"""A batch is split by rows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+  """Where one array of a tree lies.
+
+  Attributes:
+    path: Keys from the root, joined by `/`.
+    shape: Of the array.
+    spec: Mesh axis, or None, of each axis of the array.
+    note: Why the spec is not the rule's; empty if it is.
+  """
+
+  path: str
+  shape: tuple[int, ...]
+  spec: P
+  note: str = ''
+
+
+def shardings(tree: Any, mesh: Mesh, rules: Sequence[Rule] = RULES) -> Any:
+  """Returns a tree of `NamedSharding` for arrays or their shapes.
+
+  What no rule matches (counters, keys) is replicated, and so is an axis of
+  an array that the mesh axis of its rule does not divide.
+  """
+
+  def place(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
+    return NamedSharding(mesh, _placement(path, leaf, mesh, rules).spec)
+
+  return jax.tree_util.tree_map_with_path(place, tree)
+
+
+def placements(
+  tree: Any, mesh: Mesh, rules: Sequence[Rule] = RULES
+) -> list[Placement]:
+  """Returns where each array of a tree lies, in the tree's order."""
+  leaves = jax.tree_util.tree_leaves_with_path(tree)
+  return [_placement(path, leaf, mesh, rules) for path, leaf in leaves]
+
+
+def describe(tree: Any, mesh: Mesh, rules: Sequence[Rule] = RULES) -> str:
+  """Returns a table for people: path, shape, partition, note."""
+  lines = []
+  for place in placements(tree, mesh, rules):
+    shape = '×'.join(map(str, place.shape)) or 'scalar'
+    spec = ', '.join(str(axis) for axis in place.spec) or 'replicated'
+    note = f'  ({place.note})' if place.note else ''
+    lines.append(f'{place.path}  {shape}  {spec}{note}')
+  return '\n'.join(lines)
+
+
+def matching(path: str, rules: Sequence[Rule] = RULES) -> list[Rule]:
+  """Returns the rules whose expression is found in a path."""
+  return [rule for rule in rules if re.search(rule[0], path)]
+
+
+def path_name(path: tuple[Any, ...]) -> str:
+  """Returns a pytree path as the keys joined by `/`."""
+  return jax.tree_util.keystr(path, simple=True, separator='/')
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+  """Returns how every array of a batch, rows first, is split."""
+  return NamedSharding(mesh, BATCH)
+
+
+def place_batch(batch: Any, mesh: Mesh) -> Any:
+  """Returns global arrays of a tree of this process's rows (numpy)."""
+  sharding = batch_sharding(mesh)
+  return jax.tree.map(
+    lambda rows: jax.make_array_from_process_local_data(sharding, rows), batch
+  )
+
+
+def constrain_rows(x: jax.Array) -> jax.Array:
+  """Splits the first axis as a batch is split, on the mesh in use.
+
+  Keeps the compiler from moving activations where it should gather
+  parameters. Without a mesh, or inside `jax.shard_map`, returns `x`.
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  automatic = dict(zip(mesh.axis_names, mesh.axis_types, strict=True))
+  wanted = jax.sharding.AxisType.Auto
+  if any(automatic.get(axis) != wanted for axis in BATCH[0]):
+    return x
+  return jax.lax.with_sharding_constraint(x, BATCH)
+
+
+def _placement(
+  path: tuple[Any, ...], leaf: Any, mesh: Mesh, rules: Sequence[Rule]
+) -> Placement:
+  name, shape = path_name(path), tuple(leaf.shape)
+  found = matching(name, rules)
+  if not found or not shape:
+    return Placement(name, shape, P())
+  axes, notes = [], []
+  for size, axis in zip(shape, found[0][1], strict=False):
+    parts = mesh.shape[axis] if axis else 1
+    if size % parts:
+      notes.append(f'{axis} {parts} does not divide {size}: replicated')
+      axis = None
+    axes.append(axis)
+  return Placement(name, shape, P(*axes), '; '.join(notes))
