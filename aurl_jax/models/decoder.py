@@ -21,6 +21,7 @@ from aurl_jax.models.layers import (
   normal,
   residual_scale,
 )
+from aurl_jax.parallel.rules import constrain_rows
 
 Rope = tuple[Float[Array, 'b 1 t half'], Float[Array, 'b 1 t half']]
 _POLICIES = {
@@ -148,7 +149,8 @@ class Decoder(nnx.Module):
     mixed = attend(
       *block.qkv(x, rope), segments=segments, backend=self.config.attention
     )
-    return block.finish(x, mixed, self.config.dropout, key)
+    x = block.finish(x, mixed, self.config.dropout, key)
+    return constrain_rows(x)
 
   def _loop(self, run, x, keys):
     for block, key in zip(self.blocks, keys, strict=True):

@@ -13,6 +13,7 @@ from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.decoder import Decoder
 from aurl_jax.models.head import FieldHead
 from aurl_jax.models.layers import Embedding, dropout
+from aurl_jax.parallel.rules import constrain_rows
 
 
 class MusicTransformerVAEGAN(nnx.Module):
@@ -41,7 +42,8 @@ class MusicTransformerVAEGAN(nnx.Module):
   ) -> Float[Array, 'b t d']:
     """Returns the decoder's normalised states; see `Decoder`."""
     first, second = (None, None) if key is None else jax.random.split(key)
-    x = dropout(self.embedded(ids), self.config.dropout, first)
+    x = constrain_rows(self.embedded(ids))
+    x = dropout(x, self.config.dropout, first)
     return self.decoder(x, segments, positions, second)
 
   def field_logits(

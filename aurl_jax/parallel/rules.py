@@ -17,7 +17,9 @@ from jax.sharding import PartitionSpec as P
 Rule = tuple[str, P]
 
 RULES: tuple[Rule, ...] = (
-  (r'(^|/)embed/tables/\d+$', P('tensor', 'fsdp')),
+  # Tables are small, and a lookup in one split by width would move the
+  # activations of the whole batch.
+  (r'(^|/)embed/tables/\d+$', P('tensor', None)),
   (r'attention/qkv_kernel$', P('fsdp', None, 'tensor', None)),
   (r'attention/out_kernel$', P('tensor', None, 'fsdp')),
   (r'mlp/(wide|gate)/kernel$', P('fsdp', 'tensor')),
