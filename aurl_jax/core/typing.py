@@ -1,0 +1,35 @@
+"""The types that rooms hand to each other.
+
+`b` batch, `t` time, `f` field. A batch holds, by name:
+
+  ids        int32 [b, t, f]  0 is PAD in field 0 and IGNORE in the others
+  segments   int32 [b, t]     1.. for each piece of a row, 0 is padding
+  positions  int32 [b, t]     index inside the segment
+  pieces     int32 [b, t]     index of the piece in its split, -1 at padding
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import jax
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Integer, Key, PyTree, Shaped
+
+Batch: TypeAlias = dict[str, np.ndarray | jax.Array]
+"""Named arrays of one step; see the module's docstring."""
+
+Params: TypeAlias = Mapping[str, Any]
+"""Nested dicts of arrays: the parameters of a model, per layer."""
+
+__all__ = [
+  'Array',
+  'Batch',
+  'Bool',
+  'Float',
+  'Int',
+  'Integer',
+  'Key',
+  'Params',
+  'PyTree',
+  'Shaped',
+]
