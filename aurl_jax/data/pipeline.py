@@ -1,0 +1,173 @@
+"""From the token cache to batches: one Grain chain whose index is a batch.
+
+    batch number -> rows of the epoch's plan -> one gather from the cache
+
+Axes: `b` rows of the batch (this process's share), `k` chunks in a row, `t`
+context, `f` fields. Since a batch follows from its number, the state of the
+iterator is that number; resuming there, on however many processes, gives
+exactly the batches that would have followed.
+"""
+
+import functools
+import sys
+import threading
+from collections.abc import Callable
+from typing import TypedDict, Unpack
+
+import grain
+import numpy as np
+from jaxtyping import Int64
+
+from aurl_jax.core.errors import DataError
+from aurl_jax.core.typing import Batch
+from aurl_jax.data import batching
+from aurl_jax.data.cache import TokenCache, TokenSplit
+
+
+class Options(TypedDict, total=False):
+  """How rows are filled; `batch_size` and `context` are required.
+
+  batch_size: Rows of the global batch.
+  context: Steps of a row.
+  seed: Orders the epochs (0).
+  mode: One of `batching.MODES` ('pack').
+  """
+
+  batch_size: int
+  context: int
+  seed: int
+  mode: str
+
+
+def planner(split: TokenSplit, **options: Unpack[Options]) -> batching.Planner:
+  """Returns the planner of a split's epochs.
+
+  Raises:
+    DataError: The split has no pieces.
+  """
+  if not len(split):
+    raise DataError(
+      f'split {split.name!r} of {split.folder} has no pieces; prepare more '
+      'files or choose another split',
+      code='empty_split',
+    )
+  return batching.Planner(
+    lengths=batching.Lengths(offsets=split.offsets, bars=split.bars),
+    context=options['context'],
+    mode=options.get('mode', 'pack'),
+    seed=options.get('seed', 0),
+    multiple=options['batch_size'],
+  )
+
+
+def batches_per_epoch(
+  cache: TokenCache, split: str, **options: Unpack[Options]
+) -> int:
+  """Returns how many batches `batches` makes of one epoch."""
+  return planner(cache[split], **options).rows // options['batch_size']
+
+
+def batches(
+  cache: TokenCache,
+  split: str,
+  *,
+  process_index: int = 0,
+  process_count: int = 1,
+  epochs: int | None = None,
+  **options: Unpack[Options],
+) -> grain.IterDataset:
+  """Returns the batches of a split, epoch after epoch.
+
+  A batch is a dict of int32 arrays: `ids` [b, t, f]; `segments` [b, t], 1..
+  in each row and 0 for padding; `positions` [b, t], the index inside the
+  segment; `pieces` [b, t], the index of the piece in the split and -1 for
+  padding. Every epoch has the same number of batches; the iterator's
+  `get_state()` is `{'next_index': n}`, n the batches taken so far.
+
+  Args:
+    cache: The token cache.
+    split: Its split, such as `train`.
+    process_index: Which share of the rows to give, 0..process_count - 1.
+    process_count: How many processes share each batch, by equal slices.
+    epochs: Where to stop; None goes on for ever.
+    **options: See `Options`.
+
+  Raises:
+    DataError: The split is unknown or empty, or its batches do not divide.
+  """
+  size = options['batch_size']
+  if size % process_count or not 0 <= process_index < process_count:
+    raise DataError(
+      f'batch_size {size} does not divide over {process_count} processes '
+      f'(this is number {process_index}); make it a multiple of them',
+      code='batch_size',
+    )
+  plan = planner(cache[split], **options)
+  share = size // process_count
+  first = share * process_index
+  count = plan.rows // size
+  rows = functools.partial(_rows, _epochs(plan), count, size)
+  return (
+    grain.MapDataset.range(sys.maxsize if epochs is None else epochs * count)
+    .map(lambda index: rows(index)[first : first + share])
+    .map(functools.partial(gather, cache[split], context=plan.context))
+    .to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
+  )
+
+
+def _epochs(plan: batching.Planner) -> Callable[[int], np.ndarray]:
+  """Returns `plan.plan`, remembering the epochs around the current one."""
+  remembered = functools.lru_cache(maxsize=2)(plan.plan)
+  lock = threading.Lock()
+
+  def epoch(index: int) -> np.ndarray:
+    with lock:
+      return remembered(index)
+
+  return epoch
+
+
+def _rows(
+  epochs: Callable[[int], np.ndarray], count: int, size: int, index: int
+) -> Int64[np.ndarray, 'b k 3']:
+  """Returns the plan's rows [size, k, 3] of one batch of `count` an epoch."""
+  epoch, batch = divmod(int(index), count)
+  return epochs(epoch)[batch * size : (batch + 1) * size]
+
+
+def gather(
+  split: TokenSplit, rows: Int64[np.ndarray, 'b k 3'], *, context: int
+) -> Batch:
+  """Returns the batch of a plan's rows, by one gather from the ids.
+
+  Args:
+    split: Where the ids are.
+    rows: int64 [b, k, 3] of (piece, start, length), see `batching`.
+    context: Steps of a row, at least the sum of a row's lengths.
+  """
+  b, k, _ = rows.shape
+  # The padding of a row is one more chunk, so that nothing is ragged.
+  chunks = np.zeros((b, k + 1, 3), np.int64)
+  chunks[:, :k] = rows
+  chunks[:, k] = (-1, 0, 0)
+  chunks[:, k, 2] = context - rows[:, :, 2].sum(axis=1)
+  piece, start, length = chunks.reshape(-1, 3).T
+  column = (np.cumsum(chunks[:, :, 2], axis=1) - chunks[:, :, 2]).reshape(-1)
+  number = np.tile(np.append(np.arange(1, k + 1), 0), b)
+
+  def spread(values: np.ndarray) -> np.ndarray:
+    return np.repeat(values.astype(np.int32), length).reshape(b, context)
+
+  source = np.repeat(split.offsets[piece] + start - column, length)
+  source = source.reshape(b, context) + np.arange(context)
+  segments = spread(number)
+  # Padding reads step 0 of something; clipping is cheaper than a mask here.
+  ids = np.take(split.ids, source, axis=0, mode='clip').astype(np.int32)
+  ids[segments == 0] = 0
+  positions = np.arange(context, dtype=np.int32) - spread(column)
+  return {
+    'ids': ids,
+    'segments': segments,
+    'positions': positions,
+    'pieces': spread(piece),
+  }
