@@ -55,7 +55,7 @@ def quantise(notes: Notes, grid: Grid) -> Notes:
   length = to_cells(notes.duration, notes.ticks_per_beat, grid.cells_per_beat)
   duration = _nearest_durations(grid).take(length, mode='clip')
   velocity = _velocities(grid).take(notes.velocity)
-  onset, track, pitch, duration, velocity = _sorted(
+  onset, track, pitch, duration, velocity = notes_lib.sort_columns(
     onset, track, notes.pitch, duration, velocity
   )
   end = int((onset + duration).max())
@@ -149,27 +149,6 @@ def _nearest_durations(grid: Grid) -> np.ndarray:
 def _velocities(grid: Grid) -> np.ndarray:
   """Velocity 0..127 -> the middle of its bin."""
   return grid.velocities[np.arange(128) * grid.velocity_bins // 128]
-
-
-def _sorted(*columns: np.ndarray) -> list[np.ndarray]:
-  """Sorts notes by columns of whole numbers >= 0, the first one foremost.
-
-  All columns go into one int64, which sorts several times faster than
-  `np.lexsort`; pieces that need more bits take the slow way.
-  """
-  widths = [int(column.max()).bit_length() for column in columns]
-  if sum(widths) > 63:
-    order = np.lexsort(columns[::-1])
-    return [column[order] for column in columns]
-  key = columns[0]
-  for column, width in zip(columns[1:], widths[1:], strict=True):
-    key = (key << width) | column
-  key = np.sort(key)
-  parts = []
-  for width in widths[:0:-1]:
-    parts.append(key & ((1 << width) - 1))
-    key = key >> width
-  return [key, *parts[::-1]]
 
 
 def _instruments(

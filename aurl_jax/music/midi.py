@@ -1,0 +1,55 @@
+"""MIDI files to `Notes` and back.
+
+What `Notes` has no place for is left out without an issue: aftertouch,
+release velocities, exclusive messages, and metas other than names, lyrics,
+markers, tempos, meters and keys. Chord symbols are markers
+`chord:SYMBOL`.
+"""
+
+import dataclasses
+import os
+import pathlib
+
+from aurl_jax.music import midi_chunks, midi_parts
+from aurl_jax.music.midi_chunks import Issue
+from aurl_jax.music.midi_write import write
+from aurl_jax.music.notes import Notes
+
+__all__ = ['Issue', 'Reading', 'read', 'write']
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+  """A piece, and all that was wrong with its file.
+
+  Attributes:
+    notes: The music.
+    issues: Empty for a sound file; else what was found and done.
+  """
+
+  notes: Notes
+  issues: tuple[Issue, ...] = ()
+
+
+def read(source: str | os.PathLike[str] | bytes) -> Reading:
+  """Reads a MIDI file.
+
+  A track of the file becomes one track for each channel and program in it,
+  in that order; a track without notes stays if it names an instrument.
+
+  Args:
+    source: A path, or the bytes themselves.
+
+  Raises:
+    MidiError: There is no music to save; `.code` says why.
+    OSError: The path cannot be read.
+  """
+  if not isinstance(source, bytes):
+    source = pathlib.Path(source).read_bytes()
+  layout = midi_chunks.layout(source)
+  notes, issues = midi_parts.assemble(layout)
+  if issues and not len(notes):
+    raise midi_chunks.refuse(
+      issues[0].code, f'{issues[0].where}: nothing is left that sounds'
+    )
+  return Reading(notes, issues)

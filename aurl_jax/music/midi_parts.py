@@ -1,0 +1,260 @@
+"""From the events of tracks to `Notes`: pairs notes, splits channels.
+
+The exact and slow twin of what `music.midi_fast` takes from symusic. Both
+split a track alike: one `Track` for each channel and program in it.
+"""
+
+import collections
+import dataclasses
+import itertools
+
+from aurl_jax.music.midi_chunks import Issue, Layout
+from aurl_jax.music.midi_events import Events, read_events
+from aurl_jax.music.notes import Notes, Text, Track
+
+DRUM_CHANNEL = 9
+CHORD_PREFIX = 'chord:'
+"""A marker that begins so holds a chord symbol."""
+
+_NAME, _LYRIC, _MARKER, _TEMPO, _METER, _KEY = 3, 5, 6, 0x51, 0x58, 0x59
+
+
+@dataclasses.dataclass
+class Part:
+  """What one channel plays with one program, in one track of the file."""
+
+  notes: list[tuple[int, int, int, int]] = dataclasses.field(
+    default_factory=list
+  )
+  controls: list[tuple[int, int, int]] = dataclasses.field(
+    default_factory=list
+  )
+  bends: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+
+  def take(self, other: 'Part') -> None:
+    """Moves what another part holds here."""
+    self.controls += other.controls
+    self.bends += other.bends
+    other.controls, other.bends = [], []
+
+  @property
+  def events(self) -> int:
+    """How many controls and bends there are."""
+    return len(self.controls) + len(self.bends)
+
+
+class Splitter:
+  """Pairs the notes of one track and sorts them by channel and program.
+
+  A note belongs to the program that holds when it ends, and the first end
+  of a pitch belongs to the first start, both as in symusic. Controls and
+  bends that come before any note of their program wait for it.
+  """
+
+  def __init__(self) -> None:
+    self.parts: dict[tuple[int, int], Part] = {}
+    self.lonely_ends = 0
+    self._waiting = collections.defaultdict[int, Part](Part)
+    self._program = [0] * 16
+    self._open: dict[tuple[int, int], collections.deque[tuple[int, int]]] = {}
+
+  def run(self, events: Events) -> int:
+    """Takes in a whole track; returns how many notes never ended."""
+    for tick, status, first, second in events.channel:
+      kind, channel = status & 0xF0, status & 0x0F
+      if kind == 0x90 and second:
+        queue = self._open.setdefault((channel, first), collections.deque())
+        queue.append((tick, second))
+      elif kind in (0x80, 0x90):
+        self._end(tick, channel, first)
+      elif kind == 0xC0:
+        self._program[channel] = first
+      elif kind == 0xB0:
+        self._now(channel).controls.append((tick, first, second))
+      elif kind == 0xE0:
+        value = (first | second << 7) - 8192
+        self._now(channel).bends.append((tick, value))
+    return self._finish(events.end)
+
+  def _end(self, tick: int, channel: int, pitch: int) -> None:
+    queue = self._open.get((channel, pitch))
+    if not queue:
+      self.lonely_ends += 1
+      return
+    onset, velocity = queue.popleft()
+    key = channel, self._program[channel]
+    part = self.parts.get(key)
+    if part is None:
+      part = self.parts[key] = Part()
+      part.take(self._waiting[channel])
+    part.notes.append((onset, tick - onset, pitch, velocity))
+
+  def _now(self, channel: int) -> Part:
+    part = self.parts.get((channel, self._program[channel]))
+    return self._waiting[channel] if part is None else part
+
+  def _finish(self, end: int) -> int:
+    never_ended = 0
+    for (channel, pitch), queue in self._open.items():
+      while queue:
+        never_ended += 1
+        self._end(end, channel, pitch)
+    for channel, waiting in self._waiting.items():
+      if waiting.events:
+        keys = [key for key in self.parts if key[0] == channel]
+        key = keys[-1] if keys else (channel, self._program[channel])
+        self.parts.setdefault(key, Part()).take(waiting)
+    return never_ended
+
+
+@dataclasses.dataclass
+class Assembly:
+  """Collects the tracks of a file and builds the piece."""
+
+  layout: Layout
+  tracks: list[Track] = dataclasses.field(default_factory=list)
+  parts: list[Part] = dataclasses.field(default_factory=list)
+  tempos: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+  meters: list[tuple[int, int, int]] = dataclasses.field(default_factory=list)
+  keys: list[tuple[int, int, bool]] = dataclasses.field(default_factory=list)
+  texts: list[Text] = dataclasses.field(default_factory=list)
+  title: str = ''
+  issues: list[Issue] = dataclasses.field(default_factory=list)
+
+  def add(self, index: int) -> None:
+    """Takes in one track chunk of the layout."""
+    start, end = self.layout.spans[index]
+    where = f'track {index}'
+    events = read_events(self.layout.data[start:end], where)
+    self.issues += events.issues
+    splitter = Splitter()
+    never_ended = splitter.run(events)
+    if never_ended:
+      self._note(
+        'never_ended', where, f'{never_ended} notes ended at tick {events.end}'
+      )
+    if splitter.lonely_ends:
+      self._note('end_without_note', where, f'{splitter.lonely_ends} ignored')
+    track = len(self.tracks) if events.channel else -1
+    name = self._read_metas(events, track, where)
+    if index == 0 and not events.channel:
+      self.title = name
+    self._add_tracks(splitter.parts, events, name)
+
+  def notes(self) -> Notes:
+    """Returns the piece."""
+    rows = [
+      (*note, track)
+      for track, part in enumerate(self.parts)
+      for note in part.notes
+    ]
+    names = ('onset', 'duration', 'pitch', 'velocity', 'track')
+    columns = dict(zip(names, map(list, zip(*rows, strict=True))))
+    return Notes.build(
+      self.layout.ticks_per_beat,
+      columns or None,
+      tracks=self.tracks,
+      texts=self.texts,
+      title=self.title,
+      tempos=self.tempos,
+      meters=self.meters,
+      keys=self.keys,
+      controls=[
+        (tick, track, *rest)
+        for track, part in enumerate(self.parts)
+        for tick, *rest in part.controls
+      ],
+      bends=[
+        (tick, track, value)
+        for track, part in enumerate(self.parts)
+        for tick, value in part.bends
+      ],
+    )
+
+  def _add_tracks(
+    self, parts: dict[tuple[int, int], Part], events: Events, name: str
+  ) -> None:
+    if events.channel and not parts:
+      # Nothing sounds here, but the instrument is named: an empty track.
+      _, status, first, _ = events.channel[0]
+      for _, status, first, _ in events.channel:
+        if status & 0xF0 == 0xC0:
+          break
+      program = first if status & 0xF0 == 0xC0 else 0
+      parts = {(status & 0x0F, program): Part()}
+    for (channel, program), part in sorted(
+      parts.items(), key=lambda item: item[0]
+    ):
+      self.tracks.append(Track(name, program, channel == DRUM_CHANNEL))
+      self.parts.append(part)
+
+  def _read_metas(self, events: Events, track: int, where: str) -> str:
+    """Takes in tempos, meters, keys and texts; returns the track's name."""
+    name = ''
+    for tick, kind, payload in events.metas:
+      place = f'{where}, tick {tick}'
+      if kind == _NAME:
+        name = self._decode(payload, place)
+      elif kind in (_LYRIC, _MARKER):
+        text = self._decode(payload, place)
+        self.texts.append(as_text(tick, track, kind == _LYRIC, text))
+      elif kind == _TEMPO:
+        self._tempo(tick, payload, place)
+      elif kind == _METER:
+        self._meter(tick, payload, place)
+      elif kind == _KEY:
+        self._key(tick, payload, place)
+    return name
+
+  def _decode(self, payload: bytes, where: str) -> str:
+    try:
+      return payload.decode('utf-8')
+    except UnicodeDecodeError:
+      self._note('text_encoding', where, 'not UTF-8; read as Latin-1')
+      return payload.decode('latin-1')
+
+  def _tempo(self, tick: int, payload: bytes, where: str) -> None:
+    micros = int.from_bytes(payload)
+    if len(payload) != 3 or not micros:
+      self._note('tempo', where, f'{payload.hex()} is no tempo; left out')
+    else:
+      self.tempos.append((tick, micros))
+
+  def _meter(self, tick: int, payload: bytes, where: str) -> None:
+    if len(payload) < 2 or not payload[0] or payload[1] > 15:
+      self._note('meter', where, f'{payload.hex()} is no meter; left out')
+    else:
+      self.meters.append((tick, payload[0], 1 << payload[1]))
+
+  def _key(self, tick: int, payload: bytes, where: str) -> None:
+    fifths = int.from_bytes(payload[:1], signed=True)
+    if len(payload) != 2 or abs(fifths) > 7 or payload[1] > 1:
+      self._note('key', where, f'{payload.hex()} is no key; left out')
+    else:
+      self.keys.append((tick, fifths, bool(payload[1])))
+
+  def _note(self, code: str, where: str, action: str) -> None:
+    self.issues.append(Issue(code, where, action))
+
+
+def as_text(tick: int, track: int, is_lyric: bool, text: str) -> Text:
+  """Returns the lyric, the marker, or the chord that a marker holds."""
+  if is_lyric:
+    return Text(tick, track, 'lyric', text)
+  if text.startswith(CHORD_PREFIX):
+    return Text(tick, track, 'chord', text.removeprefix(CHORD_PREFIX))
+  return Text(tick, track, 'marker', text)
+
+
+def assemble(layout: Layout) -> tuple[Notes, tuple[Issue, ...]]:
+  """Reads every track of a layout exactly.
+
+  Raises:
+    MidiError: The limits of `midi_chunks` are passed.
+  """
+  assembly = Assembly(layout)
+  for index in range(len(layout.spans)):
+    assembly.add(index)
+  return assembly.notes(), tuple(
+    itertools.chain(layout.issues, assembly.issues)
+  )
