@@ -12,8 +12,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from aurl_jax.core import errors
+
 PAD = 0
 IGNORE = 0
+
+
+def _constant(values: np.ndarray) -> np.ndarray:
+  values = values.astype(np.int32)
+  values.setflags(write=False)
+  return values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +63,19 @@ class Field:
   def by_event(self) -> Mapping[str, Range]:
     """Event -> its range."""
     return {part.event: part for part in self.ranges}
+
+  @functools.cached_property
+  def kinds(self) -> np.ndarray:
+    """int32 `[size]`: index into `ranges` of each id; -1 for the reserved."""
+    counts = [part.size for part in self.ranges]
+    kinds = np.repeat(np.arange(len(counts)), counts)
+    return _constant(np.concatenate([[-1], kinds]))
+
+  @functools.cached_property
+  def values(self) -> np.ndarray:
+    """int32 `[size]`: the value that each id stands for; -1 for id 0."""
+    parts = [np.arange(part.low, part.high + 1) for part in self.ranges]
+    return _constant(np.concatenate([[-1], *parts]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,3 +131,40 @@ class Codec:
     if id_ == PAD:
       return 'pad', 0
     raise ValueError(f'id {id_} not in field {self.fields[field].name!r}')
+
+  def holds(self, event: str, ids: np.ndarray, field: int = 0) -> np.ndarray:
+    """Returns bool of the shape of `ids`: which of them are of this event.
+
+    An event that the field does not have is held by none.
+    """
+    if event not in self.fields[field].starts:
+      return np.zeros(np.shape(ids), np.bool_)
+    low, high = self.span(event, field)
+    return (ids >= low) & (ids < high)
+
+  def check(self, ids: np.ndarray) -> np.ndarray:
+    """Returns ids as an int array `[time, field]` that is within range.
+
+    Raises:
+      TokenError: Another shape or dtype (code `shape`), or an id outside the
+        vocabulary of its field (code `range`).
+    """
+    ids = np.asarray(ids)
+    width = len(self.fields)
+    whole = np.issubdtype(ids.dtype, np.integer)
+    if ids.ndim != 2 or ids.shape[1] != width or not whole:
+      raise errors.TokenError(
+        f'ids are {ids.dtype} {list(ids.shape)}, expected integers of shape '
+        f'[time, {width}]; add an axis, or use the tokenizer that made them',
+        code='shape',
+      )
+    wrong = (ids < 0) | (ids >= np.array(self.sizes))
+    if wrong.any():
+      step, field = np.argwhere(wrong)[0].tolist()
+      raise errors.TokenError(
+        f'id {ids[step, field]} of step {step} is outside field '
+        f'{self.fields[field].name!r} (0..{self.sizes[field] - 1}); use the '
+        'tokenizer that made the ids',
+        code='range',
+      )
+    return ids

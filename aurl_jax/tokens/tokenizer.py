@@ -4,6 +4,7 @@ ids are int32 `[time, field]` everywhere. A tokenizer is a frozen dataclass
 whose fields are its whole state, so that its JSON is `dataclasses.asdict`.
 """
 
+import dataclasses
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -91,3 +92,27 @@ class Tokenizer(Protocol):
   def bar_steps(self, ids: np.ndarray) -> np.ndarray:
     """Returns the step indices at which a bar starts, ascending."""
     ...
+
+  def bos(self) -> np.ndarray:
+    """Returns the step that begins a piece, int32 `[field]`."""
+    ...
+
+  def is_end(self, ids: Any) -> Any:
+    """Returns bool `[...]`: which steps of `[..., field]` are EOS.
+
+    For numpy and for jax arrays.
+    """
+    ...
+
+
+def save(tokenizer: Tokenizer) -> dict[str, Any]:
+  """Returns the config section that `core.config.build` makes it from.
+
+  Example:
+    >>> from aurl_jax.tokens.grid import VoiceGrid
+    >>> save(VoiceGrid(program=19))
+    {'name': 'aurl_jax.tokens.grid:VoiceGrid', 'program': 19}
+  """
+  kind = type(tokenizer)
+  fields = dataclasses.asdict(tokenizer)  # type: ignore[call-overload]
+  return {'name': f'{kind.__module__}:{kind.__qualname__}', **fields}

@@ -1,0 +1,18 @@
+"""Music as ids: three tokenizations, their grammars, and what they lose."""
+
+from aurl_jax.core import lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+  __name__,
+  {
+    'Codec': 'aurl_jax.tokens.codec',
+    'Compound': 'aurl_jax.tokens.compound',
+    'Grammar': 'aurl_jax.tokens.tokenizer',
+    'Ledger': 'aurl_jax.tokens.ledger',
+    'Remi': 'aurl_jax.tokens.remi',
+    'Tokenizer': 'aurl_jax.tokens.tokenizer',
+    'VoiceGrid': 'aurl_jax.tokens.grid',
+    'ledger': 'aurl_jax.tokens.ledger',
+    'save': 'aurl_jax.tokens.tokenizer',
+  },
+)

@@ -1,0 +1,58 @@
+"""The options that REMI and compound share, checked once."""
+
+import dataclasses
+import functools
+
+from aurl_jax.core import errors
+from aurl_jax.music.grid import Grid
+
+_CHOICES = {
+  'cells_per_beat': (1, 480),
+  'velocity_bins': (1, 128),
+  'bar_beats': (2, 64),
+  'voices': (1, 1024),
+}
+"""Both ends of what makes sense; keeps every table small."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EventOptions:
+  """Options of the tokenizations whose steps are events.
+
+  Attributes:
+    cells_per_beat: Positions in a quarter note.
+    velocity_bins: Bins of velocity; a power of two up to 128.
+    bar_beats: The longest bar, in quarter notes; longer meters are reduced.
+    voices: Tracks that may share one instrument.
+    chords: Whether chord symbols are told.
+
+  Raises:
+    ConfigError: An option out of range; names it.
+  """
+
+  cells_per_beat: int = 12
+  velocity_bins: int = 32
+  bar_beats: int = 12
+  voices: int = 32
+  chords: bool = False
+
+  def __post_init__(self) -> None:
+    for name, (low, high) in _CHOICES.items():
+      value = getattr(self, name)
+      if not low <= value <= high:
+        raise errors.ConfigError(f'{name} {value} not in {low}..{high}')
+    if 128 % self.velocity_bins:
+      raise errors.ConfigError(
+        f'velocity_bins {self.velocity_bins} does not divide 128'
+      )
+
+  @functools.cached_property
+  def grid(self) -> Grid:
+    """What encoding quantises to."""
+    return Grid(
+      cells_per_beat=self.cells_per_beat,
+      velocity_bins=self.velocity_bins,
+      bar_beats=self.bar_beats,
+      voices=self.voices,
+      chords=self.chords,
+    )

@@ -1,0 +1,218 @@
+"""Judges ids in plain Python: no numpy, no jax, nothing of the grammars.
+
+Written from the grammar as the documents state it, by recursive descent
+over decoded events. Compound steps are first spelled out as REMI events, so
+one recogniser judges both.
+
+  BOS ( Bar [Meter] [Cut] ( Position [Tempo] [Chord]
+    ( Program [Voice] (Pitch | Drum) Velocity Duration )* )* )* EOS
+"""
+
+DRUMS = 128
+
+
+class Fault(Exception):
+  """Why a sequence is not legal."""
+
+
+def fault(tokenizer, ids):
+  """Returns why ids (nested lists) are not legal, or '' if they are."""
+  judge = {'Remi': _remi, 'Compound': _compound, 'VoiceGrid': _voice_grid}
+  try:
+    judge[type(tokenizer).__name__](tokenizer, [list(step) for step in ids])
+  except Fault as why:
+    return str(why)
+  return ''
+
+
+def _require(condition, why):
+  if not condition:
+    raise Fault(why)
+
+
+def _event(tokenizer, id_, field):
+  """Returns (event, value); ('none', 0) for the reserved id 0."""
+  if id_ == 0:
+    return 'none', 0
+  return tokenizer.codec.event(id_, field)
+
+
+def _remi(tokenizer, steps):
+  stream = [_event(tokenizer, step[0], 0) for step in steps]
+  _Parser(tokenizer.grid, stream).piece()
+
+
+_USES = {
+  'bos': (),
+  'eos': (),
+  'bar': ('?cut', '?meter'),
+  'tempo': ('position', 'tempo'),
+  'chord': ('position', 'chord'),
+  'note': (
+    'position',
+    'program',
+    'pitch',
+    'duration',
+    'velocity',
+    'voice',
+  ),
+}
+"""What stands in the fields after the kind; the rest must be unused."""
+
+
+def _compound(tokenizer, steps):
+  stream, position = [], None
+  for step in steps:
+    events = [_event(tokenizer, id_, f) for f, id_ in enumerate(step)]
+    kind = events[0][0]
+    _require(kind in _USES, f'a step begins with {kind}')
+    for name, wanted in zip_longest_none(events[1:], _USES[kind]):
+      _check_field(kind, name, wanted)
+    if kind in ('bos', 'eos'):
+      stream.append(events[0])
+    elif kind == 'bar':
+      stream.append(events[0])
+      # REMI tells the meter before the cut.
+      stream += [e for e in (events[2], events[1]) if e[0] != 'none']
+      position = None
+    else:
+      if events[1][1] != position:
+        position = events[1][1]
+        stream.append(events[1])
+      stream += _spelled(kind, events)
+  _Parser(tokenizer.grid, stream).piece()
+
+
+def zip_longest_none(events, wanted):
+  """Pairs the fields with what they should hold; 'none' where nothing."""
+  return [
+    (event[0], wanted[i] if i < len(wanted) else 'none')
+    for i, event in enumerate(events)
+  ]
+
+
+def _check_field(kind, name, wanted):
+  if wanted == 'pitch':
+    _require(name in ('pitch', 'drum'), f'{name} for the pitch of a {kind}')
+  elif wanted.startswith('?'):
+    _require(name in ('none', wanted[1:]), f'{name} in a {kind} step')
+  else:
+    _require(name == wanted, f'{name} in a {kind} step, not {wanted}')
+
+
+def _spelled(kind, events):
+  if kind != 'note':
+    return [events[2]]
+  _, _, program, pitch, duration, velocity, voice = events
+  voices = [voice] if voice[1] > 0 else []
+  return [program, *voices, pitch, velocity, duration]
+
+
+class _Parser:
+  """Recursive descent; one method a rule of the grammar."""
+
+  def __init__(self, grid, stream):
+    self.grid = grid
+    self.stream = stream
+    self.at = 0
+    self.in_force = {}
+
+  def peek(self):
+    return self.stream[self.at][0] if self.at < len(self.stream) else 'nothing'
+
+  def take(self, *names):
+    name = self.peek()
+    _require(name in names, f'{name} at event {self.at}, expected {names}')
+    self.at += 1
+    return self.stream[self.at - 1][1]
+
+  def change(self, name):
+    """Takes an event that must differ from the one of its kind before."""
+    value = self.take(name)
+    _require(self.in_force.get(name) != value, f'{name} {value} again')
+    self.in_force[name] = value
+    return value
+
+  def piece(self):
+    self.take('bos')
+    number, needs_meter = 0, True
+    while self.peek() == 'bar':
+      needs_meter = self.bar(number, needs_meter)
+      number += 1
+    _require(not (needs_meter and number), 'no meter after a cut bar')
+    self.take('eos')
+    _require(self.at == len(self.stream), 'events after eos')
+
+  def bar(self, number, needs_meter):
+    """Returns whether the bar was cut, so that the next needs a meter."""
+    self.take('bar')
+    if needs_meter or self.peek() == 'meter':
+      self.change('meter')
+    numerator, denominator = self.grid.meters[self.in_force['meter']]
+    length = 4 * self.grid.cells_per_beat * numerator // denominator
+    is_cut = self.peek() == 'cut'
+    if is_cut:
+      cut = self.take('cut')
+      _require(1 <= cut < length, f'cut {cut} of a bar of {length}')
+      length = cut
+    if number == 0:
+      _require(self.peek() == 'position', 'bar 1 without a tempo')
+    before = -1
+    while self.peek() == 'position':
+      at = self.position(first=number == 0 and before < 0)
+      _require(
+        before < at < length, f'position {at} after {before} of {length}'
+      )
+      before = at
+    return is_cut
+
+  def position(self, first):
+    at, start = self.take('position'), self.at
+    if first:
+      _require(at == 0 and self.peek() == 'tempo', 'piece without a tempo')
+    for name in ('tempo', 'chord'):
+      if self.peek() == name:
+        self.change(name)
+    before = (-1, -1, -1)
+    while self.peek() == 'program':
+      note = self.note()
+      _require(note > before, f'note {note} after {before}')
+      before = note
+    _require(self.at > start, 'position without an event')
+    return at
+
+  def note(self):
+    program = self.take('program')
+    voice = self.take('voice') if self.peek() == 'voice' else 0
+    pitch = self.take('drum' if program == DRUMS else 'pitch')
+    self.take('velocity')
+    self.take('duration')
+    return program, voice, pitch
+
+
+def _voice_grid(tokenizer, steps):
+  rows = [
+    [_event(tokenizer, id_, f) for f, id_ in enumerate(step)] for step in steps
+  ]
+  _require(len(rows) >= 2, 'shorter than bos and eos')
+  _grid_start(tokenizer.grid, rows[0])
+  _require(
+    [name for name, _ in rows[-1]] == ['eos', 'none', 'none', 'none'],
+    'no eos at the end',
+  )
+  sounding = [False] * 4
+  for row in rows[1:-1]:
+    for voice, (name, _) in enumerate(row):
+      _require(name in ('rest', 'hold', 'pitch'), f'{name} in voice {voice}')
+      _require(
+        name != 'hold' or sounding[voice], f'voice {voice} holds silence'
+      )
+      sounding[voice] = name != 'rest'
+
+
+def _grid_start(grid, row):
+  names = [name for name, _ in row]
+  _require(names == ['bos', 'meter', 'tempo', 'pickup'], f'starts with {names}')
+  numerator, denominator = grid.meters[row[1][1]]
+  length = 4 * grid.cells_per_beat * numerator // denominator
+  _require(row[3][1] < length, f'pickup {row[3][1]} of a bar of {length}')
