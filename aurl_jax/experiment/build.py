@@ -1,0 +1,99 @@
+"""From a typed config to the objects of a run."""
+
+import dataclasses
+import os
+from typing import Any
+
+import jax
+import optax
+
+from aurl_jax.experiment import sections
+from aurl_jax.experiment.sections import RunConfig
+from aurl_jax.models.functional import Model
+from aurl_jax.parallel import mesh as mesh_lib
+from aurl_jax.training import optimizer as optimizer_lib
+from aurl_jax.training import state as state_lib
+from aurl_jax.training import steps as steps_lib
+from aurl_jax.training.schedules import Schedule
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parts:
+  """The objects that training and evaluation share.
+
+  Attributes:
+    run: The config.
+    mesh: The devices.
+    model: The network.
+    optimizer: Of the parameters.
+    schedule: The learning rate that the optimizer follows.
+  """
+
+  run: RunConfig
+  mesh: jax.sharding.Mesh
+  model: Model
+  optimizer: optax.GradientTransformation
+  schedule: Schedule
+
+  @property
+  def fields(self) -> tuple[str, ...]:
+    """Names of the tokenizer's fields."""
+    return tuple(field.name for field in self.run.tokenizer.codec.fields)
+
+  def abstract_state(self) -> dict[str, Any]:
+    """Returns the state's shapes and shardings, for a restore."""
+    return state_lib.abstract(self.model, self.optimizer, self.mesh)
+
+  def fresh_state(self) -> dict[str, Any]:
+    """Returns the state before the first step."""
+    return state_lib.create(
+      self.model, self.optimizer, seed=self.run.seed, mesh=self.mesh
+    )
+
+  def train_step(self) -> Any:
+    """Returns the jitted training step."""
+    options = steps_lib.StepConfig(
+      accumulate=self.run.train.accumulate,
+      label_smoothing=self.run.train.label_smoothing,
+    )
+    return steps_lib.make_train_step(
+      self.model, self.optimizer, self.schedule, options, self.mesh
+    )
+
+
+def build(run: RunConfig) -> Parts:
+  """Returns the objects of a run; joins the other processes first.
+
+  Raises:
+    ConfigError: The mesh does not fit the devices, or the batch not the mesh.
+  """
+  mesh_lib.initialise_distributed(run.mesh)
+  mesh_lib.host_devices(run.mesh.host_devices or _host_devices(run))
+  mesh = mesh_lib.make_mesh(run.mesh)
+  sections.check_devices(run, mesh_lib.rows(mesh))
+  optimizer, schedule = optimizer_lib.build(run.optimizer, run.train.steps)
+  return Parts(
+    run=run,
+    mesh=mesh,
+    model=Model.build(run.model, run.tokenizer.codec.sizes),
+    optimizer=optimizer,
+    schedule=schedule,
+  )
+
+
+def _host_devices(run: RunConfig) -> int:
+  """Returns as how many devices a CPU should pose: one a core, if it divides.
+
+  It is what the mesh asks for, or the most that the cores allow and that
+  divides the rows of a batch. Accelerators do not heed it.
+  """
+  inner = run.mesh.fsdp * run.mesh.tensor
+  if run.mesh.data > 0:
+    return run.mesh.data * inner
+  rows = run.train.batch_size // run.train.accumulate
+  fitting = [
+    count
+    for count in range(inner, max(inner, os.cpu_count() or 1) + 1, inner)
+    if rows % (count // run.mesh.tensor) == 0
+  ]
+  return max(fitting, default=inner)

@@ -1,0 +1,42 @@
+"""From a run to a bundle."""
+
+import pathlib
+from typing import Any
+
+from aurl_jax.deploy import bundle as bundle_lib
+from aurl_jax.experiment import generate
+from aurl_jax.experiment.workdir import Workdir
+
+
+def from_run(
+  run: str, out: str, *, step: int | None = None
+) -> dict[str, Any]:
+  """Writes a run's checkpoint as a bundle.
+
+  Args:
+    run: The run's folder.
+    out: Folder to publish.
+    step: Which checkpoint; None for the newest good one.
+
+  Returns:
+    `bundle`: the folder; `bytes`: of its weights; `files`.
+
+  Raises:
+    ConfigError, CheckpointError: There is no run, or no such checkpoint.
+  """
+  folder = Workdir(pathlib.Path(run))
+  composer = generate.from_run(folder, step=step)
+  card = folder.card.read_text() if folder.card.is_file() else ''
+  bundle_lib.save(
+    out,
+    params=composer.params,
+    model_config=composer.model.config,
+    tokenizer=composer.tokenizer,
+    card=card,
+  )
+  files = sorted(pathlib.Path(out).iterdir())
+  return {
+    'bundle': str(out),
+    'bytes': sum(path.stat().st_size for path in files),
+    'files': [path.name for path in files],
+  }

@@ -1,0 +1,132 @@
+"""Likelihood of a split under a run's model, and the table beside it."""
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from aurl_jax.core import checkpoint
+from aurl_jax.core.errors import ConfigError
+from aurl_jax.data import pipeline
+from aurl_jax.data.cache import TokenCache
+from aurl_jax.experiment import build, data, sections
+from aurl_jax.experiment.build import Parts
+from aurl_jax.experiment.workdir import Workdir
+from aurl_jax.parallel import mesh as mesh_lib
+from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.training import baseline as baseline_lib
+from aurl_jax.training import evaluate as evaluate_lib
+from aurl_jax.training import steps as steps_lib
+
+
+def run(
+  config: Mapping[str, Any] | None,
+  folder: Workdir,
+  allow: tuple[str, ...] = (),
+) -> dict[str, Any]:
+  """Evaluates the newest checkpoint of a run on `valid` and `test`.
+
+  Returns:
+    `step`, and for each split `SPLIT/loss` (nats an id), `SPLIT/perplexity`,
+    `SPLIT/accuracy`, `SPLIT/tokens` and `SPLIT/nats/FIELD`.
+
+  Raises:
+    ConfigError: There is no run, or the config is of another one.
+    CheckpointError: The run has no complete checkpoint.
+  """
+  values = folder.open(config) if config else folder.read_config()
+  parts = build.build(sections.parse(values, allow))
+  cache = data.prepared(parts.run)
+  with mesh_lib.use(parts.mesh), checkpoint.Checkpoints(
+    folder.checkpoints, keep=parts.run.logging.keep_checkpoints
+  ) as kept:
+    restored = kept.restore(parts.abstract_state())
+    result: dict[str, Any] = {'step': restored.step}
+    for split in ('valid', 'test'):
+      if split in cache:
+        found = judge(parts, cache, split)(restored.state['params'])
+        result |= {f'{split}/{name}': value for name, value in found.items()}
+  return result
+
+
+def judge(
+  parts: Parts, cache: TokenCache, split: str, limit: int = 0
+) -> Callable[[Any], dict[str, float]]:
+  """Returns a function from parameters to the figures of a split.
+
+  Args:
+    parts: The run's objects.
+    cache: Its data.
+    split: Which split.
+    limit: Batches at most; 0 for all.
+  """
+  step = steps_lib.make_eval_step(parts.model, parts.mesh)
+
+  def function(params: Any) -> dict[str, float]:
+    return evaluate_lib.evaluate(
+      step,
+      params,
+      itertools.islice(_epoch(parts, cache, split), limit or None),
+      fields=parts.fields,
+      mesh=parts.mesh,
+    )
+
+  return function
+
+
+def _epoch(parts: Parts, cache: TokenCache, split: str) -> Any:
+  """Returns the batches of one epoch, every step of the split once."""
+  return iter(
+    pipeline.batches(
+      cache,
+      split,
+      epochs=1,
+      process_index=jax.process_index(),
+      process_count=jax.process_count(),
+      **data.options(parts.run, 'pack'),
+    )
+  )
+
+
+def baseline(parts: Parts, cache: TokenCache) -> dict[str, float]:
+  """Returns `table/loss`, nats a voice-16th of a count table on `valid`.
+
+  The table is fitted on `train` and sees what the model sees: the same rows.
+
+  Raises:
+    ConfigError: The tokenization is no grid of voices.
+  """
+  tokenizer = parts.run.tokenizer
+  if not isinstance(tokenizer, VoiceGrid):
+    raise ConfigError(
+      'logging.baseline needs the tokenizer aurl_jax.tokens.grid:VoiceGrid; '
+      'set it to False'
+    )
+  table = baseline_lib.CountTable.fit(
+    _epoch(parts, cache, 'train'), lookup(tokenizer)
+  )
+  found = table.evaluate(_epoch(parts, cache, 'valid'))
+  return {'table/loss': found['loss']}
+
+
+def lookup(tokenizer: VoiceGrid) -> baseline_lib.Lookup:
+  """Returns what the ids of a grid mean to the count table."""
+  codec = tokenizer.codec
+  pitch = []
+  for field, size in enumerate(codec.sizes):
+    meaning = np.full(size, baseline_lib.OTHER)
+    meaning[codec.id('rest', field=field)] = baseline_lib.REST
+    meaning[codec.id('hold', field=field)] = baseline_lib.HOLD
+    meaning[slice(*codec.span('pitch', field))] = np.arange(128)
+    pitch.append(meaning)
+  pickup = np.zeros(codec.sizes[3], np.int64)
+  span = codec.span('pickup', 3)
+  pickup[slice(*span)] = np.arange(span[1] - span[0])
+  return baseline_lib.Lookup(
+    pitch=pitch,
+    bos=codec.id('bos'),
+    pickup=pickup,
+    beat=tokenizer.grid.cells_per_beat,
+  )

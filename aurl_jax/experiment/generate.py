@@ -1,0 +1,98 @@
+"""Music from a run or a bundle, written to a folder."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from aurl_jax.core import checkpoint
+from aurl_jax.deploy import bundle as bundle_lib
+from aurl_jax.deploy.bundle import Composer
+from aurl_jax.experiment import build, sections
+from aurl_jax.experiment.workdir import Workdir
+from aurl_jax.generation import export
+from aurl_jax.generation.request import Request
+from aurl_jax.parallel import mesh as mesh_lib
+
+
+def run(
+  config: Mapping[str, Any] | None,
+  folder: Workdir,
+  allow: tuple[str, ...] = (),
+) -> dict[str, Any]:
+  """Writes what the config's `generate` section asks for into `samples/`.
+
+  Returns:
+    As `write`.
+  """
+  values = folder.open(config) if config else folder.read_config()
+  asked = sections.parse(values, allow)
+  composer = from_run(folder, allow)
+  return write(composer, asked.generate.request(), folder.samples)
+
+
+def to_folder(
+  model: str, out: str, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Writes music by a run, a bundle or a shipped name.
+
+  Args:
+    model: The run's folder, the bundle's folder, or a name.
+    out: Folder for the MIDI files, rolls and page.
+    changes: Fields of `Request`; those left out are the run's own, or the
+      defaults of a bundle.
+
+  Returns:
+    As `write`.
+
+  Raises:
+    BundleError, CheckpointError: There is no such model, or it is damaged.
+    RequestError: What is asked for cannot be met.
+  """
+  folder = Workdir(pathlib.Path(model))
+  if not folder.holds_run:
+    request = Request(**changes)
+    return write(bundle_lib.load(model), request, pathlib.Path(out))
+  asked = sections.parse(folder.read_config())
+  request = asked.generate.request(**changes)
+  return write(from_run(folder), request, pathlib.Path(out))
+
+
+def from_run(
+  folder: Workdir, allow: tuple[str, ...] = (), step: int | None = None
+) -> Composer:
+  """Returns the model of a run's checkpoint, the newest good by default.
+
+  Raises:
+    ConfigError: There is no run.
+    CheckpointError: It has no such checkpoint, or none that is complete.
+  """
+  parts = build.build(sections.parse(folder.read_config(), allow))
+  with mesh_lib.use(parts.mesh), checkpoint.Checkpoints(
+    folder.checkpoints, keep=parts.run.logging.keep_checkpoints
+  ) as kept:
+    like = {'params': parts.abstract_state()['params']}
+    restored = kept.restore(like, step, partial=True)
+  return parts.composer(restored.state['params'])
+
+
+def write(
+  composer: Composer, request: Request, out: pathlib.Path
+) -> dict[str, Any]:
+  """Generates and writes MIDI files, piano rolls and one page.
+
+  Returns:
+    `page`: path of `index.html`; `rows`: one (file, notes, seconds,
+    grammatical) a piece.
+  """
+  pieces = composer.generate(request)
+  page = export.write(out, pieces)
+  rows = [
+    (
+      f'piece_{number}.mid',
+      len(piece.notes),
+      piece.report['seconds'],
+      piece.report['grammatical'],
+    )
+    for number, piece in enumerate(pieces, 1)
+  ]
+  return {'page': str(page), 'rows': rows}

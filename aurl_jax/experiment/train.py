@@ -1,0 +1,151 @@
+"""Training: one call from a config and a folder to a trained run."""
+
+import logging
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from aurl_jax.core import checkpoint, logs
+from aurl_jax.data.cache import TokenCache
+from aurl_jax.experiment import build, card, data, evaluate, generate, sections
+from aurl_jax.experiment.build import Parts
+from aurl_jax.experiment.workdir import Workdir
+from aurl_jax.parallel import mesh as mesh_lib
+from aurl_jax.training import callbacks as callbacks_lib
+from aurl_jax.training import loop, signals
+
+_log = logging.getLogger(__name__)
+
+
+def run(
+  config: Mapping[str, Any] | None,
+  folder: Workdir,
+  allow: tuple[str, ...] = (),
+) -> dict[str, Any]:
+  """Trains to the last step, or goes on with the run in the folder.
+
+  Args:
+    config: Plain sections; None takes those stored in the folder.
+    folder: The run's folder.
+    allow: Modules outside `aurl_jax` that the config may name.
+
+  Returns:
+    `workdir`, `steps`, the figures on the validation split, and `page` if
+    samples were written.
+
+  Raises:
+    ConfigError: The config cannot be built, or belongs to another run.
+    DataError: There is nothing to train on.
+    Interrupted: A signal came; the same call goes on.
+  """
+  if config is not None:
+    sections.parse(config, allow)
+  values = folder.open(config)
+  asked = sections.parse(values, allow)
+  logs.setup(folder.root)
+  parts = build.build(asked)
+  _log.info('devices: %s', mesh_lib.describe(parts.mesh))
+  cache = data.prepared(asked, quiet=not asked.logging.console)
+  with mesh_lib.use(parts.mesh), signals.Stop() as stop:
+    result = _train(parts, cache, folder, stop)
+  return {'workdir': str(folder.root), 'steps': asked.train.steps, **result}
+
+
+def _train(
+  parts: Parts, cache: TokenCache, folder: Workdir, stop: signals.Stop
+) -> dict[str, Any]:
+  """Resumes or starts, trains, and writes what a run leaves."""
+  batches = data.train_batches(parts.run, cache)
+  writers = _writers(parts, folder)
+  identity = {'data': data.digest(cache)}
+  with checkpoint.Checkpoints(
+    folder.checkpoints, keep=parts.run.logging.keep_checkpoints
+  ) as kept:
+    resumed = callbacks_lib.resume(
+      kept,
+      parts.abstract_state(),
+      batches=batches,
+      writers=writers,
+      run=identity,
+    )
+    if resumed:
+      _log.info('going on after step %d', resumed.step)
+    state = loop.fit(
+      resumed.state if resumed else parts.fresh_state(),
+      parts.train_step(),
+      batches,
+      _callbacks(parts, cache, folder, writers)
+      + [
+        callbacks_lib.Checkpoint(
+          checkpoints=kept,
+          every=parts.run.train.checkpoint_every,
+          run=identity,
+        )
+      ],
+      steps=parts.run.train.steps,
+      mesh=parts.mesh,
+      totals=resumed.totals if resumed else None,
+      stop=stop,
+    )
+  for writer in writers:
+    writer.close()
+  return _finish(parts, cache, folder, state['params'])
+
+
+def _writers(parts: Parts, folder: Workdir) -> list[Any]:
+  """Returns who takes the log records, in this order."""
+  writers: list[Any] = [logs.JsonlWriter(folder.metrics)]
+  if parts.run.logging.tensorboard:
+    writers.append(logs.TensorBoardWriter(folder.root / 'tb'))
+  if parts.run.logging.console:
+    writers.append(logs.ConsoleWriter(total=parts.run.train.steps))
+  return writers
+
+
+def _callbacks(
+  parts: Parts, cache: TokenCache, folder: Workdir, writers: list[Any]
+) -> list[Any]:
+  """Returns what happens beside the steps, up to the log."""
+  train = parts.run.train
+  result: list[Any] = []
+  if train.evaluate_every and 'valid' in cache:
+    judge = evaluate.judge(parts, cache, 'valid', train.evaluate_batches)
+    result.append(
+      callbacks_lib.Evaluate(every=train.evaluate_every, function=judge)
+    )
+  if train.sample_every:
+
+    def sample(params: Any, step: int) -> None:
+      out = folder.samples / f'step_{step}'
+      generate.write(parts.composer(params), parts.run.generate.request(), out)
+
+    result.append(
+      callbacks_lib.Sample(every=train.sample_every, function=sample)
+    )
+  result.append(
+    callbacks_lib.Log(
+      every=train.log_every, writers=writers, fields=parts.fields
+    )
+  )
+  return result
+
+
+def _finish(
+  parts: Parts, cache: TokenCache, folder: Workdir, params: Any
+) -> dict[str, Any]:
+  """Judges the trained model, writes samples and the model card."""
+  figures: dict[str, Any] = {}
+  if 'valid' in cache:
+    found = evaluate.judge(parts, cache, 'valid')(params)
+    figures |= {f'valid/{name}': value for name, value in found.items()}
+    if parts.run.logging.baseline:
+      figures |= evaluate.baseline(parts, cache)
+  if parts.run.logging.page and jax.process_index() == 0:
+    request = parts.run.generate.request()
+    written = generate.write(parts.composer(params), request, folder.samples)
+    figures['page'] = written['page']
+  if jax.process_index() == 0:
+    card.write(folder.card, parts, cache, figures)
+  return figures
