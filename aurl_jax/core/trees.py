@@ -28,8 +28,9 @@ def from_nested(stored: Mapping[str, Any], like: Any) -> Any:
   """Returns nested dicts of arrays in the structure and types of `like`."""
   flat = dict(flatten(stored))
   leaves, structure = jax.tree_util.tree_flatten_with_path(like)
-  return structure.unflatten(
-    from_stored(flat[names(path)], leaf) for path, leaf in leaves
+  return jax.tree_util.tree_unflatten(
+    structure,
+    [from_stored(flat[names(path)], leaf) for path, leaf in leaves],
   )
 
 
