@@ -10,7 +10,7 @@ import dataclasses
 import os
 import pathlib
 
-from aurl_jax.music import midi_chunks, midi_parts
+from aurl_jax.music import midi_chunks, midi_fast, midi_parts
 from aurl_jax.music.midi_chunks import Issue
 from aurl_jax.music.midi_write import write
 from aurl_jax.music.notes import Notes
@@ -47,6 +47,9 @@ def read(source: str | os.PathLike[str] | bytes) -> Reading:
   if not isinstance(source, bytes):
     source = pathlib.Path(source).read_bytes()
   layout = midi_chunks.layout(source)
+  fast = midi_fast.read_fast(layout)
+  if fast is not None:
+    return Reading(fast)
   notes, issues = midi_parts.assemble(layout)
   if issues and not len(notes):
     raise midi_chunks.refuse(

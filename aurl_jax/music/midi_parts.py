@@ -8,6 +8,8 @@ import collections
 import dataclasses
 import itertools
 
+import numpy as np
+
 from aurl_jax.music.midi_chunks import Issue, Layout
 from aurl_jax.music.midi_events import Events, read_events
 from aurl_jax.music.notes import Notes, Text, Track
@@ -136,10 +138,13 @@ class Assembly:
     if splitter.lonely_ends:
       self._note('end_without_note', where, f'{splitter.lonely_ends} ignored')
     track = len(self.tracks) if events.channel else -1
-    name = self._read_metas(events, track, where)
-    if index == 0 and not events.channel:
-      self.title = name
-    self._add_tracks(splitter.parts, events, name)
+    payload = self._read_metas(events, track, where)
+    if events.channel or index == 0:
+      name = self._decode(payload, where)
+      if events.channel:
+        self._add_tracks(splitter.parts, events, name)
+      else:
+        self.title = name
 
   def notes(self) -> Notes:
     """Returns the piece."""
@@ -149,10 +154,11 @@ class Assembly:
       for note in part.notes
     ]
     names = ('onset', 'duration', 'pitch', 'velocity', 'track')
-    columns = dict(zip(names, map(list, zip(*rows, strict=True))))
+    table = np.array(rows, np.int64).reshape(-1, len(names))
+    columns = dict(zip(names, table.T, strict=True))
     return Notes.build(
       self.layout.ticks_per_beat,
-      columns or None,
+      columns,
       tracks=self.tracks,
       texts=self.texts,
       title=self.title,
@@ -174,27 +180,27 @@ class Assembly:
   def _add_tracks(
     self, parts: dict[tuple[int, int], Part], events: Events, name: str
   ) -> None:
-    if events.channel and not parts:
+    if not parts:
       # Nothing sounds here, but the instrument is named: an empty track.
-      _, status, first, _ = events.channel[0]
-      for _, status, first, _ in events.channel:
-        if status & 0xF0 == 0xC0:
-          break
-      program = first if status & 0xF0 == 0xC0 else 0
-      parts = {(status & 0x0F, program): Part()}
+      named = [
+        (status & 0x0F, program)
+        for _, status, program, _ in events.channel
+        if status & 0xF0 == 0xC0
+      ]
+      parts = {key: Part() for key in named[:1] or [(0, 0)]}
     for (channel, program), part in sorted(
       parts.items(), key=lambda item: item[0]
     ):
       self.tracks.append(Track(name, program, channel == DRUM_CHANNEL))
       self.parts.append(part)
 
-  def _read_metas(self, events: Events, track: int, where: str) -> str:
+  def _read_metas(self, events: Events, track: int, where: str) -> bytes:
     """Takes in tempos, meters, keys and texts; returns the track's name."""
-    name = ''
+    name = b''
     for tick, kind, payload in events.metas:
       place = f'{where}, tick {tick}'
       if kind == _NAME:
-        name = self._decode(payload, place)
+        name = payload
       elif kind in (_LYRIC, _MARKER):
         text = self._decode(payload, place)
         self.texts.append(as_text(tick, track, kind == _LYRIC, text))
