@@ -1,7 +1,7 @@
-"""Trains, evaluates or generates from a config page.
+r"""Trains, evaluates or generates from a config page.
 
     python -m aurl_jax.main --config=quickstart --workdir=runs/quickstart
-    python -m aurl_jax.main --config=configs/tiny.py:test --workdir=runs/t \\
+    python -m aurl_jax.main --config=configs/tiny.py:test --workdir=runs/t \
       --config.train.steps=40
     python -m aurl_jax.main --workdir=runs/t --mode=evaluate
 

@@ -17,7 +17,10 @@ def section(**values: object) -> ml_collections.ConfigDict:
 def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
   """Returns a compound-token transformer of 3.4M parameters."""
   if variant not in VARIANTS:
-    raise AttributeError(f'variant {variant!r}; choose {", ".join(VARIANTS)}')
+    raise LookupError(
+      f'no variant {variant!r} of this page; choose one of '
+      + ', '.join(VARIANTS)
+    )
   config = section(
     seed=0,
     data=section(source='chorales', batching='pack'),
@@ -41,12 +44,21 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       scan=False,
       attention='auto',
     ),
-    mesh=section(data=-1, fsdp=1, tensor=1),
+    mesh=section(
+      data=-1,
+      fsdp=1,
+      tensor=1,
+      host_devices=0,
+      coordinator='',
+      processes=1,
+      process=0,
+    ),
     optimizer=section(
       name='adamw',
       learning_rate=1e-3,
       warmup_steps=100,
       schedule='cosine',
+      final_fraction=0.1,
       weight_decay=0.05,
       clip_norm=1.0,
     ),

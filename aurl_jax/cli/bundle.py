@@ -1,6 +1,6 @@
 """Turn a run into one folder that anyone can load.
 
-examples:
+Examples:
   aurl bundle runs/quickstart --out chorale_model
   python -c "import aurl_jax; aurl_jax.load('chorale_model')"
 """

@@ -1,6 +1,6 @@
 """Check devices, versions and data, and name the remedy for what is missing.
 
-examples:
+Examples:
   aurl doctor
   aurl doctor --json
 """

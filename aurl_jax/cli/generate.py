@@ -1,6 +1,6 @@
 """Write music with a trained run or a bundle.
 
-examples:
+Examples:
   aurl generate runs/quickstart --n 4 --out out
   aurl generate my_bundle --bars 16 --temperature 0.9 --seed 7 --out out
   aurl generate runs/mine --prompt opening.mid --out out

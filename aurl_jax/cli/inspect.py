@@ -1,6 +1,6 @@
 """Read MIDI files and say what was found, and what was repaired.
 
-examples:
+Examples:
   aurl inspect song.mid
   aurl inspect --json broken/*.mid
 

@@ -1,6 +1,6 @@
 """Turn a folder of MIDI (or the embedded corpus) into a data set.
 
-examples:
+Examples:
   aurl prepare ~/midi --out data/mine
   aurl prepare chorales --tokenizer grid --out data/chorales
 

@@ -1,6 +1,6 @@
 """Tokenise a MIDI file and print what that keeps and loses.
 
-examples:
+Examples:
   aurl tokens song.mid
   aurl tokens song.mid --tokenizer remi --json
 """

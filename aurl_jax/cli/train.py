@@ -1,9 +1,9 @@
-"""Train a model on a folder of MIDI, or go on with a run.
+r"""Train a model on a folder of MIDI, or go on with a run.
 
-examples:
+Examples:
   aurl train --data ~/midi --workdir runs/mine
   aurl train --config quickstart --workdir runs/quickstart
-  aurl train --config base --data ~/midi --workdir runs/big \\
+  aurl train --config base --data ~/midi --workdir runs/big \
     --set model.width=512 --set train.steps=20000
 
 The same command again goes on from the last checkpoint. Exit code 3 means:

@@ -8,9 +8,7 @@ from aurl_jax.experiment import generate
 from aurl_jax.experiment.workdir import Workdir
 
 
-def from_run(
-  run: str, out: str, *, step: int | None = None
-) -> dict[str, Any]:
+def from_run(run: str, out: str, *, step: int | None = None) -> dict[str, Any]:
   """Writes a run's checkpoint as a bundle.
 
   Args:

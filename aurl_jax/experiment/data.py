@@ -49,9 +49,7 @@ def _prepare(
   source: str, tokenizer: Tokenizer, out: pathlib.Path, *, quiet: bool
 ) -> dict[str, Any]:
   """Prepares a source, or finds it prepared, and returns the report."""
-  found = (
-    sources.chorales() if source == CHORALES else sources.folder(source)
-  )
+  found = sources.chorales() if source == CHORALES else sources.folder(source)
   report = prepare.prepare(found, tokenizer, out)
   return report.as_dict()
 

@@ -39,9 +39,12 @@ def run(
   values = folder.open(config) if config else folder.read_config()
   parts = build.build(sections.parse(values, allow))
   cache = data.prepared(parts.run)
-  with mesh_lib.use(parts.mesh), checkpoint.Checkpoints(
-    folder.checkpoints, keep=parts.run.logging.keep_checkpoints
-  ) as kept:
+  with (
+    mesh_lib.use(parts.mesh),
+    checkpoint.Checkpoints(
+      folder.checkpoints, keep=parts.run.logging.keep_checkpoints
+    ) as kept,
+  ):
     restored = kept.restore(parts.abstract_state())
     result: dict[str, Any] = {'step': restored.step}
     for split in ('valid', 'test'):

@@ -67,9 +67,12 @@ def from_run(
     CheckpointError: It has no such checkpoint, or none that is complete.
   """
   parts = build.build(sections.parse(folder.read_config(), allow))
-  with mesh_lib.use(parts.mesh), checkpoint.Checkpoints(
-    folder.checkpoints, keep=parts.run.logging.keep_checkpoints
-  ) as kept:
+  with (
+    mesh_lib.use(parts.mesh),
+    checkpoint.Checkpoints(
+      folder.checkpoints, keep=parts.run.logging.keep_checkpoints
+    ) as kept,
+  ):
     like = {'params': parts.abstract_state()['params']}
     restored = kept.restore(like, step, partial=True)
   return parts.composer(restored.state['params'])

@@ -17,6 +17,8 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
+from aurl_jax.core import coercion
+from aurl_jax.core import config as config_lib
 from aurl_jax.core.errors import ConfigError
 
 PAGES = 'aurl_jax.configs'
@@ -85,18 +87,8 @@ def parse(argv: Sequence[str]) -> CommandLine:
     SystemExit: `--help` was asked for and has been printed.
   """
   argv = ['aurl_jax.main', *(_with_path(word) for word in argv)]
-  values = _define(argv)
-  try:
-    rest = values(argv)
-  except flags.Error as error:
-    raise ConfigError(f'{error}', code='bad_flag') from error
-  except (KeyError, AttributeError) as error:
-    message = str(error.args[0]).strip('"').replace('\n', ' ')
-    raise ConfigError(
-      f'unknown config key {message}', code='unknown_key'
-    ) from error
-  except (OSError, SyntaxError, ImportError) as error:
-    raise ConfigError(f'cannot read the page: {error}') from error
+  _check_keys(argv)
+  values, rest = _read(argv)
   if rest[1:]:
     raise ConfigError(f'unexpected arguments {rest[1:]}', code='bad_flag')
   config = values.config
@@ -108,6 +100,38 @@ def parse(argv: Sequence[str]) -> CommandLine:
     mode=values.mode,
     allow=tuple(values.allow),
   )
+
+
+def _read(argv: Sequence[str]) -> tuple[flags.FlagValues, list[str]]:
+  values = _define(argv)
+  try:
+    return values, values(argv)
+  except flags.Error as error:
+    raise ConfigError(f'{error}', code='bad_flag') from error
+  except LookupError as error:
+    raise ConfigError(f'{error.args[0]}', code='no_variant') from error
+  except (OSError, SyntaxError, ImportError) as error:
+    raise ConfigError(f'cannot read the page: {error}') from error
+
+
+def _check_keys(argv: Sequence[str]) -> None:
+  """Raises ConfigError for an override of a key that the page lacks."""
+  keys = [
+    word.lstrip('-').partition('=')[0].removeprefix('config.')
+    for word in argv
+    if word.lstrip('-').startswith('config.')
+  ]
+  page = [word for word in argv if word.lstrip('-').startswith('config=')]
+  if not (keys and page):
+    return
+  values, _ = _read([argv[0], page[-1]])
+  known = config_lib.flatten(values.config.to_dict())
+  for key in keys:
+    if key not in known:
+      raise ConfigError(
+        f'unknown config key {key}; {coercion.suggest(key, known)}',
+        code='unknown_key',
+      )
 
 
 def _with_path(word: str) -> str:

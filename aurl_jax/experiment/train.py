@@ -1,7 +1,6 @@
 """Training: one call from a config and a folder to a trained run."""
 
 import logging
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,13 +75,13 @@ def _train(
       resumed.state if resumed else parts.fresh_state(),
       parts.train_step(),
       batches,
-      _callbacks(parts, cache, folder, writers)
-      + [
+      [
+        *_callbacks(parts, cache, folder, writers),
         callbacks_lib.Checkpoint(
           checkpoints=kept,
           every=parts.run.train.checkpoint_every,
           run=identity,
-        )
+        ),
       ],
       steps=parts.run.train.steps,
       mesh=parts.mesh,
@@ -100,7 +99,7 @@ def _writers(parts: Parts, folder: Workdir) -> list[Any]:
   if parts.run.logging.tensorboard:
     writers.append(logs.TensorBoardWriter(folder.root / 'tb'))
   if parts.run.logging.console:
-    writers.append(logs.ConsoleWriter(total=parts.run.train.steps))
+    writers.append(logs.ConsoleWriter(steps=parts.run.train.steps))
   return writers
 
 
