@@ -1,0 +1,44 @@
+# make demo       the quickstart: four pieces of music and a page that shows them
+# make test       what must pass before a change lands
+# make test-all   the long checks too
+# make check      form, types, import contracts and the quick tests
+# make clean      removes what building and testing left; keeps .venv and runs
+
+.PHONY: demo test test-all check clean venv
+.DEFAULT_GOAL := test
+
+RUN := .venv/bin/python -m
+PYTEST := $(RUN) pytest --quiet --numprocesses=2 --dist=worksteal --cov --cov-report=term
+
+# Of this content, in this place, the environment is complete: no network.
+CONTENT := $(shell (pwd; cat pyproject.toml setup.py constraints.txt) | cksum | tr ' ' '-')
+STAMP := .venv/complete-$(CONTENT)
+ifneq ($(shell .venv/bin/python -c 'print(1)' 2>/dev/null),1)
+.PHONY: $(STAMP)
+endif
+
+$(STAMP):
+	@echo 'Making .venv (once, a few minutes)'
+	@tools/env/make_venv
+	@rm -f .venv/complete-*
+	@touch $@
+
+venv: $(STAMP)
+
+demo: $(STAMP)
+	$(RUN) aurl_jax.main --config=configs/quickstart.py --workdir=runs/quickstart
+
+test: $(STAMP)
+	$(PYTEST)
+
+test-all: $(STAMP)
+	HYPOTHESIS_PROFILE=thorough $(PYTEST) -m ''
+
+check: $(STAMP)
+	tools/check
+
+clean:
+	rm -rf .cache build dist *.egg-info .coverage* .hypothesis .ruff_cache \
+	  .import_linter_cache .pytest_cache .mypy_cache
+	find aurl_jax configs tests tools -name __pycache__ -type d -prune \
+	  -exec rm -rf {} +
