@@ -11,12 +11,15 @@ __getattr__, __dir__, __all__ = lazy.attach(
     name: f'{__name__}.{name}'
     for name in (
       'checkpoint',
+      'coercion',
       'config',
       'errors',
       'files',
       'lazy',
       'logs',
+      'manifest',
       'random',
+      'trees',
       'typing',
     )
   },
