@@ -17,7 +17,6 @@ built so that these cannot be told apart, the sum does not come out.
 
 import bisect
 import dataclasses
-import itertools
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,10 @@ _SIZES = {_TEMPO: 3, _METER: 4, _KEY: 2, _END: 0}
 _EXCLUSIVE = -1
 _KINDS = frozenset({*range(10), 0x20, 0x21, 0x54, 0x7F, *_SIZES})
 """Types of metas in use; others are taken for part of a delta time."""
+_NONE = np.zeros(0, np.int64)
+_SPECIAL = np.zeros(256, np.bool_)
+_SPECIAL[[*range(0xC0, 0xD0), 0xF0, 0xFF]] = True
+"""Bytes that may be program changes, exclusive events or metas."""
 _PAD = bytes(16)
 """Behind the data, so that a parser that looks ahead finds zeros."""
 
@@ -80,7 +83,7 @@ def read_fast(layout: Layout) -> Notes | None:
   except (_Unsure, RuntimeError, ValueError, IndexError):
     return None
   low = sum(
-    end - start - np.count_nonzero(array[start:end] > 0x7F)
+    end - start - np.count_nonzero(array[start:end] & 0x80)
     for start, end in layout.spans
   )
   return _convert(layout, tally, score, int(low))
@@ -93,15 +96,13 @@ def _tally(layout: Layout, array: np.ndarray) -> _Tally:
     _Unsure: Something stands here that needs the exact reader.
   """
   data, tally = layout.data, _Tally()
-  starts = np.flatnonzero(array >= 0xC0)
-  special = starts[(array[starts] < 0xD0) | (array[starts] >= 0xF0)].tolist()
+  special = np.flatnonzero(_SPECIAL.take(array)).tolist()
   for track, (start, end) in enumerate(layout.spans):
     if not ends_itself(data, end):
       raise _Unsure
-    rest = _walk_head(data, track, start, end, tally)
-    first = bisect.bisect_left(special, rest)
-    after = rest
-    for place in itertools.takewhile(end.__gt__, special[first:]):
+    after = _walk_head(data, track, start, end, tally)
+    first = bisect.bisect_left(special, after)
+    for place in special[first : bisect.bisect_left(special, end)]:
       if place >= after:
         after = _take(data, track, place, end, tally)
   _check_ticks(array, tally.payloads)
@@ -116,7 +117,7 @@ def _check_ticks(
   One high byte gives a delta time below 2**14, two of them below 2**21;
   four bytes are for the exact reader.
   """
-  high = array > 0x7F
+  high = array.view(np.int8) < 0
   pairs = high[1:] & high[:-1]
   for place in np.flatnonzero(pairs[1:] & pairs[:-1]).tolist():
     # Three in a row are harmless if one belongs to the payload of a meta.
@@ -183,8 +184,8 @@ def _take(
     The first byte behind it.
   """
   status = data[place]
-  if data[place - 1] > 0x7F or 0xF0 < status < 0xFF:
-    return place + 1  # part of a delta time, or the sum will not come out
+  if data[place - 1] > 0x7F:
+    return place + 1  # part of a delta time
   if status < 0xF0:
     if _is_program(data, place):
       tally.programs.add((track, status & 0x0F, data[place + 1]))
@@ -230,6 +231,9 @@ def _is_program(data: bytes, place: int) -> bool:
 
 def _number(data: bytes, position: int) -> tuple[int, int]:
   """Returns the position behind a variable-length number, and the number."""
+  value = data[position]
+  if value < 0x80:
+    return position + 1, value
   value = 0
   for place in range(position, position + 4):
     value = value << 7 | data[place] & 0x7F
@@ -287,11 +291,12 @@ def _convert(
   }  # fmt: skip
   if any(len(found) != tally.metas[kind] for kind, found in metas.items()):
     return None
-  return Notes.build(
-    layout.ticks_per_beat,
-    _columns(notes, counts),
-    tracks=[Track(t.name, t.program, t.is_drum) for t in tracks],
-    texts=tally.texts,
+  names = [Track(t.name, t.program, t.is_drum) for t in tracks]
+  return Notes.trusted(
+    ticks_per_beat=layout.ticks_per_beat,
+    **_columns(notes, counts, names),
+    tracks=tuple(names),
+    texts=tuple(sorted(tally.texts, key=lambda text: text.tick)),
     title=tally.title,
     tempos=_table(metas[_TEMPO], notes_lib.TEMPO, 'mspq'),
     meters=_table(metas[_METER], notes_lib.METER, 'numerator', 'denominator'),
@@ -302,21 +307,28 @@ def _convert(
 
 
 def _columns(
-  notes: list[dict[str, np.ndarray]], counts: list[int]
-) -> dict[str, np.ndarray] | None:
-  """Returns the columns of all tracks' notes, for `Notes.build`."""
-  if not notes:
-    return None
-  columns = {
-    ours: np.concatenate([part[theirs] for part in notes])
-    for ours, theirs in (
-      ('onset', 'time'),
-      ('duration', 'duration'),
-      ('pitch', 'pitch'),
-      ('velocity', 'velocity'),
-    )
+  notes: list[dict[str, np.ndarray]], counts: list[int], tracks: list[Track]
+) -> dict[str, np.ndarray]:
+  """Returns the columns of all tracks' notes, sorted."""
+  index = np.arange(len(counts)).repeat(counts)
+  onset, duration, pitch, velocity = (
+    np.concatenate([_NONE, *(part[name] for part in notes)])
+    for name in ('time', 'duration', 'pitch', 'velocity')
+  )
+  onset, track, pitch, duration, velocity = notes_lib.sort_columns(
+    onset, index, pitch, duration, velocity
+  )
+  programs = np.array([track.program for track in tracks], np.int64)
+  drums = np.array([track.is_drum for track in tracks], np.bool_)
+  return {
+    'onset': onset,
+    'duration': duration,
+    'pitch': pitch,
+    'velocity': velocity,
+    'track': track,
+    'program': programs.take(track),
+    'is_drum': drums.take(track),
   }
-  return columns | {'track': np.repeat(np.arange(len(counts)), counts)}
 
 
 def _table(events: Any, dtype: np.dtype, *fields: str) -> np.ndarray:
@@ -333,11 +345,17 @@ def _by_track(
   parts: list[dict[str, np.ndarray]], dtype: np.dtype, *fields: str
 ) -> np.ndarray:
   """Returns the controls or bends of all tracks as one of our tables."""
-  counts = [len(part['time']) for part in parts]
-  table = np.empty(sum(counts), dtype)
-  if len(table):
-    table['tick'] = np.concatenate([part['time'] for part in parts])
-    table['track'] = np.repeat(np.arange(len(counts)), counts)
+  used = [track for track, part in enumerate(parts) if len(part['time'])]
+  table = np.empty(sum(len(parts[track]['time']) for track in used), dtype)
+  start = 0
+  for track in used:
+    stop = start + len(parts[track]['time'])
+    rows = table[start:stop]
+    rows['tick'], rows['track'] = parts[track]['time'], track
     for name in fields:
-      table[name] = np.concatenate([part[name] for part in parts])
-  return table
+      rows[name] = parts[track][name]
+    start = stop
+  tick = table['tick']
+  if len(used) == 1 and (tick[1:] >= tick[:-1]).all():
+    return table
+  return notes_lib.sort_table(table)

@@ -59,7 +59,7 @@ def quantise(notes: Notes, grid: Grid) -> Notes:
     onset, track, notes.pitch, duration, velocity
   )
   end = int((onset + duration).max())
-  return Notes(
+  return Notes.trusted(
     ticks_per_beat=grid.cells_per_beat,
     onset=onset,
     duration=duration,
@@ -72,6 +72,7 @@ def quantise(notes: Notes, grid: Grid) -> Notes:
     tempos=_tempos(notes, grid, end),
     meters=_meters(notes, grid, end),
     texts=_chords(notes, grid, end) if grid.chords else (),
+    title='',
     **_NO_EVENTS,
   )
 
