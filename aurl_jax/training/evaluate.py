@@ -1,0 +1,57 @@
+"""The likelihood of a finite stream of batches."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from aurl_jax.core.errors import DataError
+from aurl_jax.core.typing import Batch
+from aurl_jax.training import feed
+from aurl_jax.training import metrics as metrics_lib
+
+
+def evaluate(
+  step: Callable[[Any, Batch], Mapping[str, jax.Array]],
+  params: Any,
+  batches: Iterable[Batch],
+  *,
+  fields: Sequence[str] = (),
+  mesh: jax.sharding.Mesh | None = None,
+) -> dict[str, float]:
+  """Returns means over all target ids of the batches.
+
+  Args:
+    step: As of `make_eval_step`.
+    params: What is judged.
+    batches: Host batches; a last one with fewer rows is filled up with
+      padding, which counts nothing and spares a compilation.
+    fields: Names of the fields.
+    mesh: Where batches go; None for one device.
+
+  Returns:
+    `loss` (nats a target id), `perplexity` (its exponential), `accuracy`,
+    `tokens` (steps with anything to predict), `nats/NAME` for each field.
+
+  Raises:
+    DataError: There is no batch, or nothing in it to predict.
+  """
+  place, totals, rows = feed.placer(mesh), metrics_lib.Totals(), 0
+  for batch in batches:
+    rows = rows or len(batch['ids'])
+    totals.add(step(params, place(_fill(batch, rows))))
+  total = totals.fetch()
+  if not total or not total['counts'].sum():
+    raise DataError('nothing to evaluate on: the split is empty')
+  result = metrics_lib.summary(total, fields)
+  del result['objective']
+  return result | {'perplexity': float(np.exp(result['loss']))}
+
+
+def _fill(batch: Batch, rows: int) -> Batch:
+  missing = rows - len(batch['ids'])
+  if not missing:
+    return batch
+  pad = lambda x: np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1))  # noqa: E731
+  return {name: pad(np.asarray(column)) for name, column in batch.items()}

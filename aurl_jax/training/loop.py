@@ -1,0 +1,110 @@
+"""The loop: fetch, step, ask each callback whether it is due."""
+
+import collections
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from aurl_jax.core.errors import Interrupted
+from aurl_jax.core.typing import Batch
+from aurl_jax.training.callbacks import Callback, Clock, Context
+from aurl_jax.training.feed import Feed
+from aurl_jax.training.metrics import Totals, TrainingError
+from aurl_jax.training.signals import Stop
+from aurl_jax.training.state import TrainState
+
+# Steps handed to the devices before the host waits: enough that they never
+# idle, few enough that a stop or an error comes soon and batches do not pile
+# up in memory.
+_AHEAD = 2
+
+
+def fit(
+  state: TrainState,
+  step: Callable[[TrainState, Batch], tuple[TrainState, Any]],
+  batches: Iterator[Batch],
+  callbacks: Sequence[Callback],
+  *,
+  steps: int,
+  mesh: jax.sharding.Mesh | None = None,
+  totals: Mapping[str, Any] | None = None,
+  stop: Stop | None = None,
+) -> TrainState:
+  """Trains until so many steps are done, or the batches end.
+
+  The host runs a little ahead of the devices and reads nothing from them
+  until a callback is due.
+
+  Args:
+    state: Where to start; `state['step']` steps are done. It is donated.
+    step: As of `make_train_step`.
+    batches: Host batches of this process; `get_state` makes them resumable.
+    callbacks: Asked in this order after each step.
+    steps: Number of steps of the whole run.
+    mesh: Where batches go; None for one device.
+    totals: Sums of the running log window, from `callbacks.resume`.
+    stop: An entered `Stop` of the caller; by default one for the loop.
+
+  Raises:
+    Interrupted: A signal came; the callbacks have been asked, with `ending`
+      'stopped'.
+    TrainingError: A loss was not finite, or there is no batch.
+  """
+  first = int(state['step'])
+  if first >= steps:
+    return state
+  feed, window, clock = Feed(batches, mesh), Totals(totals), Clock()
+  if feed.empty:
+    raise TrainingError('there is no batch to train on', code='no_batch')
+  flights: collections.deque[Any] = collections.deque()
+  with Stop() if stop is None else contextlib.nullcontext(stop) as stop:
+    for number in range(first + 1, steps + 1):
+      state, metrics = step(state, feed.take())
+      window.add(metrics)
+      feed.fetch()
+      _wait(flights, metrics)
+      done = number == steps or feed.empty
+      ending = 'done' if done else 'stopped' if stop.agreed(number) else ''
+      _ask(
+        callbacks,
+        Context(
+          step=number,
+          first=first,
+          state=state,
+          metrics=metrics,
+          ending=ending,
+          totals=window,
+          clock=clock,
+          data=feed.state,
+        ),
+      )
+      if ending:
+        break
+  if ending == 'stopped':
+    raise Interrupted(
+      f'stopped on {stop.name} after step {number} of {steps}; run the same '
+      'command again to go on from the last checkpoint',
+      code='interrupted',
+    )
+  return state
+
+
+def _wait(flights: collections.deque[Any], metrics: Any) -> None:
+  """Waits for the step that is `_AHEAD` steps back."""
+  flights.append(metrics)
+  if len(flights) > _AHEAD:
+    jax.block_until_ready(flights.popleft())
+
+
+def _ask(callbacks: Sequence[Callback], context: Context) -> None:
+  """Runs those callbacks that are due, on a finite state only."""
+  if context.ending:
+    context.totals.check()
+  for callback in callbacks:
+    if callback.due(context):
+      context.totals.check()
+      context.clock.pause()
+      callback(context)
+  context.clock.go()

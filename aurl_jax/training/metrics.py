@@ -1,0 +1,117 @@
+"""Metrics summed on the devices between two looks from the host."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aurl_jax.core.errors import AurlError
+
+
+class TrainingError(AurlError):
+  """Training that cannot go on; says at which step and what to change."""
+
+
+# `bad_step` keeps the first that is not 0, `learning_rate` the last value;
+# all other metrics add up.
+_LAST = 'learning_rate'
+_FIRST = 'bad_step'
+
+
+@jax.jit
+def _add(
+  total: dict[str, jax.Array], more: dict[str, jax.Array]
+) -> dict[str, jax.Array]:
+  result = {name: total[name] + value for name, value in more.items()}
+  if _FIRST in more:
+    result[_FIRST] = jnp.where(total[_FIRST] > 0, total[_FIRST], more[_FIRST])
+  if _LAST in more:
+    result[_LAST] = more[_LAST]
+  result['steps'] = total['steps'] + 1
+  return result
+
+
+class Totals:
+  """Running sums of the metrics of steps, kept on the devices.
+
+  Adding never waits for a device; `fetch` and `save` do. The saved form is
+  JSON, exact for float32, so that a resumed run logs the same averages.
+  """
+
+  def __init__(self, saved: Mapping[str, Any] | None = None) -> None:
+    self._total: dict[str, Any] = {}
+    for name, (kind, values) in (saved or {}).items():
+      self._total[name] = np.array(values, kind)
+
+  def add(self, metrics: Mapping[str, jax.Array]) -> None:
+    """Adds the metrics of one step or of one evaluated batch."""
+    if not self._total:
+      self._total = {
+        name: np.zeros(x.shape, x.dtype) for name, x in metrics.items()
+      }
+      self._total['steps'] = np.int32(0)
+    self._total = _add(self._total, dict(metrics))
+
+  def fetch(self) -> dict[str, np.ndarray]:
+    """Returns the sums since the last `reset`; waits for the devices."""
+    return jax.tree.map(np.asarray, jax.device_get(self._total))
+
+  def reset(self) -> None:
+    """Starts again from nothing."""
+    self._total = {}
+
+  def save(self) -> dict[str, Any]:
+    """Returns the sums as JSON: name -> [dtype, values]."""
+    fetched = self.fetch().items()
+    return {name: [str(x.dtype), x.tolist()] for name, x in fetched}
+
+  def check(self) -> None:
+    """Waits for the last step.
+
+    Raises:
+      TrainingError: A step since the last `reset` was not finite.
+    """
+    bad = int(np.asarray(self._total.get(_FIRST, 0)))
+    if bad:
+      raise TrainingError(
+        f'step {bad}: the loss or its gradient is not a finite number; '
+        'nothing after the last checkpoint was kept. Lower '
+        'optimizer.learning_rate, raise optimizer.warmup_steps or lower '
+        'optimizer.clip_norm, then run again',
+        code='non_finite',
+      )
+
+
+def summary(
+  total: Mapping[str, np.ndarray], fields: Sequence[str] = ()
+) -> dict[str, float]:
+  """Returns means from fetched sums.
+
+  Args:
+    total: Sums of `losses.sums`, and perhaps `grad_norm`, `learning_rate`.
+    fields: Names of the fields, for one `nats/NAME` each; by default none.
+
+  Returns:
+    `loss`: nats a target id. `accuracy`: share of ids ranked first.
+    `objective`: what was minimised, an id. `tokens`: steps with anything to
+    predict. `nats/NAME`: nats a counted id of the field. Then whatever of
+    `grad_norm` (mean of the steps) and `learning_rate` there is.
+  """
+  counts = np.asarray(total['counts'], np.float64)
+  nats = np.asarray(total['nats'], np.float64)
+  ids = max(1.0, counts.sum())
+  result = {
+    'loss': nats.sum() / ids,
+    'objective': float(total['objective']) / ids,
+    'accuracy': np.asarray(total['correct'], np.float64).sum() / ids,
+    'tokens': float(total['tokens']),
+  }
+  for name, value, count in zip(fields, nats, counts, strict=bool(fields)):
+    result[f'nats/{name}'] = value / max(1.0, count)
+  if 'grad_norm' in total:
+    result['grad_norm'] = float(total['grad_norm']) / float(total['steps'])
+  if _LAST in total:
+    result[_LAST] = float(total[_LAST])
+  return {name: float(value) for name, value in result.items()}

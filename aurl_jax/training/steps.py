@@ -1,0 +1,263 @@
+"""Pure, jitted steps: one of training, one of evaluation.
+
+A step is written for the rows it is given and reports sums. On one device,
+and on meshes that shard parameters, those rows are the whole batch and the
+compiler partitions; on a data-only mesh of CPU devices each device runs the
+step on its own rows and the sums are added explicitly, which is faster
+there. Axes: `b` batch, `t` time, `f` fields.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import PRNGKeyArray
+
+from aurl_jax.core import random
+from aurl_jax.core.errors import ConfigError
+from aurl_jax.core.typing import Batch
+from aurl_jax.parallel import rules as rules_lib
+from aurl_jax.training import losses
+from aurl_jax.training import state as state_lib
+from aurl_jax.training.losses import LossConfig, Sums
+from aurl_jax.training.schedules import Schedule
+from aurl_jax.training.state import Network, TrainState
+
+Metrics = dict[str, jax.Array]
+Rows = Mapping[str, jax.Array]
+Augment = Callable[[Rows, PRNGKeyArray], Rows]
+"""Changes the rows of a batch; its key is the run's at this step."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StepConfig:
+  """How a step uses its batch.
+
+  Attributes:
+    accumulate: Parts the batch is worked off in, to save memory; must
+      divide the rows of a device. The result is that of the whole batch.
+    label_smoothing: See `LossConfig`.
+    z_loss: See `LossConfig`.
+  """
+
+  accumulate: int = 1
+  label_smoothing: float = 0.0
+  z_loss: float = 0.0
+
+  def __post_init__(self) -> None:
+    if self.accumulate < 1:
+      raise ConfigError(f'accumulate: {self.accumulate} must be at least 1')
+    _ = self.loss
+
+  @property
+  def loss(self) -> LossConfig:
+    """The part that `training.losses` reads."""
+    return LossConfig(label_smoothing=self.label_smoothing, z_loss=self.z_loss)
+
+
+def make_train_step(
+  model: Network,
+  optimizer: optax.GradientTransformation,
+  schedule: Schedule,
+  options: StepConfig = StepConfig(),
+  mesh: jax.sharding.Mesh | None = None,
+  *,
+  augment: Augment | None = None,
+  rules: Any = rules_lib.RULES,
+) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+  """Returns the jitted `step(state, batch) -> (state, metrics)`.
+
+  The state is donated: the one handed in is gone afterwards. The metrics
+  stay on the devices: float32 [] `loss` (nats a target id), `grad_norm`
+  (before clipping) and `learning_rate`; `bad_step` int32 [], the step's
+  number if it was not finite, else 0; and the sums of `losses.sums`.
+
+  Args:
+    model: What is trained.
+    optimizer: As of `optimizer.build`.
+    schedule: The learning rate that `optimizer` follows; for the record.
+    options: Accumulation and loss.
+    mesh: Where the state and the batches lie; None for one device.
+    augment: Changes the batch on the device, before the targets are taken.
+    rules: As of `state.create`.
+  """
+  axes = _own_axes(mesh)
+  key = functools.partial(_step_key, axes=axes)
+  grad = jax.value_and_grad(
+    functools.partial(_objective, model, options.loss), has_aux=True
+  )
+
+  def step(state: TrainState, batch: Rows) -> tuple[TrainState, Metrics]:
+    if augment is not None:
+      batch = augment(batch, _step_key(state, 'augment'))
+    parts = _accumulate(
+      grad, options.accumulate, state['params'], batch, key(state, 'dropout')
+    )
+    grads, sums = jax.lax.psum(parts, axes) if axes else parts
+    return _update(optimizer, schedule, state, grads, sums)
+
+  if mesh is None:
+    return jax.jit(step, donate_argnums=0)
+  like = state_lib.abstract(model, optimizer, mesh, rules)
+  places = jax.tree.map(lambda leaf: leaf.sharding, like)
+  return _jit(step, mesh, axes, places, results=(places, None), donate=True)
+
+
+def make_eval_step(
+  model: Network,
+  mesh: jax.sharding.Mesh | None = None,
+  *,
+  rules: Any = rules_lib.RULES,
+) -> Callable[[dict[str, Any], Batch], Sums]:
+  """Returns the jitted `step(params, batch) -> losses.sums`, no dropout."""
+  axes = _own_axes(mesh)
+
+  def step(params: dict[str, Any], batch: Rows) -> Sums:
+    _, sums = _objective(model, LossConfig(), params, batch, None)
+    return jax.lax.psum(sums, axes) if axes else sums
+
+  if mesh is None:
+    return jax.jit(step)
+  like = state_lib.abstract(model, optax.identity(), mesh, rules)
+  places = jax.tree.map(lambda leaf: leaf.sharding, like['params'])
+  return _jit(step, mesh, axes, places, results=None, donate=False)
+
+
+def _own_axes(mesh: jax.sharding.Mesh | None) -> tuple[str, ...]:
+  """Returns the axes to map over by hand; none if the compiler partitions."""
+  if mesh is None or mesh.devices.flat[0].platform != 'cpu':
+    return ()
+  spec = rules_lib.batch_sharding(mesh).spec
+  whole = mesh.shape['data'] == mesh.size > 1
+  return tuple(spec[0]) if whole else ()
+
+
+def _jit(
+  step: Callable[..., Any],
+  mesh: jax.sharding.Mesh,
+  axes: tuple[str, ...],
+  places: Any,
+  *,
+  results: Any,
+  donate: bool,
+) -> Callable[..., Any]:
+  """Compiles a step for a mesh; None among `results` is replicated."""
+  rows = rules_lib.batch_sharding(mesh)
+  if axes:
+    # The sums are added by hand, so there is nothing for the checker of
+    # varying values to see; without it custom gradients need no notes.
+    step = jax.shard_map(
+      step,
+      mesh=mesh,
+      in_specs=(P(), rows.spec),
+      out_specs=P(),
+      check_vma=False,
+    )
+  everywhere = NamedSharding(mesh, P())
+  results = jax.tree.map(
+    lambda place: everywhere if place is None else place,
+    results,
+    is_leaf=lambda place: place is None,
+  )
+  return jax.jit(
+    step,
+    in_shardings=(places, rows),
+    out_shardings=results,
+    donate_argnums=(0,) if donate else (),
+  )
+
+
+def _step_key(
+  state: TrainState, use: str, axes: tuple[str, ...] = ()
+) -> PRNGKeyArray:
+  """Returns the key of one use at this step; each device has its own."""
+  key = jax.random.wrap_key_data(state['key'])
+  key = random.fold(key, use, state['step'])
+  return random.fold(key, jax.lax.axis_index(axes)) if axes else key
+
+
+def _objective(
+  model: Network,
+  config: LossConfig,
+  params: dict[str, Any],
+  batch: Rows,
+  key: PRNGKeyArray | None,
+) -> tuple[jax.Array, Sums]:
+  targets = losses.shift_targets(batch['ids'], batch['segments'])
+  steps = (batch['ids'], batch['segments'], batch['positions'])
+  outputs = model.apply(params, *steps, targets, key)
+  sums = losses.sums(outputs.logits, targets, config)
+  return sums['objective'], sums
+
+
+def _accumulate(
+  grad: Callable[..., Any],
+  parts: int,
+  params: dict[str, Any],
+  batch: Rows,
+  key: PRNGKeyArray,
+) -> tuple[Any, Sums]:
+  """Returns gradients and sums over the batch, worked off in parts."""
+
+  def part(rows: Rows, key: PRNGKeyArray) -> tuple[Any, Sums]:
+    (_, sums), grads = grad(params, rows, key)
+    return grads, sums
+
+  if parts == 1:
+    return part(batch, key)
+
+  def body(total: Any, inputs: Any) -> tuple[Any, None]:
+    index, rows = inputs
+    more = part(rows, random.fold(key, index))
+    return jax.tree.map(jnp.add, total, more), None
+
+  rows = jax.tree.map(functools.partial(_split, parts=parts), batch)
+  first = jax.tree.map(lambda x: x[0], rows)
+  zeros = jax.tree.map(
+    lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
+    jax.eval_shape(part, first, key),
+  )
+  return jax.lax.scan(body, zeros, (jnp.arange(parts), rows))[0]
+
+
+def _split(rows: jax.Array, parts: int) -> jax.Array:
+  """Deals rows to parts in turn: those of one device stay on it."""
+  if rows.shape[0] % parts:
+    raise ConfigError(
+      f'accumulate: {parts} parts do not divide {rows.shape[0]} rows of a '
+      'batch on one device; change accumulate or the batch size'
+    )
+  return rows.reshape(-1, parts, *rows.shape[1:]).swapaxes(0, 1)
+
+
+def _update(
+  optimizer: optax.GradientTransformation,
+  schedule: Schedule,
+  state: TrainState,
+  grads: Any,
+  sums: Sums,
+) -> tuple[TrainState, Metrics]:
+  count = sums['counts'].sum()
+  grads = jax.tree.map(lambda leaf: losses.mean(leaf, count), grads)
+  norm = optax.tree.norm(grads)
+  updates, opt = optimizer.update(grads, state['opt'], state['params'])
+  step = state['step'] + 1
+  finite = jnp.isfinite(sums['objective']) & jnp.isfinite(norm)
+  metrics = sums | {
+    'loss': losses.mean(sums['nats'].sum(), count),
+    'grad_norm': norm,
+    'learning_rate': jnp.float32(schedule(state['step'])),
+    'bad_step': jnp.where(finite, 0, step),
+  }
+  fresh = {
+    'step': step,
+    'params': optax.apply_updates(state['params'], updates),
+    'opt': opt,
+  }
+  return state | fresh, metrics
