@@ -2,29 +2,25 @@
 
 import hashlib
 import json
-import os
+import logging
 import pathlib
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import jax
+from jax.experimental import multihost_utils
 
 from aurl_jax.core import files
 from aurl_jax.data import pipeline, prepare, sources
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.experiment import inspect
+from aurl_jax.experiment import progress as progress_lib
 from aurl_jax.experiment.sections import RunConfig
 from aurl_jax.tokens import tokenizer as tokenizer_lib
 from aurl_jax.tokens.tokenizer import Tokenizer
 
-CHORALES = 'chorales'
-
-
-def cache_root() -> pathlib.Path:
-  """Returns where prepared data is kept: `AURL_CACHE`, or the user's cache."""
-  home = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-  return pathlib.Path(os.environ.get('AURL_CACHE') or home) / 'aurl_jax'
+_log = logging.getLogger(__name__)
 
 
 def prepared(run: RunConfig, *, quiet: bool = False) -> TokenCache:
@@ -37,11 +33,11 @@ def prepared(run: RunConfig, *, quiet: bool = False) -> TokenCache:
   key = json.dumps([run.data.source, section], sort_keys=True)
   name = re.sub(r'[^A-Za-z0-9]+', '_', pathlib.Path(run.data.source).name)
   code = hashlib.sha256(key.encode()).hexdigest()[:12]
-  out = cache_root() / 'prepared' / f'{name}_{code}'
+  out = sources.cache_root() / 'prepared' / f'{name}_{code}'
   if jax.process_index() == 0:
     _prepare(run.data.source, run.tokenizer, out, quiet=quiet)
   if jax.process_count() > 1:
-    jax.experimental.multihost_utils.sync_global_devices('data')
+    multihost_utils.sync_global_devices('data')
   return TokenCache.open(out)
 
 
@@ -49,8 +45,11 @@ def _prepare(
   source: str, tokenizer: Tokenizer, out: pathlib.Path, *, quiet: bool
 ) -> dict[str, Any]:
   """Prepares a source, or finds it prepared, and returns the report."""
-  found = sources.chorales() if source == CHORALES else sources.folder(source)
-  report = prepare.prepare(found, tokenizer, out)
+  with progress_lib.bar('preparing', quiet=quiet) as progress:
+    report = prepare.prepare(source, tokenizer, out, progress=progress)
+  if not report.reused:
+    for warning in report.warnings:
+      _log.warning('%s: %s', out, warning)
   return report.as_dict()
 
 
@@ -66,7 +65,7 @@ def prepare_named(
     quiet: Whether to keep progress from the console.
 
   Returns:
-    The report's counts.
+    The report; see `data.report.Report`.
 
   Raises:
     DataError: The source is missing or holds no usable music.

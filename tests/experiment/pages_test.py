@@ -1,0 +1,81 @@
+"""Pages: what a command line makes of them."""
+
+import textwrap
+
+import pytest
+
+from aurl_jax.core.errors import ConfigError
+from aurl_jax.experiment import pages
+
+
+@pytest.fixture
+def page(tmp_path):
+  path = tmp_path / 'mine.py'
+  path.write_text(
+    textwrap.dedent("""
+      from aurl_jax.configs import base
+
+      def get_config(variant='prod'):
+        config = base.get_config(variant)
+        config.model.update(width=24, heads=3)
+        return config
+    """)
+  )
+  return path
+
+
+def test_a_page_of_ones_own_inherits_the_base(page):
+  config = pages.load(str(page))
+  assert (config['model']['width'], config['model']['heads']) == (24, 3)
+  assert config['train']['batch_size'] == 16
+
+
+def test_shipped_pages_are_found_by_name_by_path_and_with_a_variant():
+  by_name = pages.load(pages.find('tiny'))
+  assert pages.load(pages.find('configs/tiny.py')) == by_name
+  assert pages.load(pages.find('base:test'))['train']['steps'] == 20
+  assert pages.load(pages.find('base'))['train']['steps'] != 20
+
+
+def test_overrides_are_typed_by_the_page(page):
+  overrides = ['model.width=48', 'optimizer.learning_rate=1', 'seed=7']
+  config = pages.load(str(page), overrides)
+  assert config['model']['width'] == 48
+  assert config['optimizer']['learning_rate'] == 1.0
+  assert isinstance(config['optimizer']['learning_rate'], float)
+  assert config['seed'] == 7
+
+
+@pytest.mark.parametrize(
+  ('words', 'said'),
+  [
+    (['--config=tiny', '--config.modle.width=3'], "'model.width'"),
+    (['--config=tiny', '--config.model.widht=3'], "'model.width'"),
+    (['--config=tiny', '--config.model.width=wide'], 'model.width=wide'),
+    (['--config=tiny', '--confg.seed=3'], 'confg.seed'),
+    (['--config=tiny:fast'], 'dev, test, prod'),
+    (['--config=quickstrat'], 'quickstart'),
+    (['--config=tiny', 'extra'], 'extra'),
+    (['--config=tiny', '--mode=play'], 'mode'),
+  ],
+)
+def test_mistakes_are_named(words, said):
+  with pytest.raises(ConfigError, match='.+') as caught:
+    pages.parse(words)
+  assert said in str(caught.value)
+
+
+def test_a_page_that_is_no_python_is_named(tmp_path):
+  path = tmp_path / 'broken.py'
+  path.write_text('def get_config(:')
+  with pytest.raises(ConfigError, match='cannot read the page'):
+    pages.load(str(path))
+
+
+def test_main_flags():
+  asked = pages.parse(
+    ['--config=tiny', '--workdir=runs/x', '--mode=evaluate', '--allow=mine']
+  )
+  assert str(asked.workdir) == 'runs/x'
+  assert (asked.mode, asked.allow) == ('evaluate', ('mine',))
+  assert pages.parse(['--workdir=runs/x']).config is None
