@@ -38,7 +38,7 @@ ROOTS = ('C', 'C#', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B')
 _DEGREES = {1: 0, 2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 7: 11}
 _LETTERS = {'C': 0, 'D': 2, 'E': 4, 'F': 5, 'G': 7, 'A': 9, 'B': 11}
 _SHARPENS = {'#': 1, '♯': 1, '+': 1, 'x': 2, 'b': -1, '♭': -1, '-': -1}
-_NO_CHORD = {'N', 'N.C.', 'NC', 'N.C', 'n.c.', 'NO CHORD'}
+_NO_CHORD = {'N', 'N.C.', 'NC', 'N.C', 'NO CHORD'}
 
 _INTERVALS = ('1', 'b2', '2', 'b3', '3', '4', 'b5', '5', '#5', '6', 'b7', '7')
 """How labels name the bass, by semitones above the root."""
@@ -134,7 +134,7 @@ def parse(symbol: str) -> Chord:
     ('F#:hdim7', 'G:maj/3')
   """
   text = re.sub(r'^\((.*)\)$', r'\1', symbol.strip()).strip()
-  if text.upper() in _NO_CHORD or text in _NO_CHORD:
+  if text.upper() in _NO_CHORD:
     return Chord()
   match = re.fullmatch(r'([A-G][#♯b♭x]*)(:?)(.*)', text, re.DOTALL)
   if not match:
@@ -169,6 +169,24 @@ def unreadable(symbols: Iterable[str]) -> tuple[str, ...]:
     return False
 
   return tuple(symbol for symbol in symbols if fails(symbol))
+
+
+def transpose(symbol: str, semitones: int) -> str:
+  """Returns a symbol with root and bass moved up, spelled like `ROOTS`.
+
+  What is no chord stays as it is.
+
+  Example:
+    >>> transpose('Am7/G', 2), transpose('Bb:maj7/3', -1), transpose('N', 3)
+    ('Bm7/A', 'A:maj7/3', 'N')
+  """
+
+  def moved(match: re.Match[str]) -> str:
+    return match[1] + ROOTS[(_note(match[2]) + semitones) % 12]
+
+  if symbol.upper() in _NO_CHORD:
+    return symbol
+  return re.sub(r'(^\(?|/\s*)([A-G][#♯b♭]*)', moved, symbol)
 
 
 def _note(text: str) -> int:
