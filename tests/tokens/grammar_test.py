@@ -1,0 +1,160 @@
+"""What all grammars promise, judged by a recogniser that shares no code."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aurl_jax.tokens import grammar as lib
+from aurl_jax.tokens.codec import Field, Range
+from aurl_jax.tokens.compound import Compound
+from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.tokens.remi import Remi
+from tests import recogniser
+from tests.tokens import judge, pieces, sampler
+
+ALL = [Remi(chords=True), Compound(chords=True), VoiceGrid()]
+ODD = [
+  Remi(voices=1, cells_per_beat=1, bar_beats=2),
+  Compound(voices=2, cells_per_beat=1, bar_beats=2),
+]
+"""Few cells, voices and meters: every limit is met often."""
+ROWS = 1000
+STEPS = 48
+
+
+def named(tokenizer):
+  return f'{type(tokenizer).__name__}-{len(tokenizer.grid.meters)}'
+
+
+@pytest.mark.parametrize('tokenizer', [*ALL, *ODD], ids=named)
+def test_samples_are_legal_and_end_within_their_budget(tokenizer):
+  rows = ROWS if tokenizer in ALL else ROWS // 4
+  budgets = np.random.default_rng(0).integers(2, STEPS + 1, rows)
+  ids, alive = sampler.sample(tokenizer, 0, budgets, STEPS)
+  assert alive.all()
+  whole = [sampler.whole(tokenizer, row) for row in ids]
+  faults = [recogniser.fault(tokenizer, row) for row in whole]
+  assert faults == [''] * rows
+  lengths = np.array([len(row) for row in whole])
+  assert (lengths <= budgets).all()
+  # Many used the budget up, and were led to a legal end in time.
+  assert (lengths == budgets).mean() > 0.1
+  ended = np.arange(STEPS) >= lengths[:, None]
+  assert not ids[ended].any()
+  if tokenizer in ALL:
+    assert_every_event(tokenizer, whole)
+
+
+def assert_every_event(tokenizer, rows):
+  """Samples show all that the vocabulary has."""
+  for f, field in enumerate(tokenizer.codec.fields):
+    seen = {
+      tokenizer.codec.event(step[f], f)[0] for row in rows for step in row
+    }
+    own = {part.event for part in field.ranges}
+    if isinstance(tokenizer, VoiceGrid) and f:
+      own -= {'bos', 'eos'}
+    assert own <= seen
+
+
+def music(tokenizer, seed):
+  if isinstance(tokenizer, VoiceGrid):
+    return pieces.chorale(seed, bars=2, pickup=4 * (seed % 3))
+  return pieces.piece(seed, notes=25)
+
+
+@pytest.mark.parametrize('tokenizer', ALL, ids=named)
+def test_music_is_legal_at_each_step_with_no_step_to_spare(tokenizer):
+  for seed in range(40):
+    ids = tokenizer.encode(music(tokenizer, seed))
+    assert sampler.accepts(tokenizer, ids, budget=len(ids)).all()
+
+
+@pytest.mark.parametrize('tokenizer', ALL, ids=named)
+def test_grammar_and_recogniser_agree_on_torn_music(tokenizer):
+  legal = 0
+  for seed in range(150):
+    ids = tokenizer.encode(music(tokenizer, seed % 40))
+    ids = judge.shuffled(ids, seed)
+    if seed % 2:
+      rng = np.random.default_rng(seed)
+      step, field = rng.integers(len(ids)), rng.integers(ids.shape[1])
+      # Often a neighbour's id, which is harder to tell from a legal one.
+      near = ids[rng.integers(len(ids)), field]
+      size = tokenizer.codec.sizes[field]
+      ids[step, field] = near if seed % 4 == 1 else rng.integers(size)
+    ends = bool(tokenizer.is_end(ids[-1]))
+    accepted = sampler.accepts(tokenizer, ids, budget=1000).all() and ends
+    assert accepted == (recogniser.fault(tokenizer, ids.tolist()) == '')
+    legal += accepted
+  assert legal < 100
+
+
+@pytest.mark.parametrize('tokenizer', ALL, ids=named)
+def test_after_the_end_only_padding_stands(tokenizer):
+  codec, grammar = tokenizer.codec, tokenizer.grammar
+  pad = jnp.zeros(len(codec.fields), jnp.int32)
+  eos = pad.at[0].set(codec.id('eos'))
+  for last in (eos, pad):
+    state = grammar.advance(grammar.init(9), jnp.asarray(tokenizer.bos()))
+    state = grammar.advance(grammar.advance(state, last), pad)
+    assert grammar.distance(state) == 0
+    for f, size in enumerate(codec.sizes):
+      assert grammar.mask(state, f, pad).tolist() == [True] + [False] * (
+        size - 1
+      )
+
+
+@pytest.mark.parametrize('tokenizer', ALL, ids=named)
+def test_beyond_the_budget_only_the_way_to_the_end_is_open(tokenizer):
+  ids = tokenizer.encode(music(tokenizer, 9))
+  grammar = tokenizer.grammar
+  state = grammar.init(3)
+  walk = jax.jit(grammar.advance)
+  for step in ids[: len(ids) // 2]:
+    state = walk(state, jnp.asarray(step))
+  assert state.left < 0
+  left = int(grammar.distance(state))
+  assert left > 0
+  for _ in range(left):
+    step = jnp.zeros(ids.shape[1], jnp.int32)
+    for f in range(ids.shape[1]):
+      mask = grammar.mask(state, f, step)
+      assert mask.any()
+      step = step.at[f].set(mask.argmax())
+    state = walk(state, step)
+  assert tokenizer.is_end(step)
+
+
+@pytest.mark.parametrize('tokenizer', ALL, ids=named)
+def test_states_are_int32_scalars_and_stay_so(tokenizer):
+  grammar = tokenizer.grammar
+  state = grammar.init(jnp.int32(5))
+  after = grammar.advance(state, jnp.asarray(tokenizer.bos()))
+  for leaf in [*state, *after, grammar.distance(after)]:
+    assert (leaf.shape, leaf.dtype) == ((), jnp.int32)
+  assert hash(grammar) == hash(type(tokenizer)(**vars_of(tokenizer)).grammar)
+
+
+def vars_of(tokenizer):
+  return {
+    name: getattr(tokenizer, name) for name in tokenizer.__match_args__
+  } or {
+    name: getattr(tokenizer, name) for name in tokenizer.__dataclass_fields__
+  }
+
+
+def test_mask_leaves_an_interval_less_one_value():
+  field = Field('event', (Range('a', 3, 9), Range('b', 0, 2), Range('c', 0, 0)))
+  mask = lib.mask(
+    field, {'a': lib.Span(True, 4, 7, 5), 'b': lib.Span(), 'd': lib.Span()}
+  )
+  assert np.flatnonzero(mask).tolist() == [2, 4, 5, 8, 9, 10]
+  shut = lib.mask(field, {'a': lib.Span(False)}, reserved=True)
+  assert np.flatnonzero(shut).tolist() == [0]
+
+
+def test_relation_reads_rules():
+  table = lib.relation(('a', 'b'), {'a': 'a b', 'b': ''})
+  assert table.tolist() == [[True, True], [False, False]]
