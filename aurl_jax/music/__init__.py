@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     'midi': 'aurl_jax.music.midi',
     'note_sequence': 'aurl_jax.music.note_sequence',
     'plot': 'aurl_jax.music.plot',
+    'theory': 'aurl_jax.music.theory',
     'time': 'aurl_jax.music.time',
     'transform': 'aurl_jax.music.transform',
   },

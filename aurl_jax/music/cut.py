@@ -25,8 +25,8 @@ _STATE = {
 """Table -> the columns that tell apart what holds side by side."""
 
 
-class CutError(errors.AurlError):
-  """A cut or a join that the pieces cannot take."""
+class TransformError(errors.AurlError):
+  """A transform that the piece cannot take."""
 
 
 def shift(notes: Notes, ticks: int) -> Notes:
@@ -39,11 +39,11 @@ def shift(notes: Notes, ticks: int) -> Notes:
     ticks: How much later, negative for earlier.
 
   Raises:
-    CutError: Something would begin before tick 0 (code `before_start`).
+    TransformError: Something would begin before tick 0 (code `before_start`).
   """
   first = int(notes.onset[0]) if len(notes) else 0
   if first + ticks < 0:
-    raise CutError(
+    raise TransformError(
       f'shifted by {ticks}, the first note at tick {first} would begin '
       'before 0; slice_ticks cuts music off',
       code='before_start',
@@ -82,7 +82,7 @@ def slice_ticks(notes: Notes, start: int, end: int | None) -> Notes:
     end: One past the last tick; None takes all.
   """
   if start < 0 or (end is not None and end < start):
-    raise CutError(
+    raise TransformError(
       f'ticks {start}..{end} are no slice; 0 <= start <= end is needed',
       code='slice',
     )
@@ -109,7 +109,7 @@ def slice_bars(notes: Notes, first: int, last: int) -> Notes:
   """Returns bars first..last - 1, counted from 0, moved to tick 0.
 
   Raises:
-    CutError: The piece has no such bars (code `slice`).
+    TransformError: The piece has no such bars (code `slice`).
 
   Example:
     >>> scale = Notes.build(
@@ -119,7 +119,7 @@ def slice_bars(notes: Notes, first: int, last: int) -> Notes:
   """
   starts = time.bar_starts(notes)
   if not 0 <= first < last <= len(starts):
-    raise CutError(
+    raise TransformError(
       f'bars {first}..{last} are not in the piece of {len(starts)} bars',
       code='slice',
     )
@@ -134,14 +134,14 @@ def concatenate(pieces: Sequence[Notes]) -> Notes:
   the first, the second with the second. The title is that of the first.
 
   Raises:
-    CutError: There is no piece (code `empty`), or the ticks of a beat
+    TransformError: There is no piece (code `empty`), or the ticks of a beat
       differ (code `ticks_per_beat`).
   """
   if not pieces:
-    raise CutError('nothing to concatenate', code='empty')
+    raise TransformError('nothing to concatenate', code='empty')
   beats = {piece.ticks_per_beat for piece in pieces}
   if len(beats) > 1:
-    raise CutError(
+    raise TransformError(
       f'pieces count {sorted(beats)} ticks a beat; transform.resample makes '
       'them equal',
       code='ticks_per_beat',
@@ -187,9 +187,7 @@ def _slice_table(
   return cut
 
 
-def _slice_texts(
-  texts: tuple[Text, ...], start: int, stop: int
-) -> list[Text]:
+def _slice_texts(texts: tuple[Text, ...], start: int, stop: int) -> list[Text]:
   """Cuts texts; the chord that holds at `start` is told there."""
   held: dict[int, Text] = {}
   inside = []

@@ -93,9 +93,7 @@ def layout(data: bytes) -> Layout:
   if length > 6:
     issues.append(Issue('header', 'byte 4', f'{length - 6} bytes skipped'))
   if format_ > 2:
-    issues.append(
-      Issue('format', 'byte 8', f'format {format_} taken for 1')
-    )
+    issues.append(Issue('format', 'byte 8', f'format {format_} taken for 1'))
   spans = _spans(data, 8 + length, issues)
   _check_count(format_, count, len(spans), issues)
   return Layout(

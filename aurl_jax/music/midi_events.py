@@ -28,9 +28,7 @@ class Events:
   channel: list[tuple[int, int, int, int]] = dataclasses.field(
     default_factory=list
   )
-  metas: list[tuple[int, int, bytes]] = dataclasses.field(
-    default_factory=list
-  )
+  metas: list[tuple[int, int, bytes]] = dataclasses.field(default_factory=list)
   end: int = 0
   issues: list[Issue] = dataclasses.field(default_factory=list)
 
@@ -58,9 +56,7 @@ def read_events(chunk: bytes, where: str) -> Events:
   try:
     _walk(chunk, events, where)
   except IndexError:
-    events.issues.append(
-      Issue('cut_event', where, 'its last event left out')
-    )
+    events.issues.append(Issue('cut_event', where, 'its last event left out'))
   except _Broken as broken:
     place = f'{where}, byte {broken.position}'
     rest = len(chunk) - broken.position

@@ -28,9 +28,7 @@ class Part:
   notes: list[tuple[int, int, int, int]] = dataclasses.field(
     default_factory=list
   )
-  controls: list[tuple[int, int, int]] = dataclasses.field(
-    default_factory=list
-  )
+  controls: list[tuple[int, int, int]] = dataclasses.field(default_factory=list)
   bends: list[tuple[int, int]] = dataclasses.field(default_factory=list)
 
   def take(self, other: 'Part') -> None:

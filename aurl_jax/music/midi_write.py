@@ -22,9 +22,7 @@ _TEMPO, _METER, _KEY = 0x51, 0x58, 0x59
 _OFF, _ON, _CONTROL, _PROGRAM, _BEND = 0x80, 0x90, 0xB0, 0xC0, 0xE0
 
 
-def write(
-  notes: Notes, path: str | os.PathLike[str] | None = None
-) -> bytes:
+def write(notes: Notes, path: str | os.PathLike[str] | None = None) -> bytes:
   """Returns a piece as a MIDI file of format 1; also saves it, if asked.
 
   The first track holds title, tempos, meters, keys and the texts of the
@@ -49,9 +47,7 @@ def write(
   texts = _texts_by_track(notes)
   chunks = [_conductor(notes, texts.get(-1, []))]
   order = np.argsort(notes.track, kind='stable')
-  cuts = np.searchsorted(
-    notes.track[order], np.arange(len(notes.tracks) + 1)
-  )
+  cuts = np.searchsorted(notes.track[order], np.arange(len(notes.tracks) + 1))
   melodic = 0
   for track, (name, program, is_drum) in enumerate(notes.tracks):
     rows = order[cuts[track] : cuts[track + 1]]
@@ -230,9 +226,7 @@ def _put_deltas(
     data[stop[rows] - 1 - place] = delta[rows] >> 7 * place & 0x7F | 0x80
 
 
-def _fillers(
-  ticks: np.ndarray, delta: np.ndarray
-) -> list[tuple[int, bytes]]:
+def _fillers(ticks: np.ndarray, delta: np.ndarray) -> list[tuple[int, bytes]]:
   """Returns empty texts inside the gaps that no delta time can span."""
   return [
     (tick - gap + step, _meta(_TEXT, b''))

@@ -202,9 +202,7 @@ def _put_changes(notes: Notes, proto: Any) -> None:
       is_drum=notes.tracks[track].is_drum,
     )
   whens = _seconds(notes, notes.bends['tick'])
-  for when, (_, track, value) in zip(
-    whens, notes.bends.tolist(), strict=True
-  ):
+  for when, (_, track, value) in zip(whens, notes.bends.tolist(), strict=True):
     proto.pitch_bends.add(
       time=when,
       bend=value,

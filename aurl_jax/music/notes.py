@@ -330,8 +330,7 @@ def _broadcast(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
 def _check_range(name: str, values: np.ndarray, low: int, high: int) -> None:
   if len(values) and (values.min() < low or values.max() > high):
     raise ValueError(
-      f'{name} must lie in {low}..{high}, '
-      f'found {values.min()}..{values.max()}'
+      f'{name} must lie in {low}..{high}, found {values.min()}..{values.max()}'
     )
 
 

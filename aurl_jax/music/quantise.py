@@ -1,7 +1,28 @@
 """Rounding a piece to a `Grid`: pure, whole columns at a time.
 
-Axis: `n` notes. The rules stand at `quantise`; `music.transform` hands both
-functions out, beside the other transforms.
+`quantise` is idempotent. What the grid cannot hold is rounded by these
+rules:
+
+- A beat gets `grid.cells_per_beat` ticks. Onsets and durations go to the
+  nearest cell, halves up; a duration lasts at least one cell and then
+  becomes the nearest of `grid.durations`, the shorter of two as near.
+- Velocities become the middle of their bin, tempos the nearest bin by
+  ratio (the slower of two as near), meters `grid.nearest_meter`.
+- Of the tempos, meters and chords in a cell the last one counts; a tempo
+  and a meter always stand at cell 0 (120 bpm and 4/4 if none is given);
+  those that change nothing, and those at or after the last note's end, are
+  left out.
+- An instrument is the drums (whose program becomes 0) or a program. Only
+  tracks with notes stay, ordered by instrument, drums last, then as they
+  were; beyond `grid.voices` an instrument's tracks join its last one. With
+  `grid.program` all tracks are of that one instrument.
+- Chords stay if `grid.chords`, as labels of `music.chords` without bass; a
+  symbol that cannot be read becomes the triad it begins with, or is left
+  out (`chords.unreadable` names them).
+- Track names, keys, controls, bends, lyrics, markers and the title go.
+
+`music.transform` hands both functions out, beside the other transforms.
+Axis: `n` notes.
 """
 
 import functools
@@ -18,27 +39,7 @@ _SAFE_TICKS = 1 << 40
 
 
 def quantise(notes: Notes, grid: Grid) -> Notes:
-  """Rounds a piece to the values of a grid.
-
-  Idempotent. What the grid cannot hold is rounded by these rules:
-
-  - A beat gets `grid.cells_per_beat` ticks. Onsets and durations go to the
-    nearest cell, halves up; a duration lasts at least one cell and then
-    becomes the nearest of `grid.durations`, the shorter of two as near.
-  - Velocities become the middle of their bin, tempos the nearest bin by
-    ratio (the slower of two as near), meters `grid.nearest_meter`.
-  - Of the tempos, meters and chords in a cell the last one counts; a tempo
-    and a meter always stand at cell 0 (120 bpm and 4/4 if none is given);
-    those that change nothing, and those at or after the last note's end,
-    are left out.
-  - An instrument is the drums (whose program becomes 0) or a program. Only
-    tracks with notes stay, ordered by instrument, drums last, then as they
-    were; beyond `grid.voices` an instrument's tracks join its last one.
-    With `grid.program` all tracks are of that one instrument.
-  - Chords stay if `grid.chords`, as labels of `music.chords` without bass;
-    a symbol that cannot be read becomes the triad it begins with, or is
-    left out (`chords.unreadable` names them).
-  - Track names, keys, controls, bends, lyrics, markers and the title go.
+  """Rounds a piece to the values of a grid, by the rules above.
 
   Args:
     notes: Any piece, [n] notes.
@@ -113,7 +114,7 @@ def to_cells(
   ticks = np.asarray(ticks, np.int64)
   if ticks_per_beat == cells_per_beat:
     return ticks
-  whole = np.int64(0)
+  whole = np.zeros((), np.int64)
   if ticks.size and ticks.max() >= _SAFE_TICKS:
     beats, ticks = np.divmod(ticks, ticks_per_beat)
     whole = beats * cells_per_beat
@@ -158,7 +159,7 @@ def _instruments(
   """Returns each note's track after renumbering, and the tracks."""
   used = np.flatnonzero(np.bincount(notes.track)).tolist()
   if grid.program is not None:
-    keys = {old: (False, grid.program) for old in used}
+    keys = dict.fromkeys(used, (False, grid.program))
   else:
     tracks = notes.tracks
     keys = {

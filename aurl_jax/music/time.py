@@ -115,9 +115,7 @@ def _pulses(notes: Notes, end: int | None, *, whole_bars: bool) -> np.ndarray:
   changes = [change for change in meter_changes(notes) if change[0] < end]
   stops = [change[0] for change in changes[1:]] + [end]
   parts, room = [], _MOST_PULSES
-  for (start, numerator, denominator), stop in zip(
-    changes, stops, strict=True
-  ):
+  for (start, numerator, denominator), stop in zip(changes, stops, strict=True):
     # A pulse lasts `length / denominator` ticks, which may be no whole tick.
     length = 4 * notes.ticks_per_beat * (numerator if whole_bars else 1)
     count = -(-(stop - start) * denominator // length)

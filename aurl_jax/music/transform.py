@@ -9,10 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from aurl_jax.core import errors
 from aurl_jax.music import chords as chords_lib
 from aurl_jax.music import notes as notes_lib
-from aurl_jax.music.cut import concatenate, shift, slice_bars, slice_ticks
+from aurl_jax.music.cut import (
+  TransformError,
+  concatenate,
+  shift,
+  slice_bars,
+  slice_ticks,
+)
 from aurl_jax.music.notes import Notes
 from aurl_jax.music.quantise import merge_equal, quantise, to_cells
 
@@ -34,10 +39,6 @@ __all__ = [
 ]
 
 _LONGEST_BEAT = (1 << 24) - 1
-
-
-class TransformError(errors.AurlError):
-  """A transform that the piece cannot take."""
 
 
 def transpose(
