@@ -57,22 +57,25 @@ def main(argv: Sequence[str] | None = None) -> int:
   try:
     return args.run(args)
   except AurlError as error:
-    report(error, as_json=args.json)
+    report(str(error), error.code, as_json=args.json)
     return error.exit_code
-  except KeyboardInterrupt:
-    print('aurl: interrupted', file=sys.stderr)
-    return INTERRUPTED
   except BrokenPipeError:
     sys.stderr.close()
     return 0
+  except OSError as error:
+    report(f'{error.filename}: {error.strerror}', 'os', as_json=args.json)
+    return AurlError.exit_code
+  except KeyboardInterrupt:
+    print('aurl: interrupted', file=sys.stderr)
+    return INTERRUPTED
 
 
-def report(error: AurlError, *, as_json: bool = False) -> None:
+def report(message: str, code: str, *, as_json: bool = False) -> None:
   """Prints an error for people (stderr) or machines (stdout)."""
   if as_json:
-    print(json.dumps({'error': {'code': error.code, 'message': str(error)}}))
+    print(json.dumps({'error': {'code': code, 'message': message}}))
   else:
-    print(f'aurl: {error}', file=sys.stderr)
+    print(f'aurl: {message}', file=sys.stderr)
 
 
 if __name__ == '__main__':

@@ -29,8 +29,9 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
   report: dict[str, Any] = {'file': os.fspath(path)}
   try:
     reading = midi.read(pathlib.Path(path))
-  except MidiError as error:
-    issue = {'code': error.code, 'where': 'file', 'action': str(error)}
+  except (MidiError, OSError) as error:
+    code = getattr(error, 'code', 'unreadable')
+    issue = {'code': code, 'where': 'file', 'action': str(error)}
     empty = {'notes': 0, 'tracks': 0, 'seconds': 0.0}
     return report | {'status': 'rejected'} | empty | {'issues': [issue]}
   return report | {

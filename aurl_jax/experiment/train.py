@@ -99,7 +99,7 @@ def _writers(parts: Parts, folder: Workdir) -> list[Any]:
   if parts.run.logging.tensorboard:
     writers.append(logs.TensorBoardWriter(folder.root / 'tb'))
   if parts.run.logging.console:
-    writers.append(logs.ConsoleWriter(steps=parts.run.train.steps))
+    writers.append(logs.ConsoleWriter(total=parts.run.train.steps))
   return writers
 
 

@@ -1,0 +1,81 @@
+"""`aurl inspect` and `aurl tokens`, as a machine reads them."""
+
+import json
+
+import pytest
+
+from aurl_jax.cli import __main__ as cli
+from aurl_jax.music import midi
+from aurl_jax.music.notes import Notes
+
+
+@pytest.fixture
+def song(tmp_path):
+  notes = Notes.build(
+    480,
+    {'onset': [0, 480, 960], 'duration': 480, 'pitch': [60, 64, 67]},
+    tempos=[(0, 500_000)],
+    meters=[(0, 4, 4)],
+  )
+  path = tmp_path / 'song.mid'
+  midi.write(notes, path)
+  return path
+
+
+def told(capsys):
+  return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_good_file(song, capsys):
+  assert cli.main(['inspect', str(song), '--json']) == 0
+  assert told(capsys) == [
+    {
+      'file': str(song),
+      'status': 'ok',
+      'notes': 3,
+      'tracks': 1,
+      'seconds': 1.5,
+      'issues': [],
+    }
+  ]
+
+
+def test_rejected_files_end_with_2_but_do_not_stop_the_others(
+  song, tmp_path, capsys
+):
+  bad = tmp_path / 'bad.mid'
+  bad.write_bytes(b'no music here')
+  assert cli.main(['inspect', '--json', str(bad), str(song)]) == 2
+  first, second = told(capsys)
+  assert (first['status'], second['status']) == ('rejected', 'ok')
+  assert first['notes'] == 0
+  (issue,) = first['issues']
+  assert issue.keys() == {'code', 'where', 'action'}
+  assert str(bad) in issue['action']
+
+
+def test_people_get_a_table(song, capsys):
+  assert cli.main(['inspect', str(song)]) == 0
+  shown = capsys.readouterr().out
+  assert 'song.mid' in shown
+  assert 'seconds' in shown
+
+
+@pytest.mark.parametrize(('name', 'fields'), [('remi', 1), ('compound', 7)])
+def test_tokens(song, capsys, name, fields):
+  assert cli.main(['tokens', str(song), '--tokenizer', name, '--json']) == 0
+  (report,) = told(capsys)
+  assert report['fields'] == fields
+  assert report['tokens'] > 3
+  assert report['exact'] is False
+  assert 'velocity' in json.dumps(report['ledger'])
+
+
+def test_tokens_names_what_a_tokenizer_cannot_hold(song, capsys):
+  assert cli.main(['tokens', str(song), '--tokenizer', 'grid']) == 2
+  assert 'voices' in capsys.readouterr().err
+
+
+def test_unknown_tokenizer(song, capsys):
+  assert cli.main(['tokens', str(song), '--tokenizer', 'words']) == 2
+  assert 'words' in capsys.readouterr().err

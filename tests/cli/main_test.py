@@ -1,0 +1,42 @@
+"""The command line: its help, its exit codes, its errors."""
+
+import json
+
+import pytest
+
+from aurl_jax.cli import __main__ as cli
+
+
+@pytest.mark.parametrize('verb', cli.VERBS)
+def test_every_verb_has_help_with_an_example(verb, capsys):
+  with pytest.raises(SystemExit) as caught:
+    cli.main([verb, '--help'])
+  shown = capsys.readouterr().out
+  assert caught.value.code == 0
+  assert f'aurl {verb} ' in shown.split('Examples:')[1] + ' '
+  assert '--json' in shown
+
+
+def test_usage_errors_end_with_2(capsys):
+  for words in ([], ['play'], ['inspect'], ['tokens', 'x', '--bins', '3']):
+    with pytest.raises(SystemExit) as caught:
+      cli.main(words)
+    assert caught.value.code == 2
+  assert 'usage: aurl' in capsys.readouterr().err
+
+
+def test_bad_input_ends_with_2_and_names_the_file(tmp_path, capsys):
+  missing = tmp_path / 'none.mid'
+  assert cli.main(['tokens', str(missing)]) == 2
+  assert str(missing) in capsys.readouterr().err
+  assert cli.main(['tokens', str(missing), '--json']) == 2
+  told = json.loads(capsys.readouterr().out)
+  assert str(missing) in told['error']['message']
+  assert told['error']['code']
+
+
+def test_version(capsys):
+  with pytest.raises(SystemExit) as caught:
+    cli.main(['--version'])
+  assert caught.value.code == 0
+  assert capsys.readouterr().out[0].isdigit()
