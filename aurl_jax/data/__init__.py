@@ -11,5 +11,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
     'chorales': 'aurl_jax.data.sources',
     'folder': 'aurl_jax.data.sources',
     'prepare': 'aurl_jax.data.prepare',
+    'records': 'aurl_jax.data.sources',
   },
 )

@@ -76,7 +76,7 @@ def parse(data: bytes) -> Score:
     if root.tag != 'score-partwise':
       raise ValueError(f'{root.tag} is no partwise score')
     names = {
-      part.get('id'): (part.findtext('part-name') or '').strip()
+      part.get('id'): ' '.join((part.findtext('part-name') or '').split())
       for part in root.iter('score-part')
     }
     parts = tuple(

@@ -14,9 +14,11 @@ memory stays bounded and one pass over the source is enough.
 """
 
 import contextlib
+import errno
 import io
+import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
@@ -112,14 +114,29 @@ def write(
 
   Returns:
     The folder that `read` and `tfds.builder_from_directory` take.
+
+  Raises:
+    OSError: The disk is full.
   """
   builder = NoteSequences(data_dir=folder, examples=examples)
   # TFDS prints two lines about downloads, and there are none.
-  with contextlib.redirect_stdout(io.StringIO()):
+  with contextlib.redirect_stdout(io.StringIO()), _disk_errors():
     builder.download_and_prepare(download_dir=folder / 'downloads')
   for empty in ('downloads/extracted', 'downloads'):
     (folder / empty).rmdir()
   return pathlib.Path(builder.data_dir)
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+  """Makes what ArrayRecord says of a full disk the OSError that it is."""
+  try:
+    yield
+  except RuntimeError as error:
+    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+      if os.strerror(code) in str(error):
+        raise OSError(code, os.strerror(code)) from error
+    raise
 
 
 def read(folder: pathlib.Path) -> dict[str, Examples]:
