@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import warnings
 from collections.abc import Iterator
 
 import grimp
@@ -218,6 +219,16 @@ def home_of(value: object) -> str | None:
   if inspect.isclass(value) or inspect.isfunction(value):
     return value.__module__
   return None
+
+
+def test_the_checks_that_tests_run_under_are_on():
+  files = importlib.import_module('aurl_jax.core.files')
+  with pytest.raises(TypeError, match='source'):
+    files.digest(3)
+  with pytest.raises(UserWarning, match='ours'):
+    warnings.warn_explicit('ours', UserWarning, 'f.py', 1, 'aurl_jax.music.x')
+  with pytest.warns(UserWarning, match='theirs'):
+    warnings.warn_explicit('theirs', UserWarning, 'f.py', 1, 'aurl_jaxed.x')
 
 
 def test_every_room_has_a_root():
