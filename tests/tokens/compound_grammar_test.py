@@ -1,7 +1,7 @@
-import jax.numpy as jnp
 import numpy as np
 
 from aurl_jax.tokens.compound import Compound
+from tests.tokens import sampler
 
 COMPOUND = Compound()
 FIELDS = [field.name for field in COMPOUND.codec.fields]
@@ -14,20 +14,17 @@ def step(kind='eos', **events):
   for f, field in enumerate(COMPOUND.codec.fields[1:], start=1):
     for event in events.keys() & field.starts.keys():
       ids[f] = COMPOUND.codec.id(event, events[event], f)
-  return jnp.asarray(ids)
+  return ids
 
 
 def walk(*steps, budget=100):
-  state = COMPOUND.grammar.init(budget)
-  for ids in steps:
-    state = COMPOUND.grammar.advance(state, ids)
-  return state
+  return sampler.walk(COMPOUND, steps, budget)
 
 
 def allowed(state, field, partial):
   """Returns the (event, value) pairs that may stand."""
   f = FIELDS.index(field)
-  mask = COMPOUND.grammar.mask(state, f, partial)
+  mask = sampler.mask(COMPOUND, state, f, partial)
   return {COMPOUND.codec.event(i, f) for i in np.flatnonzero(mask).tolist()}
 
 

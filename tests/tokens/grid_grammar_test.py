@@ -1,7 +1,7 @@
-import jax.numpy as jnp
 import numpy as np
 
 from aurl_jax.tokens.grid import VoiceGrid
+from tests.tokens import sampler
 
 GRID = VoiceGrid()
 CODEC, GRAMMAR = GRID.codec, GRID.grammar
@@ -9,18 +9,18 @@ CODEC, GRAMMAR = GRID.codec, GRID.grammar
 
 def step(*events):
   ids = [CODEC.id(*event, field=f) for f, event in enumerate(events)]
-  return jnp.array(ids + [0] * (4 - len(ids)), jnp.int32)
+  return np.array(ids + [0] * (4 - len(ids)), np.int32)
 
 
 def names(state, field, partial):
-  mask = GRAMMAR.mask(state, field, partial)
+  mask = sampler.mask(GRID, state, field, partial)
   return {CODEC.event(i, field)[0] for i in np.flatnonzero(mask).tolist()}
 
 
 def test_only_what_sounds_is_held():
   rest, low = ('rest', 0), ('pitch', 50)
-  state = GRAMMAR.advance(GRAMMAR.init(9), jnp.asarray(GRID.bos()))
-  state = GRAMMAR.advance(state, step(rest, low, rest, low))
+  state = sampler.walk(GRID, [GRID.bos()], 9)
+  state = sampler.advance(GRID, state, step(rest, low, rest, low))
   partial = step(rest)
   assert names(state, 0, partial) == {'eos', 'rest', 'pitch'}
   for voice, sounds in ((1, True), (2, False), (3, True)):
@@ -34,14 +34,14 @@ def test_the_first_step_tells_meter_tempo_and_a_short_pickup():
   partial = step(('bos', 0), ('meter', GRID.grid.meters.index((3, 8))))
   assert names(state, 1, partial) == {'meter'}
   assert names(state, 2, partial) == {'tempo'}
-  mask = GRAMMAR.mask(state, 3, partial)
+  mask = sampler.mask(GRID, state, 3, partial)
   pickups = [CODEC.event(i, 3) for i in np.flatnonzero(mask).tolist()]
   assert pickups == [('pickup', cells) for cells in range(6)]
 
 
 def test_the_last_step_of_the_budget_is_the_end():
-  state = GRAMMAR.advance(GRAMMAR.init(3), jnp.asarray(GRID.bos()))
+  state = sampler.walk(GRID, [GRID.bos()], 3)
   assert names(state, 0, step()) == {'eos', 'rest', 'pitch'}
-  state = GRAMMAR.advance(state, step(*[('rest', 0)] * 4))
+  state = sampler.advance(GRID, state, step(*[('rest', 0)] * 4))
   assert names(state, 0, step()) == {'eos'}
   assert names(state, 1, step(('eos', 0))) == {'pad'}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aurl_jax.tokens.remi import Remi
-from tests.tokens import pieces
+from tests.tokens import pieces, sampler
 
 REMI = Remi(chords=True)
 
@@ -23,31 +23,23 @@ def next_distances(tokenizer, state):
 @pytest.mark.parametrize('seed', [9, 0])
 def test_distance_is_one_more_than_that_of_the_best_next_step(seed):
   grammar = REMI.grammar
-  walk, mask = jax.jit(grammar.advance), jax.jit(grammar.mask, static_argnums=1)
-  distance, partial = jax.jit(grammar.distance), jnp.zeros(1, jnp.int32)
+  distance, partial = jax.jit(grammar.distance), np.zeros(1, np.int32)
   state = grammar.init(10_000)
   for step in REMI.encode(pieces.piece(seed))[:150]:
-    legal = np.asarray(mask(state, 0, partial))
+    legal = np.asarray(sampler.mask(REMI, state, 0, partial))
     after = np.asarray(next_distances(REMI, state))
     assert after[legal].min() == distance(state) - 1
-    state = walk(state, jnp.asarray(step))
+    state = sampler.advance(REMI, state, step)
 
 
 def test_the_budget_decides_how_much_may_still_be_told():
-  grammar, codec = REMI.grammar, REMI.codec
-  partial = jnp.zeros(1, jnp.int32)
-  state = grammar.init(100)
-  for event in (
-    ('bos', 0),
-    ('bar', 0),
-    ('meter', 3),
-    ('position', 0),
-    ('tempo', 5),
-  ):
-    state = grammar.advance(state, jnp.array([codec.id(*event)]))
+  codec, partial = REMI.codec, np.zeros(1, np.int32)
+  told = ('bos', 0), ('bar', 0), ('meter', 3), ('position', 0), ('tempo', 5)
+  state = sampler.walk(REMI, [[codec.id(*event)] for event in told])
   events = {}
   for left in range(1, 7):
-    mask = grammar.mask(state._replace(left=jnp.int32(left)), 0, partial)
+    state = state._replace(left=jnp.int32(left))
+    mask = sampler.mask(REMI, state, 0, partial)
     ids = np.flatnonzero(mask).tolist()
     events[left] = {codec.event(id_)[0] for id_ in ids}
   assert events[1] == {'eos'}

@@ -152,7 +152,9 @@ def test_long_bars_of_few_notes_are_fine():
   long = Notes.build(
     96, {'onset': [0, 96 * 4 * 60_000], 'duration': 1, 'pitch': 60}
   )
-  assert len(REMI.bar_steps(judge.assert_round_trip(REMI, long))) == 60_001
+  ids = REMI.encode(long)
+  assert len(REMI.bar_steps(ids)) == 60_001
+  assert REMI.decode(ids) == judge.rounded(REMI, long)
 
 
 @pytest.mark.parametrize(

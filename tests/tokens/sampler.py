@@ -96,6 +96,26 @@ def _walk(tokenizer, ids, budget):
   return fits
 
 
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def mask(tokenizer, state, field, partial):
+  """Returns the ids that may stand, bool [v]; compiled once a field."""
+  return tokenizer.grammar.mask(state, field, partial)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def advance(tokenizer, state, step):
+  """Returns the state after a step."""
+  return tokenizer.grammar.advance(state, step)
+
+
+def walk(tokenizer, steps, budget=100):
+  """Returns the state after some steps."""
+  state = tokenizer.grammar.init(budget)
+  for step in steps:
+    state = advance(tokenizer, state, jnp.asarray(step, jnp.int32))
+  return state
+
+
 def whole(tokenizer, row):
   """Returns a sampled row up to its EOS, as nested lists; all if none."""
   ends = np.flatnonzero(np.asarray(tokenizer.is_end(row)))
