@@ -328,15 +328,16 @@ def test_tests_mirror_the_package():
   strangers = [
     name_of(path)
     for path in sorted((ROOT / 'tests').rglob('*_test.py'))
-    if (room := path.relative_to(ROOT / 'tests').parts[0]) in rooms
-    and not _mirrored(path, room)
+    if path.relative_to(ROOT / 'tests').parts[0] in rooms
+    and not _mirrored(path)
   ]
   assert strangers == []
 
 
-def _mirrored(path: pathlib.Path, room: str) -> bool:
-  inside = path.relative_to(ROOT / 'tests' / room).as_posix()
-  return (PACKAGE / room / inside.replace('_test.py', '.py')).exists()
+def _mirrored(path: pathlib.Path) -> bool:
+  folder = PACKAGE / path.relative_to(ROOT / 'tests').parent
+  stem = path.name.removesuffix('_test.py')
+  return any((folder / f'{name}.py').exists() for name in (stem, f'__{stem}__'))
 
 
 def project() -> dict:
