@@ -251,6 +251,7 @@ def resume(
     CheckpointError: The checkpoint is of another run.
   """
   restored = None
+  checkpoints.wait()
   if checkpoints.latest() is not None:
     restored = checkpoints.restore(like)
     _check_run(restored.extra['run'], run)

@@ -1,5 +1,9 @@
 """One step: equal to arithmetic on the whole batch, however it is cut."""
 
+import json
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -133,3 +137,42 @@ def test_evaluation_counts_as_training_does_without_dropout():
   expected = float(_slow_loss(state['params'], batch))
   loss = float(sums['nats'].sum() / sums['counts'].sum())
   assert loss == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.fixture(scope='module')
+def devices(repository):
+  """Returns what `two_devices` found on one device, and on two."""
+  done = subprocess.run(
+    [sys.executable, '-m', 'tests.training.two_devices'],
+    cwd=repository,
+    capture_output=True,
+    text=True,
+    timeout=500,
+  )
+  assert done.returncode == 0, done.stderr
+  found = json.loads(done.stdout)
+  assert found.pop('devices') == 2
+  return found
+
+
+@pytest.mark.parametrize('name', ['data', 'fsdp'])
+@pytest.mark.parametrize('figure', ['losses', 'norms', 'loss', 'perplexity'])
+def test_two_devices_equal_one(devices, name, figure):
+  expected = pytest.approx(devices['one'][figure], rel=1e-5)
+  assert devices[name][figure] == expected
+
+
+def test_counts_are_those_of_the_whole_batch(devices):
+  tokens = {found['tokens'] for found in devices.values()}
+  assert len(tokens) == 1
+  accuracies = [found['accuracy'] for found in devices.values()]
+  assert max(accuracies) - min(accuracies) < 0.02
+
+
+def test_fsdp_holds_a_part_of_each_moment_on_a_device(devices):
+  whole, part = devices['data']['shard'], devices['fsdp']['shard']
+  assert part == [whole[0] // 2, whole[1]]
+
+
+def test_nothing_is_compiled_twice(devices):
+  assert {found['compiled'] for found in devices.values()} == {1}
