@@ -22,6 +22,7 @@ from aurl_jax.core.errors import DataError
 from aurl_jax.core.typing import Batch
 from aurl_jax.data import batching
 from aurl_jax.data.cache import TokenCache, TokenSplit
+from aurl_jax.tokens.codec import PAD
 
 
 class Options(TypedDict, total=False):
@@ -146,28 +147,28 @@ def gather(
     context: Steps of a row, at least the sum of a row's lengths.
   """
   b, k, _ = rows.shape
+  used = rows[:, :, 2].sum(axis=1)
   # The padding of a row is one more chunk, so that nothing is ragged.
   chunks = np.zeros((b, k + 1, 3), np.int64)
   chunks[:, :k] = rows
-  chunks[:, k] = (-1, 0, 0)
-  chunks[:, k, 2] = context - rows[:, :, 2].sum(axis=1)
+  chunks[:, k, 0] = -1
+  chunks[:, k, 2] = context - used
   piece, start, length = chunks.reshape(-1, 3).T
   column = (np.cumsum(chunks[:, :, 2], axis=1) - chunks[:, :, 2]).reshape(-1)
-  number = np.tile(np.append(np.arange(1, k + 1), 0), b)
+  numbers = np.tile(np.append(np.arange(1, k + 1), 0), b)
 
   def spread(values: np.ndarray) -> np.ndarray:
-    return np.repeat(values.astype(np.int32), length).reshape(b, context)
+    return np.repeat(values, length).reshape(b, context)
 
-  source = np.repeat(split.offsets[piece] + start - column, length)
-  source = source.reshape(b, context) + np.arange(context)
-  segments = spread(number)
-  # Padding reads step 0 of something; clipping is cheaper than a mask here.
+  steps = np.arange(context)
+  source = spread(split.offsets[piece] + start - column) + steps
+  # Padding reads some step or other, which is cheaper than to leave it out.
   ids = np.take(split.ids, source, axis=0, mode='clip').astype(np.int32)
-  ids[segments == 0] = 0
-  positions = np.arange(context, dtype=np.int32) - spread(column)
+  for row, end in zip(ids, used.tolist(), strict=True):
+    row[end:] = PAD
   return {
     'ids': ids,
-    'segments': segments,
-    'positions': positions,
-    'pieces': spread(piece),
+    'segments': spread(numbers.astype(np.int32)),
+    'positions': (steps - spread(column)).astype(np.int32),
+    'pieces': spread(piece.astype(np.int32)),
   }
