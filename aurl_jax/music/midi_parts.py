@@ -43,20 +43,23 @@ class Part:
     return len(self.controls) + len(self.bends)
 
 
+_Start = tuple[int, int, int]
+"""Tick, velocity and program of a note that sounds."""
+
+
 class Splitter:
   """Pairs the notes of one track and sorts them by channel and program.
 
-  A note belongs to the program that holds when it ends, and the first end
+  A note belongs to the program that holds when it begins, and the first end
   of a pitch belongs to the first start, both as in symusic. Controls and
-  bends that come before any note of their program wait for it.
+  bends that come before any note of their program has ended wait for it.
   """
 
   def __init__(self) -> None:
     self.parts: dict[tuple[int, int], Part] = {}
-    self.lonely_ends = 0
     self._waiting = collections.defaultdict[int, Part](Part)
     self._program = [0] * 16
-    self._open: dict[tuple[int, int], collections.deque[tuple[int, int]]] = {}
+    self._open: dict[tuple[int, int], collections.deque[_Start]] = {}
 
   def run(self, events: Events) -> int:
     """Takes in a whole track; returns how many notes never ended."""
@@ -64,7 +67,7 @@ class Splitter:
       kind, channel = status & 0xF0, status & 0x0F
       if kind == 0x90 and second:
         queue = self._open.setdefault((channel, first), collections.deque())
-        queue.append((tick, second))
+        queue.append((tick, second, self._program[channel]))
       elif kind in (0x80, 0x90):
         self._end(tick, channel, first)
       elif kind == 0xC0:
@@ -79,10 +82,9 @@ class Splitter:
   def _end(self, tick: int, channel: int, pitch: int) -> None:
     queue = self._open.get((channel, pitch))
     if not queue:
-      self.lonely_ends += 1
       return
-    onset, velocity = queue.popleft()
-    key = channel, self._program[channel]
+    onset, velocity, program = queue.popleft()
+    key = channel, program
     part = self.parts.get(key)
     if part is None:
       part = self.parts[key] = Part()
@@ -133,8 +135,6 @@ class Assembly:
       self._note(
         'never_ended', where, f'{never_ended} notes ended at tick {events.end}'
       )
-    if splitter.lonely_ends:
-      self._note('end_without_note', where, f'{splitter.lonely_ends} ignored')
     track = len(self.tracks) if events.channel else -1
     payload = self._read_metas(events, track, where)
     if events.channel or index == 0:

@@ -116,13 +116,15 @@ def _walk_head(
       programs += 1
       position = after + 2
       continue
-    if status != 0xFF:
+    if status not in (0xF0, 0xFF):
       if texts:
         raise Unsure  # symusic does not tell whose texts they are
       name.decode()  # symusic mends what is no UTF-8 in silence
       return position
     position = _take(data, track, after, end, tally, head=True)
-    kind = data[after + 1]
+    if position == after + 1:
+      raise Unsure  # it was not what it seemed
+    kind = data[after + 1] if status == 0xFF else _EXCLUSIVE
     if kind in (_NAME, _LYRIC, _MARKER):
       payload = data[_number(data, after + 2)[0] : position]
       if kind == _NAME:

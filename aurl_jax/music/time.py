@@ -30,7 +30,7 @@ def ticks_to_seconds(notes: Notes, ticks: np.ndarray | int) -> np.ndarray:
   ticks = np.asarray(ticks, np.int64)
   part = np.searchsorted(starts, ticks, side='right') - 1
   units = elapsed[part] + (ticks - starts[part]) * micros[part]
-  return units / (_PER_SECOND * notes.ticks_per_beat)
+  return np.asarray(units / (_PER_SECOND * notes.ticks_per_beat))
 
 
 def seconds_to_ticks(notes: Notes, seconds: np.ndarray | float) -> np.ndarray:
@@ -40,7 +40,7 @@ def seconds_to_ticks(notes: Notes, seconds: np.ndarray | float) -> np.ndarray:
   part = np.searchsorted(elapsed, units, side='right') - 1
   part = np.maximum(part, 0)
   ticks = np.rint((units - elapsed[part]) / micros[part]).astype(np.int64)
-  return starts[part] + ticks
+  return np.asarray(starts[part] + ticks)
 
 
 def duration_seconds(notes: Notes) -> float:

@@ -1,0 +1,202 @@
+import collections
+import contextlib
+import pathlib
+import random
+import subprocess
+import sys
+
+import hypothesis
+import numpy as np
+import pytest
+import symusic
+from hypothesis import strategies as st
+
+from aurl_jax.core.errors import MidiError
+from aurl_jax.music import midi
+from aurl_jax.music.notes import Notes, Text, Track
+from tests.music import smf
+from tests.music.pieces import pieces
+
+
+@hypothesis.given(pieces())
+def test_reading_what_was_written_gives_the_piece(piece):
+  reading = midi.read(midi.write(piece))
+  assert reading.notes == piece
+  assert reading.issues == ()
+
+
+@hypothesis.given(pieces(last=2**30 - 1, most=4))
+def test_the_last_ticks_come_back(piece):
+  assert midi.read(midi.write(piece)).notes == piece
+
+
+@hypothesis.given(pieces(nested=True))
+def test_nested_notes_swap_ends_and_nothing_else(piece):
+  back = midi.read(midi.write(piece)).notes
+  for name in ('onset', 'pitch', 'track', 'program'):
+    assert np.array_equal(getattr(back, name), getattr(piece, name))
+
+  def ends(notes):
+    rows = zip(
+      notes.track.tolist(),
+      notes.pitch.tolist(),
+      (notes.onset + notes.duration).tolist(),
+      strict=True,
+    )
+    return collections.Counter(rows)
+
+  assert ends(back) == ends(piece)
+
+
+def test_a_path_is_read_and_written(tmp_path):
+  piece = Notes.build(480, {'onset': 0, 'duration': 480, 'pitch': 60})
+  path = tmp_path / 'new' / 'piece.mid'
+  data = midi.write(piece, path)
+  assert path.read_bytes() == data
+  assert midi.read(path).notes == midi.read(str(path)).notes == piece
+  assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_missing_file_is_an_os_error(tmp_path):
+  with pytest.raises(FileNotFoundError):
+    midi.read(tmp_path / 'none.mid')
+
+
+def test_chords_are_markers_for_other_readers():
+  piece = Notes.build(
+    480,
+    {'onset': 0, 'duration': 480, 'pitch': 60},
+    texts=[Text(480, -1, 'chord', 'A:min7'), Text(0, -1, 'marker', 'verse')],
+  )
+  score = symusic.Score.from_midi(midi.write(piece))
+  assert [(m.time, m.text) for m in score.markers] == [
+    (0, 'verse'),
+    (480, 'chord:A:min7'),
+  ]
+
+
+def test_a_program_change_and_channels_split_a_track():
+  data = smf.file(
+    smf.track(
+      (0, smf.name('all')),
+      (0, smf.on(60)), (480, smf.off(60)),
+      (0, smf.program(40)), (0, smf.on(62)), (480, smf.off(62)),
+      (0, smf.on(36, channel=9)), (10, smf.off(36, channel=9)),
+    )
+  )  # fmt: skip
+  notes = midi.read(data).notes
+  assert notes.tracks == (
+    Track('all', 0, False),
+    Track('all', 40, False),
+    Track('all', 0, True),
+  )
+  assert notes.track.tolist() == [0, 1, 2]
+  assert notes.onset.tolist() == [0, 480, 960]
+
+
+def test_no_broken_byte_gives_another_error_or_broken_notes():
+  source = random.Random(5)
+  sound = smf.file(
+    smf.track((0, smf.meta(0x51, b'\x07\xa1\x20')), (0, smf.name('t'))),
+    smf.track(
+      *[
+        event
+        for pitch in range(40, 60)
+        for event in ((3, smf.on(pitch)), (200, smf.off(pitch)))
+      ]
+    ),
+  )
+  for _ in range(400):
+    data = bytearray(sound)
+    for _ in range(source.randint(1, 6)):
+      data[source.randrange(len(data))] = source.randrange(256)
+    if source.random() < 0.3:
+      del data[source.randrange(len(data)) :]
+    with contextlib.suppress(MidiError):
+      midi.read(bytes(data)).notes.check()
+
+
+@hypothesis.given(st.binary(max_size=200))
+def test_arbitrary_bytes_are_refused_by_name(data):
+  with pytest.raises(MidiError) as caught:
+    midi.read(data)
+  assert caught.value.code in ('empty', 'no_header', 'header')
+
+
+def columns_of(score):
+  """Notes of symusic as sorted rows."""
+  return sorted(
+    (note.time, index, note.pitch, note.duration, note.velocity)
+    for index, track in enumerate(
+      track for track in score.tracks if len(track.notes)
+    )
+    for note in track.notes
+  )
+
+
+def check_like_symusic(path: pathlib.Path) -> None:
+  """What symusic finds must be there, and what is more must be an issue."""
+  reading = midi.read(path)
+  score = symusic.Score.from_midi(path.read_bytes())
+  notes = reading.notes
+  notes.check()
+  heard = np.unique(notes.track)
+  number = {int(track): place for place, track in enumerate(heard)}
+  ours = sorted(
+    (onset, number[track], pitch, duration, velocity)
+    for onset, track, pitch, duration, velocity in zip(
+      notes.onset.tolist(),
+      notes.track.tolist(),
+      notes.pitch.tolist(),
+      notes.duration.tolist(),
+      notes.velocity.tolist(),
+      strict=True,
+    )
+  )
+  theirs = columns_of(score)
+  if 'never_ended' not in {issue.code for issue in reading.issues}:
+    assert ours == theirs, path
+  else:
+    assert not collections.Counter(theirs) - collections.Counter(ours), path
+  assert notes.ticks_per_beat == score.ticks_per_quarter
+  assert notes.tempos.tolist() == [(t.time, t.mspq) for t in score.tempos]
+
+
+def midi_files(folder: pathlib.Path) -> list[pathlib.Path]:
+  bad = (folder / 'KNOWN_BAD.txt').read_text()
+  return [
+    path
+    for path in sorted(folder.rglob('*.mid'))
+    if path.relative_to(folder).as_posix() not in bad
+  ]
+
+
+def test_shared_files_read_as_symusic_reads_them(shared_data):
+  for path in midi_files(shared_data)[::211]:
+    check_like_symusic(path)
+
+
+@pytest.mark.slow
+def test_all_shared_files_read_as_symusic_reads_them(shared_data):
+  paths = midi_files(shared_data)
+  assert len(paths) > 7000
+  for path in paths:
+    check_like_symusic(path)
+
+
+@pytest.mark.slow
+def test_all_shared_files_survive_writing(shared_data):
+  for path in midi_files(shared_data):
+    piece = midi.read(path).notes
+    assert midi.read(midi.write(piece)).notes == piece, path
+
+
+def test_importing_music_loads_no_plotting_and_no_proto():
+  code = (
+    'import sys; from aurl_jax.music import midi, transform, chords\n'
+    'print([m for m in ("matplotlib", "google.protobuf") if m in sys.modules])'
+  )
+  run = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=False
+  )
+  assert (run.returncode, run.stdout.strip()) == (0, '[]'), run.stderr
