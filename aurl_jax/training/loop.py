@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -52,43 +53,54 @@ def fit(
       'stopped'.
     TrainingError: A loss was not finite, or there is no batch.
   """
-  first = int(state['step'])
-  if first >= steps:
+  if int(state['step']) >= steps:
     return state
-  feed, window, clock = Feed(batches, mesh), Totals(totals), Clock()
+  feed, window = Feed(batches, mesh), Totals(totals)
   if feed.empty:
     raise TrainingError('there is no batch to train on', code='no_batch')
-  flights: collections.deque[Any] = collections.deque()
   with Stop() if stop is None else contextlib.nullcontext(stop) as stop:
-    for number in range(first + 1, steps + 1):
-      state, metrics = step(state, feed.take())
-      window.add(metrics)
-      feed.fetch()
-      _wait(flights, metrics)
-      done = number == steps or feed.empty
-      ending = 'done' if done else 'stopped' if stop.agreed(number) else ''
-      _ask(
-        callbacks,
-        Context(
-          step=number,
-          first=first,
-          state=state,
-          metrics=metrics,
-          ending=ending,
-          totals=window,
-          clock=clock,
-          data=feed.state,
-        ),
-      )
-      if ending:
-        break
-  if ending == 'stopped':
+    last = _train(state, step, feed, callbacks, window, steps, stop)
+  if last.ending == 'stopped':
     raise Interrupted(
-      f'stopped on {stop.name} after step {number} of {steps}; run the same '
-      'command again to go on from the last checkpoint',
+      f'stopped on {stop.name} after step {last.step} of {steps}; run the '
+      'same command again to go on from the last checkpoint',
       code='interrupted',
     )
-  return state
+  return last.state
+
+
+def _train(
+  state: TrainState,
+  step: Callable[[TrainState, Batch], tuple[TrainState, Any]],
+  feed: Feed,
+  callbacks: Sequence[Callback],
+  window: Totals,
+  steps: int,
+  stop: Stop,
+) -> Context:
+  """Runs the loop; returns what the callbacks saw last."""
+  first, clock = int(state['step']), Clock()
+  flights: collections.deque[Any] = collections.deque()
+  for number in itertools.count(first + 1):
+    state, metrics = step(state, feed.take())
+    window.add(metrics)
+    feed.fetch()
+    _wait(flights, metrics)
+    done = number == steps or feed.empty
+    context = Context(
+      step=number,
+      first=first,
+      state=state,
+      metrics=metrics,
+      ending='done' if done else 'stopped' if stop.agreed(number) else '',
+      totals=window,
+      clock=clock,
+      data=feed.state,
+    )
+    _ask(callbacks, context)
+    if context.ending:
+      break
+  return context
 
 
 def _wait(flights: collections.deque[Any], metrics: Any) -> None:
