@@ -40,6 +40,7 @@ class Section:
   weights: dict[str, float] = dataclasses.field(default_factory=dict)
   limit: int | None = None
   inner: Inner = Inner()
+  maybe: Inner | None = None
   free: Any = None
 
   def __post_init__(self) -> None:
@@ -58,6 +59,9 @@ def test_a_section_becomes_its_dataclass():
       'weights': {'a': 1},
       'limit': 3,
       'inner': {'depth': 2},
+      'maybe': {'depth': 3},
+      'names': ['a', 'b'],
+      'free': {1: 2},
     },
     'model',
   )
@@ -69,6 +73,9 @@ def test_a_section_becomes_its_dataclass():
     weights={'a': 1.0},
     limit=3,
     inner=Inner(depth=2),
+    maybe=Inner(depth=3),
+    names=['a', 'b'],
+    free={1: 2},
   )
   assert type(section.rate) is float
   assert type(section.weights['a']) is float
@@ -94,6 +101,8 @@ def test_a_section_becomes_its_dataclass():
     ({'width': 8, 'weights': 3}, r'model\.weights .*expected a mapping'),
     ({'width': 8, 'limit': 'x'}, r'model\.limit .*expected int or None'),
     ({'width': 8, 'inner': {'dpth': 1}}, r'model\.inner\.dpth; did you mean'),
+    ({'width': 8, 'maybe': {'dpth': 1}}, r'model\.maybe\.dpth; did you mean'),
+    ({'width': 8, 'maybe': 4}, r'model\.maybe is 4 .*expected Inner or None'),
     ({'width': 8, 'inner': 4}, r'model\.inner .*expected a section'),
     ({}, r'model lacks width'),
     ({'width': -1}, r'model: width must be positive'),
@@ -177,6 +186,17 @@ def test_build_spreads_a_section_and_what_the_caller_adds(user_module):
   built = config.build(section, 'model', ('someones',), limit=2)
   assert built == Section(width=4, limit=2)
   assert section == {'name': 'someones.parts:Section', 'width': 4}
+
+
+def test_a_config_error_of_the_class_keeps_its_code():
+  @dataclasses.dataclass(frozen=True)
+  class Refuses:
+    def __post_init__(self) -> None:
+      raise ConfigError('heads must divide width', code='heads')
+
+  with pytest.raises(ConfigError, match=r'^heads must divide') as caught:
+    config.from_section(Refuses, {}, 'model')
+  assert caught.value.code == 'heads'
 
 
 def test_build_refuses_what_is_no_section():
