@@ -130,6 +130,7 @@ def slice_bars(notes: Notes, first: int, last: int) -> Notes:
 def concatenate(pieces: Sequence[Notes]) -> Notes:
   """Joins pieces; each begins with the first bar after the one before.
 
+  What a piece tells later than that, such as a tempo, does not count.
   Tracks of equal name, program and drum flag are joined, the first with
   the first, the second with the second. The title is that of the first.
 
@@ -149,10 +150,13 @@ def concatenate(pieces: Sequence[Notes]) -> Notes:
   tracks: list[Track] = []
   parts = []
   start = 0
-  for piece in pieces:
+  for index, piece in enumerate(pieces):
+    length = _next_bar(piece)
+    if index < len(pieces) - 1:
+      piece = slice_ticks(piece, 0, length)
     joined = _join_tracks(tracks, piece.tracks)
     parts.append(_moved(piece, start, joined))
-    start += _next_bar(piece)
+    start += length
   return Notes.build(
     pieces[0].ticks_per_beat,
     {name: np.concatenate([p[name] for p in parts]) for name in _COLUMNS},
@@ -205,11 +209,13 @@ def _slice_texts(texts: tuple[Text, ...], start: int, stop: int) -> list[Text]:
 
 def _next_bar(notes: Notes) -> int:
   """Returns the first bar start at or after the end of the last note."""
+  # A note without length at a bar line belongs to the bar that begins there.
+  end = max(notes.end, int(notes.onset.max(initial=-1)) + 1)
   tick, numerator, denominator = [
-    change for change in time.meter_changes(notes) if change[0] <= notes.end
+    change for change in time.meter_changes(notes) if change[0] <= end
   ][-1]
   bar = 4 * notes.ticks_per_beat * numerator
-  bars = -(-(notes.end - tick) * denominator // bar)
+  bars = -(-(end - tick) * denominator // bar)
   return tick + -(-bars * bar // denominator)
 
 

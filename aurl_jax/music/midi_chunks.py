@@ -12,8 +12,8 @@ from aurl_jax.core import errors
 
 MAX_BYTES = 64 << 20
 """Larger files are refused before anything is parsed."""
-MAX_TRACKS = 4096
-"""More track chunks than this are a broken or hostile file."""
+MAX_TRACKS = 65535
+"""More track chunks than a header can declare."""
 MAX_TICKS = (1 << 31) - 1
 """The last tick: what the 32 bits of other readers hold."""
 MAX_EVENTS = 1 << 23

@@ -174,6 +174,8 @@ def _take(
     tally.metas[kind] += 1
   elif kind in (_LYRIC, _MARKER) and not head:
     raise Unsure
+  if kind != _END and data[_number(data, after)[0]] < 0x80:
+    raise Unsure  # running status across a meta, which must be told
   low = size
   if not payload.isascii():
     tally.payloads.append((start, after))

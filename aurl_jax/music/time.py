@@ -33,7 +33,9 @@ def ticks_to_seconds(notes: Notes, ticks: np.ndarray | int) -> np.ndarray:
   return np.asarray(units / (_PER_SECOND * notes.ticks_per_beat))
 
 
-def seconds_to_ticks(notes: Notes, seconds: np.ndarray | float) -> np.ndarray:
+def seconds_to_ticks(
+  notes: Notes, seconds: np.ndarray | float | int
+) -> np.ndarray:
   """Returns the tick nearest to each time, int64; inverts the above."""
   starts, micros, elapsed = _segments(notes)
   units = np.asarray(seconds, np.float64) * (_PER_SECOND * notes.ticks_per_beat)

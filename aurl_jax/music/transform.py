@@ -90,13 +90,13 @@ def transpose(
   return _rebuilt(notes, {'pitch': moved}, keys=keys, texts=texts)
 
 
-def scale_velocity(notes: Notes, factor: float) -> Notes:
+def scale_velocity(notes: Notes, factor: float | int) -> Notes:
   """Multiplies velocities, rounds them, and keeps them in 1..127."""
   scaled = np.rint(notes.velocity * factor).clip(1, 127).astype(np.int64)
   return _rebuilt(notes, {'velocity': scaled})
 
 
-def stretch(notes: Notes, factor: float) -> Notes:
+def stretch(notes: Notes, factor: float | int) -> Notes:
   """Makes a piece last `factor` times as long, by its tempos alone.
 
   Beats a minute stay within what MIDI holds (3.58 and more).

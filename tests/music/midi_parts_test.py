@@ -1,0 +1,132 @@
+import pytest
+
+from aurl_jax.core.errors import MidiError
+from aurl_jax.music import midi, midi_chunks, midi_parts
+from aurl_jax.music.notes import Text, Track
+from tests.music import smf
+
+
+def read(*tracks):
+  notes, issues = midi_parts.assemble(midi_chunks.layout(smf.file(*tracks)))
+  notes.check()
+  return notes, [issue.code for issue in issues]
+
+
+def rows(notes):
+  columns = ('onset', 'duration', 'pitch', 'velocity', 'track')
+  return list(zip(*(getattr(notes, c).tolist() for c in columns), strict=True))
+
+
+def test_the_first_end_belongs_to_the_first_start():
+  notes, codes = read(
+    smf.track(
+      (0, smf.on(60, 1)), (10, smf.on(60, 2)), (10, smf.off(60)),
+      (10, smf.on(60, 0)),
+    )
+  )  # fmt: skip
+  assert rows(notes) == [(0, 20, 60, 1, 0), (10, 20, 60, 2, 0)]
+  assert codes == []
+
+
+def test_notes_that_never_end_stop_with_their_track():
+  notes, codes = read(
+    smf.track((5, smf.on(60)), (0, smf.on(60)), (0, smf.on(62)),
+              (10, smf.off(60)), (85, smf.control(7, 7)))
+  )  # fmt: skip
+  assert sorted(rows(notes)) == [
+    (5, 10, 60, 64, 0), (5, 95, 60, 64, 0), (5, 95, 62, 64, 0),
+  ]  # fmt: skip
+  assert codes == ['never_ended']
+
+
+def test_controls_wait_for_the_notes_of_their_channel():
+  notes, codes = read(
+    smf.track(
+      (0, smf.control(7, 1)), (0, smf.program(3)), (0, smf.bend(5)),
+      *smf.NOTE, (0, smf.control(7, 2)),
+    )
+  )  # fmt: skip
+  assert notes.tracks == (Track('', 3),)
+  assert notes.controls.tolist() == [(0, 0, 7, 1), (480, 0, 7, 2)]
+  assert notes.bends.tolist() == [(0, 0, 5)]
+  assert codes == []
+
+
+def test_a_pedal_track_without_notes_stays():
+  notes, codes = read(
+    smf.track(*smf.NOTE),
+    smf.track((0, smf.name('pedal')), (10, smf.control(64, 127))),
+  )
+  assert notes.tracks == (Track(), Track('pedal'))
+  assert notes.controls.tolist() == [(10, 1, 64, 127)]
+  assert codes == []
+
+
+def test_tracks_without_notes_stay_if_they_name_an_instrument():
+  notes, _ = read(
+    smf.track((0, smf.name('title'))),
+    smf.track((0, smf.name('words only'))),
+    smf.track((0, smf.name('flute')), (0, smf.program(73))),
+    smf.track((0, smf.program(8, 9))),
+  )
+  assert notes.title == 'title'
+  assert notes.tracks == (Track('flute', 73), Track('', 8, True))
+  assert len(notes) == 0
+
+
+def test_texts_belong_to_their_track():
+  notes, _ = read(
+    smf.track((3, smf.meta(6, b'chord:Am')), (0, smf.meta(6, b'A'))),
+    smf.track((0, smf.meta(5, b'la')), *smf.NOTE),
+  )
+  assert notes.texts == (
+    Text(0, 0, 'lyric', 'la'),
+    Text(3, -1, 'chord', 'Am'),
+    Text(3, -1, 'marker', 'A'),
+  )
+
+
+BAD_METAS = {
+  'tempo': [(0x51, bytes(3)), (0x51, b'\x01\x02')],
+  'meter': [
+    (0x58, b'\x00\x02\x18\x08'),
+    (0x58, b'\x04\x10\x18\x08'),
+    (0x58, b''),
+  ],
+  'key': [(0x59, b'\x08\x00'), (0x59, b'\x01\x02'), (0x59, b'\x01')],
+}
+
+
+@pytest.mark.parametrize('code', BAD_METAS)
+def test_impossible_metas_are_left_out_and_told(code):
+  events = [(0, smf.meta(*bad)) for bad in BAD_METAS[code]]
+  notes, codes = read(smf.track(*events, *smf.NOTE))
+  assert codes == [code] * len(events)
+  assert len(notes.tempos) == len(notes.meters) == len(notes.keys) == 0
+
+
+def test_metas_are_read():
+  notes, codes = read(
+    smf.track(
+      (0, smf.meta(0x51, b'\xff\xff\xff')),
+      (0, smf.meta(0x58, b'\x07\x0f\0\0')),
+      (1, smf.meta(0x59, b'\xf9\x01')), *smf.NOTE,
+    )
+  )  # fmt: skip
+  assert notes.tempos.tolist() == [(0, 2**24 - 1)]
+  assert notes.meters.tolist() == [(0, 7, 2**15)]
+  assert notes.keys.tolist() == [(1, -7, True)]
+  assert codes == []
+
+
+def test_texts_that_are_no_utf8_are_latin_1():
+  notes, codes = read(smf.track((0, smf.meta(3, b'caf\xe9')), *smf.NOTE))
+  assert notes.tracks == (Track('café'),)
+  assert codes == ['text_encoding']
+
+
+def test_a_broken_file_without_notes_is_refused():
+  data = smf.file(smf.chunk(b'\x00\x90\xf1\x00'))
+  with pytest.raises(MidiError) as caught:
+    midi.read(data)
+  assert caught.value.code == 'data_byte'
