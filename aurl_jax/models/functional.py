@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from aurl_jax.models import cache as cache_lib
+from aurl_jax.models.cache import Cache
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.vaegan import MusicTransformerVAEGAN
 
@@ -117,6 +119,32 @@ class Model:
       logits = module.field_logits(hidden, targets, field)
       columns.append(_chosen(logits, targets[..., field]))
     return jnp.stack(columns, axis=-1)
+
+  def init_cache(
+    self, batch: int, length: int, start: Int[Array, ' b'] | None = None
+  ) -> Cache:
+    """Returns an empty cache for `length` steps of `batch` rows.
+
+    Rows end together: they are padded on the left, and `start` is the index
+    of each one's first step (None: 0); see `models.cache`.
+    """
+    return cache_lib.init(self.config, batch, length, start)
+
+  def prefill(
+    self, params: Params, cache: Cache, ids: Int[Array, 'b t f']
+  ) -> tuple[Float[Array, 'b d'], Cache]:
+    """Returns the state after prompts, and their cache."""
+    return cache_lib.prefill(self.bind(params), cache, ids)
+
+  def step(
+    self,
+    params: Params,
+    cache: Cache,
+    ids: Int[Array, 'b f'],
+    index: Int[Array, ''],
+  ) -> tuple[Float[Array, 'b d'], Cache]:
+    """Returns the state after one step more, which stands at `index`."""
+    return cache_lib.step(self.bind(params), cache, ids, index)
 
   def field_logits(
     self,

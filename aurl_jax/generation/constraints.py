@@ -1,0 +1,165 @@
+"""What a piece shall be beyond legal: constraints beside the grammar.
+
+A constraint is three pure functions over a state of its own, like a grammar
+without a budget. `Rules` joins a grammar with any number of them: an id may
+be drawn if all allow it. Where together they leave nothing, the grammar
+stands alone for that field, so that a constraint can delay what it asks for
+but never lead into a dead end.
+"""
+
+import dataclasses
+import functools
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int
+
+from aurl_jax.tokens.tokenizer import Grammar, Tokenizer
+
+
+class Constraint(Protocol):
+  """Ids that are wanted, written for one row in jax.numpy."""
+
+  def init(self) -> Any:
+    """Returns the state before the first step."""
+    ...
+
+  def mask(self, state: Any, field: int, partial: jax.Array) -> jax.Array:
+    """Returns which ids of a field are wanted; shape `[v]`, or `[]` for all.
+
+    Arguments as of `Grammar.mask`.
+    """
+    ...
+
+  def advance(self, state: Any, step: jax.Array) -> Any:
+    """Returns the state after a whole step, int32 `[f]`."""
+    ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+  """A grammar and constraints on top of it.
+
+  Attributes:
+    grammar: What is legal.
+    constraints: What is wanted besides.
+  """
+
+  grammar: Grammar
+  constraints: tuple[Constraint, ...] = ()
+
+  def init(self, budget: Int[Array, '']) -> Any:
+    """Returns the states before the first step."""
+    return self.grammar.init(budget), tuple(c.init() for c in self.constraints)
+
+  def legal(
+    self, state: Any, field: int, partial: Int[Array, ' f']
+  ) -> Bool[Array, ' v']:
+    """Returns what the grammar alone allows."""
+    return self.grammar.mask(state[0], field, partial)
+
+  def mask(
+    self, state: Any, field: int, partial: Int[Array, ' f']
+  ) -> Bool[Array, ' v']:
+    """Returns what may be drawn; at least one id."""
+    legal = self.legal(state, field, partial)
+    if not self.constraints:
+      return legal
+    wanted = functools.reduce(
+      jnp.logical_and,
+      (
+        constraint.mask(inner, field, partial)
+        for constraint, inner in zip(self.constraints, state[1], strict=True)
+      ),
+      legal,
+    )
+    return jnp.where(jnp.any(wanted), wanted, legal)
+
+  def advance(self, state: Any, step: Int[Array, ' f']) -> Any:
+    """Returns the states after a step."""
+    pairs = zip(self.constraints, state[1], strict=True)
+    return (
+      self.grammar.advance(state[0], step),
+      tuple(constraint.advance(inner, step) for constraint, inner in pairs),
+    )
+
+  def is_end(self, state: Any) -> Bool[Array, '']:
+    """Whether the piece is over."""
+    return self.grammar.distance(state[0]) <= 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Length:
+  """The piece ends when something has come `most` times, and not before.
+
+  Counts the steps whose id of field 0 lies in a range: bar events, or all
+  steps. After the last of them only EOS is wanted; until then, anything else.
+
+  Attributes:
+    most: How many steps of that kind come before EOS, at least 1.
+    low: First id of the kind.
+    high: One past its last id.
+    eos: The id of EOS.
+    size: Ids of field 0.
+  """
+
+  most: int
+  low: int
+  high: int
+  eos: int
+  size: int
+
+  def init(self) -> Int[Array, '']:
+    """Returns a count of 0."""
+    return jnp.int32(0)
+
+  def mask(
+    self, state: Int[Array, ''], field: int, partial: Int[Array, ' f']
+  ) -> Bool[Array, '*v']:
+    """Returns EOS alone, or all but EOS."""
+    del partial
+    if field:
+      return jnp.bool_(True)
+    return (np.arange(self.size) == self.eos) == (state >= self.most)
+
+  def advance(
+    self, state: Int[Array, ''], step: Int[Array, ' f']
+  ) -> Int[Array, '']:
+    """Returns the count with this step."""
+    return state + ((step[0] >= self.low) & (step[0] < self.high))
+
+
+def bars(tokenizer: Tokenizer, prompt: np.ndarray, count: int) -> Length:
+  """Returns the constraint that a piece ends `count` bars after its prompt.
+
+  Where bars are events, EOS stands in place of what would follow the next
+  bar's event, which itself holds nothing; where steps are cells of time, it
+  stands where the next bar would start.
+
+  Args:
+    tokenizer: Of the ids.
+    prompt: int32 `[t, f]`, from BOS; its last bar may be incomplete.
+    count: Bars to add, at least 1.
+  """
+  codec = tokenizer.codec
+  before = tokenizer.bar_steps(prompt)
+  kind = codec.fields[0]
+  eos = codec.id('eos')
+  if 'bar' in kind.starts:
+    low, high = codec.span('bar')
+    most = len(before) + count + 1
+  else:
+    low, high = 1, kind.size
+    most = _cell_steps(tokenizer, prompt, len(before) + count)
+  return Length(most=most, low=low, high=high, eos=eos, size=kind.size)
+
+
+def _cell_steps(tokenizer: Tokenizer, prompt: np.ndarray, bar: int) -> int:
+  """Returns the index of the step at which bar number `bar` starts."""
+  filler = np.full((1, prompt.shape[1]), tokenizer.codec.id('rest'), np.int32)
+  ids = prompt
+  while len(starts := tokenizer.bar_steps(ids)) <= bar:
+    ids = np.concatenate([ids, np.repeat(filler, len(ids), axis=0)])
+  return int(starts[bar])

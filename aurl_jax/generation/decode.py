@@ -1,0 +1,306 @@
+"""Writes batches of pieces: prompts in, ids out, one program a shape.
+
+Axes: `b` rows, `t` time, `f` fields. A shape is rounded up (rows to a power
+of two, steps to multiples of 32), so that few programs are compiled, and a
+compiled one is kept for the process. The batch is spread over the local
+devices as the data axis of a mesh; a CPU that poses as one device a core
+decodes a large batch on all of them.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
+from jaxtyping import Int
+
+from aurl_jax.generation import loop
+from aurl_jax.generation.constraints import Constraint, Rules
+from aurl_jax.generation.errors import DecodeError, RequestError
+from aurl_jax.generation.sampling import Sampler
+from aurl_jax.models.functional import Model
+from aurl_jax.tokens.tokenizer import Grammar
+
+MOST_ROWS = 64
+"""Rows decoded at once: more gain little speed and cost memory for keys."""
+_BLOCK = 32
+"""Steps that lengths are rounded up to."""
+_SEGMENTS = 4
+"""Lengths of a large cache in a program: attention over what is filled costs
+about 5/8 of that over all; more lengths gain little."""
+_LARGE = 32 * 2**20
+"""Bytes from which a cache is worth several lengths: each is a loop of its
+own, whose compilation costs seconds, and a small cache is read fast."""
+_AMPLE = 1_000_000
+"""A budget that no prompt exhausts, to tell illegal from too long."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+  """One decoded piece.
+
+  Attributes:
+    ids: int32 `[t, f]`, the prompt included, without padding.
+    ended: Whether it has come to its end, EOS.
+  """
+
+  ids: np.ndarray
+  ended: bool
+
+
+def decode(
+  model: Model,
+  params: Any,
+  grammar: Grammar,
+  prompts: Sequence[Int[np.ndarray, '_ f']],
+  *,
+  steps: int | Sequence[int],
+  seed: int = 0,
+  sampler: Sampler | None = None,
+  constraints: tuple[Constraint, ...] = (),
+) -> list[Sample]:
+  """Writes one piece a prompt.
+
+  Row i's samples depend on the seed, i and its prompt, not on the batch.
+
+  Args:
+    model: The network.
+    params: Its parameters.
+    grammar: What may follow what, in the model's vocabulary; hashable.
+    prompts: Steps to begin with, at least one (BOS) each.
+    steps: Steps a piece may have in all, prompt and EOS included.
+    seed: Of all rows.
+    sampler: How ids are drawn; None draws from the model's distribution.
+    constraints: What a piece shall be beyond legal; hashable.
+
+  Raises:
+    RequestError: A prompt is empty, illegal (code `prompt`), or leaves too
+      few steps to end in (code `steps`). Nothing is decoded.
+    DecodeError: The model gave logits that are no finite numbers.
+  """
+  budgets = [steps] * len(prompts) if isinstance(steps, int) else list(steps)
+  _check(prompts, budgets)
+  rules = Rules(grammar, constraints)
+  samples: list[Sample] = []
+  for first in range(0, len(prompts), MOST_ROWS):
+    part = slice(first, first + MOST_ROWS)
+    samples += _batch(
+      model,
+      params,
+      rules,
+      sampler or Sampler(),
+      _Batch(list(prompts[part]), budgets[part], seed, first),
+    )
+  return samples
+
+
+@dataclasses.dataclass(frozen=True)
+class _Batch:
+  """Rows that are decoded together; `first` is the number of the first."""
+
+  prompts: list[np.ndarray]
+  budgets: list[int]
+  seed: int
+  first: int
+
+  def rows(self, count: int, room: int) -> loop.Rows:
+    """Returns the rows as arrays; those beyond ours repeat the last one."""
+    width = self.width
+    index = np.minimum(np.arange(count), len(self.prompts) - 1)
+    chosen = [self.prompts[i] for i in index]
+    start = np.array([width - len(prompt) for prompt in chosen], np.int32)
+    padded = [
+      np.pad(prompt, ((width - len(prompt), 0), (0, 0))) for prompt in chosen
+    ]
+    uniform = np.zeros((count, room, chosen[0].shape[1]), np.float32)
+    for row in range(len(self.prompts)):
+      at = start[row]
+      shape = uniform[row, at:].shape
+      uniform[row, at:] = chance(self.seed, self.first + row, shape)
+    return loop.Rows(
+      prompts=np.stack(padded).astype(np.int32),
+      start=start,
+      budget=np.array([self.budgets[i] for i in index], np.int32),
+      uniform=uniform,
+    )
+
+  @property
+  def width(self) -> int:
+    """Steps that the prompts are padded to."""
+    longest = max(len(prompt) for prompt in self.prompts)
+    if longest < _BLOCK:
+      return _power(longest)
+    return -(-longest // _BLOCK) * _BLOCK
+
+  @property
+  def room(self) -> int:
+    """Steps that the longest piece may need, its padding included."""
+    pairs = zip(self.prompts, self.budgets, strict=True)
+    return max(self.width - len(prompt) + steps for prompt, steps in pairs)
+
+
+def chance(seed: int, row: int, shape: tuple[int, ...]) -> np.ndarray:
+  """Returns float32 numbers in [0, 1), 24 random bits each.
+
+  From the counter-based generator Philox (Salmon et al., SC 2011) with the
+  key (seed, row): the same on every platform, and a longer array begins as
+  a shorter one does. On the host, since a random generator in the program
+  costs a third of its compilation.
+  """
+  key = np.array([seed & (2**64 - 1), row], np.uint64)
+  raw = np.random.Philox(key=key).random_raw(int(np.prod(shape)))
+  return ((raw >> 40) * 2.0**-24).astype(np.float32).reshape(shape)
+
+
+def _batch(
+  model: Model, params: Any, rules: Rules, sampler: Sampler, batch: _Batch
+) -> list[Sample]:
+  """Decodes up to `MOST_ROWS` rows."""
+  ours = len(batch.prompts)
+  devices = tuple(jax.local_devices()[: _power(ours)])
+  # A power of two need not divide by the devices: 3 cores, say.
+  count = -(-_power(ours) // len(devices)) * len(devices)
+  sizes = lengths(batch.width, batch.room, _step_bytes(model, count))
+  program, place = _compiled(model, rules, sizes, devices)
+  rows = batch.rows(count, sizes[-1])
+  written = jax.device_get(program(*place(params, sampler, rows)))
+  for row in range(ours):
+    _check_row(rules, batch, row, written)
+  spans = [(s, s + b) for s, b in zip(rows.start, rows.budget, strict=True)]
+  return [
+    Sample(ids=_trim(written.ids[row, slice(*spans[row])]), ended=bool(ended))
+    for row, ended in enumerate(written.ended[:ours])
+  ]
+
+
+def lengths(width: int, room: int, step_bytes: int = 0) -> tuple[int, ...]:
+  """Returns the lengths that the cache grows through.
+
+  Args:
+    width: Steps of the padded prompts.
+    room: Steps needed in all.
+    step_bytes: What a step takes in the cache, all rows together.
+
+  Example:
+    >>> lengths(1, 250), lengths(1, 250, 1 << 18), lengths(96, 250, 1 << 18)
+    ((256,), (64, 128, 192, 256), (128, 192, 256))
+  """
+  last = max(-(-room // _BLOCK) * _BLOCK, width + 1)
+  if last * step_bytes < _LARGE:
+    return (last,)
+  part = -(-last // (_SEGMENTS * _BLOCK)) * _BLOCK
+  return tuple(n for n in range(part, last, part) if n > width) + (last,)
+
+
+def _step_bytes(model: Model, rows: int) -> int:
+  config = model.config
+  wide = jnp.dtype(config.dtype).itemsize
+  return 2 * rows * config.layers * config.width * wide
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(
+  model: Model,
+  rules: Rules,
+  cache_lengths: tuple[int, ...],
+  devices: tuple[jax.Device, ...],
+) -> tuple[Callable[..., loop.Written], Callable[..., tuple[Any, ...]]]:
+  """Returns the jitted program, and what puts its arguments in place."""
+  program = loop.Program(model, rules, cache_lengths)
+  if len(devices) == 1:
+    whole = split = SingleDeviceSharding(devices[0])
+  else:
+    mesh = jax.make_mesh((len(devices),), ('data',), (AxisType.Auto,), devices=devices)
+    none, data = PartitionSpec(), PartitionSpec('data')
+    program = jax.shard_map(
+      program,
+      mesh=mesh,
+      in_specs=(none, none, data),
+      out_specs=data,
+      check_vma=False,
+    )
+    whole, split = NamedSharding(mesh, none), NamedSharding(mesh, data)
+  place = lambda params, sampler, rows: (  # noqa: E731
+    jax.device_put(params, whole),
+    jax.device_put(sampler, whole),
+    jax.device_put(rows, split),
+  )
+  return jax.jit(program), place
+
+
+def _power(count: int) -> int:
+  """Returns the next power of two."""
+  return 1 << (count - 1).bit_length()
+
+
+def _trim(ids: np.ndarray) -> np.ndarray:
+  """Returns ids without the padding behind them."""
+  used = np.flatnonzero(ids[:, 0])
+  return np.array(ids[: used[-1] + 1 if len(used) else 0])
+
+
+def _check(prompts: Sequence[np.ndarray], budgets: list[int]) -> None:
+  if len(prompts) != len(budgets):
+    raise RequestError(
+      f'{len(prompts)} prompts, but steps for {len(budgets)} pieces'
+    )
+  for row, (prompt, budget) in enumerate(zip(prompts, budgets, strict=True)):
+    if not len(prompt):
+      raise RequestError(
+        f'prompt {row} is empty; a piece begins with its BOS step',
+        code='prompt',
+      )
+    if len(prompt) > budget:
+      raise _too_few(row, len(prompt), budget)
+
+
+def _check_row(
+  rules: Rules, batch: _Batch, row: int, written: loop.Written
+) -> None:
+  """Raises what is wrong with a row, if anything."""
+  if written.illegal[row] >= 0:
+    prompt, budget = batch.prompts[row], batch.budgets[row]
+    _, illegal = loop.read(
+      rules,
+      prompt[None].astype(np.int32),
+      np.zeros(1, np.int32),
+      np.array([_AMPLE], np.int32),
+    )
+    at = int(illegal[0])
+    if at < 0:
+      raise _too_few(row, len(prompt), budget)
+    raise RequestError(
+      f'prompt {row} is no legal beginning: step {at} of {len(prompt)}, ids '
+      f'{prompt[at].tolist()}, cannot follow those before it; encode it with '
+      "the model's own tokenizer",
+      code='prompt',
+    )
+  if written.broken[row]:
+    raise DecodeError(
+      'the model gives NaN or infinite logits, so its weights are broken; '
+      'take an earlier checkpoint, and train with a lower learning rate',
+      code='not_finite',
+    )
+
+
+def _too_few(row: int, length: int, budget: int) -> RequestError:
+  return RequestError(
+    f'{budget} steps are too few for prompt {row} of {length} steps and an '
+    'end; ask for more steps or give a shorter prompt',
+    code='steps',
+  )
+
+
+def is_legal(grammar: Grammar, ids: Int[np.ndarray, 't f']) -> bool:
+  """Returns whether a grammar allows every step of ids, from BOS on."""
+  _, illegal = loop.read(
+    Rules(grammar),
+    ids[None].astype(np.int32),
+    np.zeros(1, np.int32),
+    np.array([_AMPLE], np.int32),
+  )
+  return int(illegal[0]) < 0

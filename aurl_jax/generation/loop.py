@@ -1,0 +1,230 @@
+"""The program on the device that writes a batch of pieces.
+
+Axes: `b` rows, `p` steps of the padded prompts, `t` steps there is room for,
+`f` fields, `d` model width, `v` ids of a field. Prompts are padded on the left, so that all rows
+write at one index. Everything here is traced; `generation.decode` is the
+side that people call.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Shaped
+
+from aurl_jax.generation.constraints import Rules
+from aurl_jax.generation.sampling import Sampler
+from aurl_jax.models import cache as cache_lib
+from aurl_jax.models.functional import Model
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rows:
+  """What each row of a batch is asked for.
+
+  Attributes:
+    prompts: Steps to begin with, padded on the left; at least one each.
+    start: Index of the first step of each prompt.
+    budget: Steps a piece may have in all, the prompt's included.
+    uniform: A number in [0, 1) for each id that may be drawn: all chance
+      there is, so that a row does not depend on the rows beside it.
+  """
+
+  prompts: Int[Array, 'b p f']
+  start: Int[Array, ' b']
+  budget: Int[Array, ' b']
+  uniform: Float[Array, 'b t f']
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Written:
+  """What the program gives.
+
+  Attributes:
+    ids: All steps, prompts included; PAD before and after a piece.
+    illegal: Index of the first step of a prompt that the grammar forbids,
+      -1 for none. Nothing is written if there is any.
+    ended: Whether the piece has come to its end.
+    broken: Whether the model gave a logit that is no finite number.
+  """
+
+  ids: Int[Array, 'b t f']
+  illegal: Int[Array, ' b']
+  ended: Bool[Array, ' b']
+  broken: Bool[Array, ' b']
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Carry:
+  """State of the loop: all that a step changes."""
+
+  index: Int[Array, '']
+  ids: Int[Array, 'b t f']
+  cache: cache_lib.Cache
+  state: Any
+  ended: Bool[Array, ' b']
+  broken: Bool[Array, ' b']
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+  """Writes batches of one shape.
+
+  Attributes:
+    model: The network.
+    rules: What may follow what.
+    lengths: Ascending lengths of the cache, the first one above the
+      prompts': attention costs its length, so it grows as it fills.
+  """
+
+  model: Model
+  rules: Rules
+  lengths: tuple[int, ...]
+
+  def __call__(self, params: Any, sampler: Sampler, rows: Rows) -> Written:
+    """Returns the pieces; traced, so it runs inside `jax.jit`."""
+    state, illegal = read(self.rules, rows.prompts, rows.start, rows.budget)
+    carry = self._begin(params, rows, state, jnp.any(illegal >= 0))
+    step = functools.partial(self._step, params, sampler, rows.uniform)
+    for length in self.lengths:
+      carry = _fill(step, carry, length)
+    return Written(
+      ids=carry.ids, illegal=illegal, ended=carry.ended, broken=carry.broken
+    )
+
+  def _begin(
+    self, params: Any, rows: Rows, state: Any, refused: Bool[Array, '']
+  ) -> _Carry:
+    b, p, f = rows.prompts.shape
+    cache = self.model.init_cache(b, self.lengths[0], rows.start)
+    if p > 1:
+      # The loop reads the last step before it writes the next one.
+      cache = self.model.prefill(params, cache, rows.prompts[:, :-1])[1]
+    ids = jnp.zeros((b, self.lengths[-1], f), jnp.int32)
+    return _Carry(
+      index=jnp.int32(p),
+      ids=ids.at[:, :p].set(rows.prompts),
+      cache=cache,
+      state=state,
+      ended=refused | jax.vmap(self.rules.is_end)(state),
+      broken=jnp.zeros((b,), bool),
+    )
+
+  def _step(
+    self,
+    params: Any,
+    sampler: Sampler,
+    uniform: Float[Array, 'b t f'],
+    carry: _Carry,
+  ) -> _Carry:
+    last = _at(carry.ids, carry.index - 1)
+    hidden, cache = self.model.step(params, carry.cache, last, carry.index - 1)
+    chance = _at(uniform, carry.index)
+    step, broken = self._draw(params, sampler, chance, hidden, carry.state)
+    state = jax.vmap(self.rules.advance)(carry.state, step)
+    return _Carry(
+      index=carry.index + 1,
+      ids=jax.lax.dynamic_update_slice_in_dim(
+        carry.ids, step[:, None], carry.index, 1
+      ),
+      cache=cache,
+      state=state,
+      ended=jax.vmap(self.rules.is_end)(state),
+      broken=broken & ~carry.ended,
+    )
+
+  def _draw(
+    self,
+    params: Any,
+    sampler: Sampler,
+    uniform: Float[Array, 'b f'],
+    hidden: Float[Array, 'b d'],
+    state: Any,
+  ) -> tuple[Int[Array, 'b f'], Bool[Array, ' b']]:
+    """Returns the next step, field after field, and where logits fail."""
+    step = jnp.zeros(uniform.shape, jnp.int32)
+    broken = jnp.zeros(uniform.shape[:1], bool)
+    for field in range(uniform.shape[1]):
+      logits = self.model.field_logits(params, hidden, step, field)
+      allowed = functools.partial(self.rules.mask, field=field)
+      mask = jax.vmap(lambda s, p, allowed=allowed: allowed(s, partial=p))(
+        state, step
+      )
+      drawn = sampler.sample(uniform[:, field], logits, mask)
+      step = step.at[:, field].set(drawn)
+      # The maximum of a row with a NaN in it is NaN.
+      broken |= ~jnp.isfinite(jnp.max(logits, -1))
+    return step, broken
+
+
+def _fill(
+  step: Callable[[_Carry], _Carry], carry: _Carry, length: int
+) -> _Carry:
+  """Writes until a cache of `length` is full or all rows have ended."""
+  carry = dataclasses.replace(carry, cache=cache_lib.grow(carry.cache, length))
+  goes_on = lambda carry: (  # noqa: E731
+    (carry.index < length) & ~jnp.all(carry.ended) & ~jnp.any(carry.broken)
+  )
+  return jax.lax.while_loop(goes_on, step, carry)
+
+
+def _at(x: Shaped[Array, 'b t f'], index: Array) -> Shaped[Array, 'b f']:
+  return jax.lax.dynamic_index_in_dim(x, index, 1, keepdims=False)
+
+
+def read(
+  rules: Rules,
+  prompts: Int[Array, 'b p f'],
+  start: Int[Array, ' b'],
+  budget: Int[Array, ' b'],
+) -> tuple[Any, Int[Array, ' b']]:
+  """Returns the grammar's states after prompts, and where one is illegal.
+
+  The second is the index of the first step that the grammar forbids, -1
+  where there is none. A budget too small to end in makes a step illegal too.
+  """
+
+  def one(prompt: Array, start: Array, budget: Array) -> tuple[Any, Array]:
+    def step(carry: Any, item: Any) -> tuple[Any, None]:
+      state, illegal = carry
+      index, ids = item
+      counts = index >= start
+      wrong = counts & (illegal < 0) & ~_allows(rules, state, ids)
+      after = rules.advance(state, ids)
+      state = jax.tree.map(
+        lambda new, old: jnp.where(counts, new, old), after, state
+      )
+      return (state, jnp.where(wrong, index, illegal)), None
+
+    first = (rules.init(budget), jnp.int32(-1))
+    items = (jnp.arange(prompt.shape[0]), prompt)
+    return jax.lax.scan(step, first, items)[0]
+
+  return jax.vmap(one)(prompts, start, budget)
+
+
+def _allows(
+  rules: Rules, state: Any, step: Int[Array, ' f']
+) -> Bool[Array, '']:
+  """Whether every field of a step may stand, given those before it."""
+  allowed = jnp.bool_(True)
+  for field in range(step.shape[0]):
+    allowed &= rules.legal(state, field, step)[step[field]]
+  return allowed
+
+
+def _fill(
+  step: Callable[[_Carry], _Carry], carry: _Carry, length: int
+) -> _Carry:
+  """Writes until a cache of `length` is full or all rows have ended."""
+  carry = dataclasses.replace(carry, cache=cache_lib.grow(carry.cache, length))
+  goes_on = lambda carry: (  # noqa: E731
+    (carry.index < length) & ~jnp.all(carry.ended) & ~jnp.any(carry.broken)
+  )
+  return jax.lax.while_loop(goes_on, step, carry)

@@ -1,0 +1,195 @@
+"""Keys and values of the steps so far, so that a new step costs one step.
+
+Axes: `b` batch, `h` heads, `n` rows of a batch times heads, `s` steps the
+cache has room for, `k` head width, `t` steps of a prompt, `d` model width,
+`f` fields. Rows end at one index and start at their own: prompts are padded
+on the left, and `start` is the index of a row's first step, so positions are
+`index - start`.
+
+One array a layer, its rows and heads merged: an array of all layers would be
+copied where one layer is written, and so would, at batch 1, an array with an
+axis of length 1 in front, which XLA drops (a step took twice the time).
+Heads before steps: the other order costs the products over a head's steps
+twice as much on a CPU.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from aurl_jax.models.attention import attend
+from aurl_jax.models.config import ModelConfig
+from aurl_jax.models.decoder import Block, Rope
+from aurl_jax.models.positions import rotate
+from aurl_jax.models.vaegan import MusicTransformerVAEGAN
+
+
+# Not -inf, so that a row whose steps are all padding stays finite.
+_MASKED = -1e30
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cache:
+  """What attention remembers of the steps so far.
+
+  Attributes:
+    keys: Turned keys, one array a layer; zeros where nothing is written.
+    values: Values, likewise.
+    start: Index of each row's first step.
+  """
+
+  keys: tuple[Float[Array, 'n s k'], ...]
+  values: tuple[Float[Array, 'n s k'], ...]
+  start: Int[Array, ' b']
+
+  @property
+  def length(self) -> int:
+    """Steps the cache has room for."""
+    return self.keys[0].shape[1]
+
+
+def init(
+  config: ModelConfig,
+  batch: int,
+  length: int,
+  start: Int[Array, ' b'] | None = None,
+) -> Cache:
+  """Returns an empty cache for `length` steps of `batch` rows.
+
+  Args:
+    config: Of the model.
+    batch: Rows.
+    length: Steps there is room for.
+    start: Index of each row's first step; None is 0.
+  """
+  shape = (batch * config.heads, length, config.head_dim)
+  empty = jnp.zeros(shape, jnp.dtype(config.dtype))
+  return Cache(
+    keys=(empty,) * config.layers,
+    values=(empty,) * config.layers,
+    start=jnp.zeros((batch,), jnp.int32) if start is None else start,
+  )
+
+
+def grow(cache: Cache, length: int) -> Cache:
+  """Returns the cache with room for `length` steps, at least as many.
+
+  Attention costs what the cache has room for, so a decoder grows it as it
+  fills.
+  """
+  added = ((0, 0), (0, length - cache.length), (0, 0))
+  pad = lambda arrays: tuple(jnp.pad(array, added) for array in arrays)  # noqa: E731
+  return dataclasses.replace(
+    cache, keys=pad(cache.keys), values=pad(cache.values)
+  )
+
+
+def prefill(
+  module: MusicTransformerVAEGAN,
+  cache: Cache,
+  ids: Int[Array, 'b t f'],
+) -> tuple[Float[Array, 'b d'], Cache]:
+  """Reads prompts in one pass.
+
+  Args:
+    module: The network.
+    cache: With room for `t` steps or more; what it holds is replaced.
+    ids: Prompts, padded on the left up to the cache's `start`.
+
+  Returns:
+    The state after the last step, and the cache filled up to `t`.
+  """
+  index = jnp.arange(ids.shape[1])
+  start = cache.start[:, None]
+  segments = (index >= start).astype(jnp.int32)
+  rope = module.decoder.rope(jnp.maximum(index - start, 0))
+  x = module.embedded(ids)
+  keys, values = [], []
+  for block, k_cache, v_cache in _layers(module, cache):
+    q, k, v = block.qkv(x, rope)
+    mixed = attend(q, k, v, segments=segments, backend=module.config.attention)
+    x = block.finish(x, mixed)
+    keys.append(_write(k_cache, _merge(k), 0))
+    values.append(_write(v_cache, _merge(v), 0))
+  hidden = module.decoder.norm(x[:, -1])
+  return hidden, dataclasses.replace(
+    cache, keys=tuple(keys), values=tuple(values)
+  )
+
+
+def step(
+  module: MusicTransformerVAEGAN,
+  cache: Cache,
+  ids: Int[Array, 'b f'],
+  index: Int[Array, ''],
+) -> tuple[Float[Array, 'b d'], Cache]:
+  """Reads one step more.
+
+  Args:
+    module: The network.
+    cache: Filled up to `index`, with room for one more.
+    ids: The step of each row.
+    index: Where it stands, the same for all rows.
+
+  Returns:
+    The state after the step, and the cache with it.
+  """
+  config = module.config
+  start = jnp.repeat(cache.start, config.heads)[:, None]
+  steps = jnp.arange(cache.length)
+  seen = ((steps <= index) & (steps >= start))[:, None]
+  rope = module.decoder.rope(index - cache.start[:, None])
+  x = module.embedded(ids[:, None])
+  keys, values = [], []
+  for block, k_cache, v_cache in _layers(module, cache):
+    q, k, v = _qkv(block, x, rope)
+    keys.append(_write(k_cache, k, index))
+    values.append(_write(v_cache, v, index))
+    mixed = _attend(q, keys[-1], values[-1], seen)
+    mixed = mixed.reshape(-1, config.heads, 1, config.head_dim)
+    x = block.finish(x, mixed)
+  hidden = module.decoder.norm(x[:, 0])
+  return hidden, dataclasses.replace(
+    cache, keys=tuple(keys), values=tuple(values)
+  )
+
+
+def _merge(x: Float[Array, 'b h t k']) -> Float[Array, 'n t k']:
+  return x.reshape(-1, *x.shape[2:])
+
+
+def _layers(module: MusicTransformerVAEGAN, cache: Cache) -> zip:
+  return zip(module.decoder.blocks, cache.keys, cache.values, strict=True)
+
+
+def _qkv(
+  block: Block, x: Float[Array, 'b 1 d'], rope: Rope
+) -> tuple[Float[Array, 'n 1 k'], Float[Array, 'n 1 k'], Float[Array, 'n 1 k']]:
+  """As `Block.qkv`, of one step: a plain product, no weight transposed."""
+  kernel = block.attention.qkv_kernel[...].astype(x.dtype)
+  d, _, h, k = kernel.shape
+  fused = block.attention_norm(x)[:, 0] @ kernel.reshape(d, -1)
+  q, key, value = jnp.moveaxis(fused.reshape(-1, 3, h, 1, k), 1, 0)
+  return _merge(rotate(q, *rope)), _merge(rotate(key, *rope)), _merge(value)
+
+
+def _attend(
+  q: Float[Array, 'n 1 k'],
+  k: Float[Array, 'n s k'],
+  v: Float[Array, 'n s k'],
+  seen: Bool[Array, 'n 1 s'],
+) -> Float[Array, 'n 1 k']:
+  """Softmax attention of one step; the softmax is float32."""
+  scores = jnp.einsum('nqk,nsk->nqs', q, k).astype(jnp.float32)
+  scores = jnp.where(seen, scores * q.shape[-1] ** -0.5, _MASKED)
+  weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
+  return jnp.einsum('nqs,nsk->nqk', weights, v)
+
+
+def _write(
+  cache: Float[Array, 'n s k'], new: Float[Array, 'n t k'], index: Array | int
+) -> Float[Array, 'n s k']:
+  return jax.lax.dynamic_update_slice_in_dim(cache, new, index, axis=1)
