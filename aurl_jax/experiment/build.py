@@ -1,5 +1,6 @@
 """From a typed config to the objects of a run."""
 
+import contextlib
 import dataclasses
 import os
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import jax
 import optax
 
+from aurl_jax.core.errors import ConfigError
+from aurl_jax.deploy.composer import Composer
 from aurl_jax.experiment import sections
 from aurl_jax.experiment.sections import RunConfig
 from aurl_jax.models.functional import Model
@@ -50,6 +53,14 @@ class Parts:
       self.model, self.optimizer, seed=self.run.seed, mesh=self.mesh
     )
 
+  def composer(self, params: Any) -> Composer:
+    """Returns the model with parameters, ready to generate."""
+    return Composer(
+      model=self.model,
+      params=jax.device_get(params),
+      tokenizer=self.run.tokenizer,
+    )
+
   def train_step(self) -> Any:
     """Returns the jitted training step."""
     options = steps_lib.StepConfig(
@@ -68,7 +79,12 @@ def build(run: RunConfig) -> Parts:
     ConfigError: The mesh does not fit the devices, or the batch not the mesh.
   """
   mesh_lib.initialise_distributed(run.mesh)
-  mesh_lib.host_devices(run.mesh.host_devices or _host_devices(run))
+  if run.mesh.host_devices:
+    mesh_lib.host_devices(run.mesh.host_devices)
+  else:
+    # Too late in a notebook that has used jax: its devices serve as well.
+    with contextlib.suppress(ConfigError):
+      mesh_lib.host_devices(_host_devices(run))
   mesh = mesh_lib.make_mesh(run.mesh)
   sections.check_devices(run, mesh_lib.rows(mesh))
   optimizer, schedule = optimizer_lib.build(run.optimizer, run.train.steps)

@@ -6,7 +6,7 @@ from typing import Any
 
 from aurl_jax.core import checkpoint
 from aurl_jax.deploy import bundle as bundle_lib
-from aurl_jax.deploy.bundle import Composer
+from aurl_jax.deploy.composer import Composer
 from aurl_jax.experiment import build, sections
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.generation import export

@@ -48,14 +48,16 @@ def run(
   _log.info('devices: %s', mesh_lib.describe(parts.mesh))
   cache = data.prepared(asked, quiet=not asked.logging.console)
   with mesh_lib.use(parts.mesh), signals.Stop() as stop:
-    result = _train(parts, cache, folder, stop)
+    params = _train(parts, cache, folder, stop)
+    figures = _figures(parts, cache, params)
+  result = _leave(parts, cache, folder, params, figures)
   return {'workdir': str(folder.root), 'steps': asked.train.steps, **result}
 
 
 def _train(
   parts: Parts, cache: TokenCache, folder: Workdir, stop: signals.Stop
-) -> dict[str, Any]:
-  """Resumes or starts, trains, and writes what a run leaves."""
+) -> Any:
+  """Resumes or starts, trains, and returns the parameters."""
   batches = data.train_batches(parts.run, cache)
   writers = _writers(parts, folder)
   identity = {'data': data.digest(cache)}
@@ -90,7 +92,7 @@ def _train(
     )
   for writer in writers:
     writer.close()
-  return _finish(parts, cache, folder, state['params'])
+  return state['params']
 
 
 def _writers(parts: Parts, folder: Workdir) -> list[Any]:
@@ -131,20 +133,30 @@ def _callbacks(
   return result
 
 
-def _finish(
-  parts: Parts, cache: TokenCache, folder: Workdir, params: Any
-) -> dict[str, Any]:
-  """Judges the trained model, writes samples and the model card."""
-  figures: dict[str, Any] = {}
-  if 'valid' in cache:
-    found = evaluate.judge(parts, cache, 'valid')(params)
-    figures |= {f'valid/{name}': value for name, value in found.items()}
-    if parts.run.logging.baseline:
-      figures |= evaluate.baseline(parts, cache)
-  if parts.run.logging.page and jax.process_index() == 0:
-    request = parts.run.generate.request()
-    written = generate.write(parts.composer(params), request, folder.samples)
-    figures['page'] = written['page']
-  if jax.process_index() == 0:
-    card.write(folder.card, parts, cache, figures)
+def _figures(parts: Parts, cache: TokenCache, params: Any) -> dict[str, Any]:
+  """Judges the trained model, and the table beside it if asked for."""
+  if 'valid' not in cache:
+    return {}
+  found = evaluate.judge(parts, cache, 'valid')(params)
+  figures = {f'valid/{name}': value for name, value in found.items()}
+  if parts.run.logging.baseline:
+    figures |= evaluate.baseline(parts, cache)
   return figures
+
+
+def _leave(
+  parts: Parts,
+  cache: TokenCache,
+  folder: Workdir,
+  params: Any,
+  figures: dict[str, Any],
+) -> dict[str, Any]:
+  """Writes samples and the model card, and returns all figures."""
+  if jax.process_index():
+    return figures
+  card.write(folder.card, parts, cache, figures)
+  if not parts.run.logging.page:
+    return figures
+  request = parts.run.generate.request()
+  written = generate.write(parts.composer(params), request, folder.samples)
+  return figures | {'page': written['page']}

@@ -60,7 +60,7 @@ def test_overrides_are_typed_by_the_page(page):
   ],
 )
 def test_mistakes_are_named(words, said):
-  with pytest.raises(ConfigError, match='.+') as caught:
+  with pytest.raises(ConfigError) as caught:
     pages.parse(words)
   assert said in str(caught.value)
 

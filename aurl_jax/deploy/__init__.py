@@ -1,0 +1,13 @@
+"""A trained model as one folder that anyone loads."""
+
+from aurl_jax.core import lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+  __name__,
+  {
+    'Composer': 'aurl_jax.deploy.composer',
+    'bundle': 'aurl_jax.deploy.bundle',
+    'load': 'aurl_jax.deploy.bundle',
+    'save': 'aurl_jax.deploy.bundle',
+  },
+)

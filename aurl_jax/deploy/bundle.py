@@ -1,0 +1,213 @@
+"""Bundles: a model as one folder of data, nothing in it executable.
+
+    weights.safetensors   parameters, a path each, float32
+    config.json           sections `model` and `tokenizer`
+    MODEL_CARD.md         what it is, its data and licence, its limits
+    digests.json          sha256 of the files above, written last
+
+Shipped models are bundles inside the package, below `bundles/`.
+"""
+
+import dataclasses
+import importlib.resources
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from aurl_jax.core import config as config_lib
+from aurl_jax.core import files, trees
+from aurl_jax.core.errors import AurlError, BundleError
+from aurl_jax.deploy.composer import Composer
+from aurl_jax.models.config import ModelConfig
+from aurl_jax.models.functional import Model
+from aurl_jax.tokens import tokenizer as tokenizer_lib
+from aurl_jax.tokens.tokenizer import Tokenizer
+
+FORMAT = 1
+"""Of the layout above; a bundle of a later one is refused."""
+WEIGHTS = 'weights.safetensors'
+CONFIG = 'config.json'
+CARD = 'MODEL_CARD.md'
+DIGESTS = 'digests.json'
+
+
+def save(
+  folder: files.StrPath,
+  *,
+  params: Mapping[str, Any],
+  model_config: ModelConfig,
+  tokenizer: Tokenizer,
+  card: str = '',
+) -> pathlib.Path:
+  """Writes a bundle; the folder appears whole or not at all.
+
+  Args:
+    folder: Where to; a bundle that stands there is replaced.
+    params: Nested dict of arrays, as of `Model.init`.
+    model_config: Of the model.
+    tokenizer: Its vocabulary.
+    card: The model card, Markdown.
+
+  Returns:
+    The folder.
+
+  Raises:
+    BundleError: Something else stands at `folder`.
+    AurlError: No space is left (code `disk_full`).
+  """
+  folder = pathlib.Path(folder)
+  _check_free(folder)
+  config = {
+    'format': FORMAT,
+    'model': dataclasses.asdict(model_config),
+    'tokenizer': tokenizer_lib.save(tokenizer),
+  }
+  arrays = {
+    path: np.ascontiguousarray(jax.device_get(leaf))
+    for path, leaf in _by_path(params).items()
+  }
+  contents = {
+    WEIGHTS: safetensors.numpy.save(arrays),
+    CONFIG: config_lib.to_json(config).encode(),
+    CARD: card.encode(),
+  }
+  digests = {name: files.digest(data) for name, data in contents.items()}
+  with files.atomic_folder(folder) as work:
+    for name, data in contents.items():
+      files.write_atomic(work / name, data)
+    files.write_atomic(work / DIGESTS, json.dumps(digests, indent=1) + '\n')
+  return folder
+
+
+def load(
+  path_or_name: str | os.PathLike[str], allow: tuple[str, ...] = ()
+) -> Composer:
+  """Returns the model of a bundle, ready to generate.
+
+  Args:
+    path_or_name: A bundle's folder, or the name of a shipped model.
+    allow: Modules outside `aurl_jax` whose tokenizers may be built.
+
+  Raises:
+    BundleError: There is no such bundle, a file is missing or altered, or
+      it is of another format.
+    ConfigError: Its config names what is not allowed or does not exist.
+  """
+  folder = _find(path_or_name)
+  contents = _read(folder)
+  try:
+    config = config_lib.from_json(contents[CONFIG])
+  except AurlError as error:
+    raise BundleError(f'{folder / CONFIG}: {error}', code='format') from error
+  if config.get('format') != FORMAT:
+    raise BundleError(
+      f'{folder} has format {config.get("format")!r}, this version of '
+      f'aurl_jax reads {FORMAT}; update aurl_jax',
+      code='format',
+    )
+  model_config = config_lib.from_section(ModelConfig, config['model'], 'model')
+  tokenizer = config_lib.build(config['tokenizer'], 'tokenizer', allow)
+  model = Model.build(model_config, tokenizer.codec.sizes)
+  params = _params(folder, model, contents[WEIGHTS])
+  return Composer(model=model, params=params, tokenizer=tokenizer)
+
+
+def shipped() -> list[str]:
+  """Returns the names of the models that come with the package."""
+  root = importlib.resources.files('aurl_jax').joinpath('bundles')
+  if not root.is_dir():
+    return []
+  return sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+
+
+def _check_free(folder: pathlib.Path) -> None:
+  foreign = folder.exists() and (
+    not folder.is_dir() or (any(folder.iterdir()) and not _is_bundle(folder))
+  )
+  if foreign:
+    raise BundleError(
+      f'{folder} holds other files, which are not overwritten; name a new '
+      'folder',
+      code='not_ours',
+    )
+
+
+def _is_bundle(folder: pathlib.Path) -> bool:
+  return (folder / DIGESTS).is_file()
+
+
+def _find(path_or_name: str | os.PathLike[str]) -> pathlib.Path:
+  path = pathlib.Path(path_or_name)
+  if path.is_dir():
+    return path
+  name = os.fspath(path_or_name)
+  if name in shipped():
+    root = importlib.resources.files('aurl_jax').joinpath('bundles', name)
+    return pathlib.Path(str(root))
+  raise BundleError(
+    f'no bundle {name!r}: neither a folder nor a shipped model '
+    f'({", ".join(shipped()) or "none ships yet"}); `aurl bundle RUN --out '
+    'DIR` makes one of a run',
+    code='no_bundle',
+  )
+
+
+def _read(folder: pathlib.Path) -> dict[str, bytes]:
+  """Returns the files of a bundle whose digests are right."""
+  try:
+    digests = json.loads((folder / DIGESTS).read_bytes())
+    contents = {n: (folder / n).read_bytes() for n in (WEIGHTS, CONFIG, CARD)}
+  except FileNotFoundError as error:
+    raise BundleError(
+      f'{folder} is no complete bundle: {pathlib.Path(error.filename).name} '
+      'is missing; copy the whole folder again, or make it with `aurl bundle`',
+      code='incomplete',
+    ) from error
+  except ValueError as error:
+    raise BundleError(
+      f'{folder / DIGESTS} is damaged: {error}', code='altered'
+    ) from error
+  for name, data in contents.items():
+    if not isinstance(digests, dict) or digests.get(name) != files.digest(data):
+      raise BundleError(
+        f'{folder / name} is not what was saved (its sha256 differs); copy '
+        'the bundle again from where it came',
+        code='altered',
+      )
+  return contents
+
+
+def _params(folder: pathlib.Path, model: Model, data: bytes) -> dict[str, Any]:
+  """Returns the parameters, checked against what the model needs."""
+  try:
+    arrays = safetensors.numpy.load(data)
+  except safetensors.SafetensorError as error:
+    raise BundleError(
+      f'{folder / WEIGHTS} is no safetensors file: {error}', code='format'
+    ) from error
+  like = jax.eval_shape(model.init, jax.random.key(0))
+  wanted = {path: leaf.shape for path, leaf in _by_path(like).items()}
+  found = {path: array.shape for path, array in arrays.items()}
+  if wanted != found:
+    names = sorted(
+      path
+      for path in wanted.keys() | found.keys()
+      if wanted.get(path) != found.get(path)
+    )
+    raise BundleError(
+      f'{folder / WEIGHTS} does not fit {CONFIG}: {", ".join(names[:5])} '
+      'differ in shape or are missing',
+      code='other_model',
+    )
+  return trees.nest({tuple(p.split('/')): x for p, x in arrays.items()})
+
+
+def _by_path(tree: Mapping[str, Any]) -> dict[str, Any]:
+  return {'/'.join(path): leaf for path, leaf in trees.flatten(tree)}

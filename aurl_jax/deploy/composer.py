@@ -1,0 +1,94 @@
+"""`Composer`: a model, its parameters and its tokenizer, ready to write."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from aurl_jax.generation import constraints, decode
+from aurl_jax.generation.decode import Sample
+from aurl_jax.generation.errors import RequestError
+from aurl_jax.generation.piece import Piece
+from aurl_jax.generation.request import Request
+from aurl_jax.models.functional import Model
+from aurl_jax.tokens.tokenizer import Tokenizer
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Composer:
+  """What `aurl_jax.load` gives.
+
+  Attributes:
+    model: The network.
+    params: Its parameters.
+    tokenizer: Between notes and its ids.
+  """
+
+  model: Model
+  params: Any
+  tokenizer: Tokenizer
+
+  def generate(self, request: Request) -> list[Piece]:
+    """Returns the pieces that a request asks for.
+
+    The same request gives the same pieces, on the same kind of device.
+
+    Raises:
+      RequestError: It cannot be met: a prompt that the tokenizer cannot
+        hold or that leaves no room, or more steps than the context.
+      DecodeError: The model's output is no number.
+    """
+    prompt = self._prompt(request)
+    steps = self._steps(request, prompt)
+    wanted = (
+      (constraints.bars(self.tokenizer, prompt, request.bars, steps),)
+      if request.bars
+      else ()
+    )
+    samples = decode.decode(
+      self.model,
+      self.params,
+      self.tokenizer.grammar,
+      [prompt] * request.n,
+      steps=steps,
+      seed=request.seed,
+      sampler=request.sampler,
+      constraints=wanted,
+    )
+    return [
+      self._piece(sample, request.seed + row)
+      for row, sample in enumerate(samples)
+    ]
+
+  def _prompt(self, request: Request) -> np.ndarray:
+    """Returns the steps to begin with, int32 `[t, f]`."""
+    notes = request.prompt_notes()
+    if notes is None:
+      return self.tokenizer.bos()[None]
+    ids = self.tokenizer.encode(notes)
+    return ids[: np.argmax(self.tokenizer.is_end(ids))]
+
+  def _steps(self, request: Request, prompt: np.ndarray) -> int:
+    context = self.model.config.context
+    if request.steps > context:
+      raise RequestError(
+        f'steps {request.steps} exceed the context of the model, {context}',
+        code='steps',
+      )
+    steps = request.steps or context
+    if len(prompt) >= steps:
+      raise RequestError(
+        f'the prompt takes {len(prompt)} of {steps} steps and leaves no room; '
+        'give a shorter one',
+        code='steps',
+      )
+    return steps
+
+  def _piece(self, sample: Sample, seed: int) -> Piece:
+    return Piece(
+      notes=self.tokenizer.decode(sample.ids),
+      ids=sample.ids,
+      seed=seed,
+      ended=sample.ended,
+      grammatical=sample.legal,
+    )
