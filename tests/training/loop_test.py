@@ -69,7 +69,7 @@ def test_records_hold_a_loss_each_and_evaluation_joins_them(unbroken):
 
 
 def test_longer_runs_go_on_where_shorter_ones_ended(tmp_path, unbroken):
-  for end in (5, 6, 13):
+  for end in (5, 12):
     tiny_run.run(tmp_path, end)
   _same(tiny_run.run(tmp_path, TOTAL), unbroken[1])
 

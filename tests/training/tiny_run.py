@@ -4,6 +4,7 @@ As a program: `python -m tests.training.tiny_run FOLDER STEPS [KILL]`
 """
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -36,14 +37,20 @@ class Kill:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(folder, total, *, more=(), schedule_steps=40, run_as=None):
-  """Trains to step `total`, or goes on; returns the state."""
-  folder = pathlib.Path(folder)
+@functools.cache
+def parts():
+  """Returns model, optimizer and step, compiled once a process."""
   model = Model.build(CONFIG, toy.SIZES)
   config = optimizer.OptimizerConfig(warmup_steps=3)
-  transform, schedule = optimizer.build(config, schedule_steps)
+  transform, schedule = optimizer.build(config, 40)
+  return model, transform, steps.make_train_step(model, transform, schedule)
+
+
+def run(folder, total, *, more=()):
+  """Trains to step `total`, or goes on; returns the state."""
+  folder = pathlib.Path(folder)
+  model, transform, step = parts()
   writer, batches = JsonlWriter(folder / 'metrics.jsonl'), toy.Batches()
-  run_as = run_as or RUN
   with (
     contextlib.closing(writer),
     Checkpoints(folder / 'checkpoints', keep=2) as kept,
@@ -53,17 +60,17 @@ def run(folder, total, *, more=(), schedule_steps=40, run_as=None):
       state.abstract(model, transform),
       batches=batches,
       writers=[writer],
-      run=run_as,
+      run=RUN,
     )
     begin = resumed.state if resumed else None
     return loop.fit(
-      begin or state.create(model, transform, seed=run_as['seed']),
-      steps.make_train_step(model, transform, schedule),
+      begin or state.create(model, transform, seed=RUN['seed']),
+      step,
       batches,
       [
         callbacks.Evaluate(every=8, function=_size),
         callbacks.Log(every=4, writers=[writer], fields=('kind', 'pitch')),
-        callbacks.Checkpoint(checkpoints=kept, every=3, run=run_as),
+        callbacks.Checkpoint(checkpoints=kept, every=3, run=RUN),
         *more,
       ],
       steps=total,
