@@ -186,7 +186,8 @@ def transpose(symbol: str, semitones: int) -> str:
 
   if symbol.upper() in _NO_CHORD:
     return symbol
-  return re.sub(r'(^\(?|/\s*)([A-G][#♯b♭]*)', moved, symbol)
+  symbol = re.sub(r'^(\(?)([A-G][#♯b♭]*)', moved, symbol)
+  return re.sub(r'(/\s*)([A-Ga-g][#♯b♭+]*)(?=\)?$)', moved, symbol)
 
 
 def _note(text: str) -> int:

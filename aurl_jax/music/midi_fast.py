@@ -63,11 +63,16 @@ def _repeats_controls(tally: Tally, tracks: list[Any]) -> bool:
   return bool(named) and unnamed > 0
 
 
+def _sounds(track: Any) -> bool:
+  """Whether it is a track of ours, not one that symusic makes for lyrics."""
+  return bool(len(track.notes) or len(track.controls) or len(track.pitch_bends))
+
+
 def _convert(
   layout: Layout, tally: Tally, score: Any, low: int
 ) -> Notes | None:
   """Returns the piece if all bytes are accounted for."""
-  tracks = list(score.tracks)
+  tracks = [track for track in score.tracks if _sounds(track)]
   notes = [track.notes.numpy() for track in tracks]
   controls = [track.controls.numpy() for track in tracks]
   bends = [track.pitch_bends.numpy() for track in tracks]
@@ -110,16 +115,13 @@ def _columns(
   onset, track, pitch, duration, velocity = notes_lib.sort_columns(
     onset, index, pitch, duration, velocity
   )
-  programs = np.array([track.program for track in tracks], np.int64)
-  drums = np.array([track.is_drum for track in tracks], np.bool_)
   return {
     'onset': onset,
     'duration': duration,
     'pitch': pitch,
     'velocity': velocity,
     'track': track,
-    'program': programs.take(track),
-    'is_drum': drums.take(track),
+    **notes_lib.of_tracks(track, tracks),
   }
 
 

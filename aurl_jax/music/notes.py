@@ -2,39 +2,53 @@
 
 Axes: `n` notes; each event table has an axis of its own. A tick is
 `1 / ticks_per_beat` of a quarter note, which is the beat of MIDI files; all
-positions are integers from the start of the piece. Tables are structured
-arrays, sorted by tick (then track, if they have one), of the dtypes below.
+positions are integers from the start of the piece. The dtypes of the event
+tables, `Text` and `Track` are defined in `music.events`.
 """
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-TEMPO = np.dtype([('tick', np.int64), ('microseconds', np.int64)])
-"""Microseconds a quarter note, as in the MIDI file (500,000 is 120 bpm)."""
-METER = np.dtype(
-  [('tick', np.int64), ('numerator', np.int64), ('denominator', np.int64)]
+from aurl_jax.music.events import (
+  BEND,
+  CONTROL,
+  DEFAULT_METER,
+  DEFAULT_TEMPO,
+  KEY,
+  METER,
+  TABLES,
+  TEMPO,
+  TEXT_KINDS,
+  Text,
+  Track,
+  as_table,
+  is_sorted,
+  of_tracks,
+  sort_columns,
+  sort_keys,
+  sort_table,
 )
-KEY = np.dtype([('tick', np.int64), ('fifths', np.int64), ('minor', np.bool_)])
-"""Sharps of the signature (flats negative, -7..7) and the mode."""
-CONTROL = np.dtype(
-  [
-    ('tick', np.int64),
-    ('track', np.int64),
-    ('number', np.int64),
-    ('value', np.int64),
-  ]
-)
-"""MIDI control changes (64 is the sustain pedal), values 0..127."""
-BEND = np.dtype([('tick', np.int64), ('track', np.int64), ('value', np.int64)])
-"""Pitch bends, -8192..8191."""
 
-TEXT_KINDS = frozenset({'lyric', 'marker', 'chord'})
-
-DEFAULT_TEMPO = 500_000
-DEFAULT_METER = (4, 4)
+__all__ = [
+  'BEND',
+  'CONTROL',
+  'DEFAULT_METER',
+  'DEFAULT_TEMPO',
+  'KEY',
+  'METER',
+  'TABLES',
+  'TEMPO',
+  'TEXT_KINDS',
+  'Notes',
+  'Text',
+  'Track',
+  'of_tracks',
+  'sort_columns',
+  'sort_table',
+]
 
 _COLUMNS = (
   'onset',
@@ -45,85 +59,6 @@ _COLUMNS = (
   'program',
   'is_drum',
 )
-
-
-class Text(NamedTuple):
-  """A word at a tick; `track` -1 belongs to the whole piece.
-
-  `kind` is one of `lyric`, `marker`, `chord`; a chord's text is its symbol.
-  """
-
-  tick: int
-  track: int
-  kind: str
-  text: str
-
-
-class Track(NamedTuple):
-  """What holds for a whole track: its name, MIDI program and drum flag."""
-
-  name: str = ''
-  program: int = 0
-  is_drum: bool = False
-
-
-def sort_columns(*columns: np.ndarray) -> list[np.ndarray]:
-  """Sorts rows by columns of whole numbers >= 0, the first one foremost.
-
-  All columns go into one int64, which sorts several times faster than
-  `np.lexsort`; rows that need more bits take the slow way.
-
-  Args:
-    *columns: [n] int64 each.
-
-  Returns:
-    The columns, their rows in order.
-
-  Raises:
-    ValueError: A number is negative.
-  """
-  bits = [int(np.bitwise_or.reduce(column)) for column in columns]
-  if min(bits) < 0:
-    raise ValueError('onset, duration, pitch, velocity, track: one is below 0')
-  widths = [value.bit_length() for value in bits]
-  if sum(widths) > 63:
-    order = np.lexsort(columns[::-1])
-    return [column[order] for column in columns]
-  key = columns[0]
-  for column, width in zip(columns[1:], widths[1:], strict=True):
-    key = (key << width) | column
-  # Real columns come as sorted runs, which the stable sort only merges.
-  key = np.sort(key, kind='stable')
-  parts = []
-  for width in widths[:0:-1]:
-    parts.append(key & ((1 << width) - 1))
-    key >>= width
-  return [key, *parts[::-1]]
-
-
-def _table(rows: Any, dtype: np.dtype) -> np.ndarray:
-  """Returns `rows` as a read-only array of `dtype`, sorted, stable.
-
-  By tick and then by track: what happens on several tracks at once has no
-  order, what happens on one track has.
-  """
-  if not isinstance(rows, np.ndarray):
-    rows = [tuple(row) for row in rows]
-  table = sort_table(np.array(rows, dtype=dtype).reshape(-1))
-  table.setflags(write=False)
-  return table
-
-
-def sort_table(table: np.ndarray) -> np.ndarray:
-  """Returns an event table sorted by tick and then by track, stable."""
-  if len(table) < 2 or _is_sorted(*_sort_keys(table)):
-    return table
-  return table[np.lexsort(_sort_keys(table)[::-1])]
-
-
-def _sort_keys(table: np.ndarray) -> list[np.ndarray]:
-  names = table.dtype.names or ()
-  return [table[name] for name in ('tick', 'track') if name in names]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -216,21 +151,18 @@ class Notes:
     if tracks is None:
       tracks = [Track()] * (int(cols['track'].max(initial=-1)) + 1)
     tracks = tuple(tracks)
-    # Tracks that are not there are found, and told, by the checks.
-    programs = np.array([t.program for t in tracks] or [0], np.int64)
-    drums = np.array([t.is_drum for t in tracks] or [False], np.bool_)
     unknown = tables.keys() - TABLES.keys()
     if unknown:
       raise TypeError(f'no table {sorted(unknown)}; tables: {list(TABLES)}')
     return cls(
       ticks_per_beat=int(ticks_per_beat),
-      program=programs.take(cols['track'], mode='clip'),
-      is_drum=drums.take(cols['track'], mode='clip'),
+      # Tracks that are not there are found, and told, by the checks.
+      **of_tracks(cols['track'], tracks),
       tracks=tracks,
       texts=tuple(sorted(texts, key=lambda text: (text.tick, text.track))),
       title=title,
       **cols,
-      **{k: _table(tables.get(k, ()), dtype) for k, dtype in TABLES.items()},
+      **{k: as_table(tables.get(k, ()), dtype) for k, dtype in TABLES.items()},
     )
 
   @classmethod
@@ -285,15 +217,6 @@ class Notes:
       f'{self.end / self.ticks_per_beat:.1f} beats)'
     )
 
-
-TABLES: dict[str, np.dtype] = {
-  'tempos': TEMPO,
-  'meters': METER,
-  'keys': KEY,
-  'controls': CONTROL,
-  'bends': BEND,
-}
-"""Event table -> its dtype."""
 
 _RANGES = {
   'onset': (0, 2**62 - 1),
@@ -360,30 +283,13 @@ def _check_columns(notes: Notes) -> None:
     for name, (low, high) in _RANGES.items():
       _check_range(name, getattr(notes, name), low, high)
   _check_range('track', notes.track, 0, len(notes.tracks) - 1)
-  if not _is_sorted(
+  if not is_sorted(
     notes.onset, notes.track, notes.pitch, notes.duration, notes.velocity
   ):
     raise ValueError(
       'notes must be sorted by onset, track, pitch, duration, velocity; '
       'use Notes.build'
     )
-
-
-def _is_sorted(*columns: np.ndarray) -> bool:
-  """Whether rows ascend, the first column foremost."""
-  ties: np.ndarray | None = None
-  for column in columns:
-    if ties is None:
-      step = column[1:] - column[:-1]
-    else:
-      step = column[ties + 1] - column[ties]
-    if (step < 0).any():
-      return False
-    equal = np.flatnonzero(step == 0)
-    ties = equal if ties is None else ties[equal]
-    if not len(ties):
-      break
-  return True
 
 
 def _check_tables(notes: Notes) -> None:
@@ -396,7 +302,7 @@ def _check_tables(notes: Notes) -> None:
     _check_range(f'{name}.tick', table['tick'], 0, 2**62 - 1)
     if 'track' in (dtype.names or ()):
       _check_range(f'{name}.track', table['track'], 0, len(notes.tracks) - 1)
-    if not _is_sorted(*_sort_keys(table)):
+    if not is_sorted(*sort_keys(table)):
       raise ValueError(f'{name} must be sorted by tick; use Notes.build')
     for column, (low, high) in _TABLE_RANGES[name].items():
       _check_range(f'{name}.{column}', table[column], low, high)

@@ -30,6 +30,7 @@ def test_sound_files_are_read_fast():
       (0, smf.meta(0x58, b'\x03\x02\x18\x08')),
       (0, smf.meta(0x59, b'\xfd\x01')),
       (960, smf.meta(0x06, b'chord:Am')),
+      (0, smf.meta(0x05, b'la')),
     ),
     smf.track(
       (0, smf.name('flute')),
