@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aurl_jax.core.errors import DataError
-from aurl_jax.data import bach
+from aurl_jax.data import bach, splits
 from aurl_jax.music import time
 
 SAMPLE = ('bwv103.6', 'bwv248.64-s', 'bwv26.6', 'bwv4.8', 'bwv8.6')
@@ -91,3 +91,16 @@ def test_a_cache_that_cannot_be_written_names_the_remedy(tmp_path):
   (tmp_path / 'file').touch()
   with pytest.raises(DataError, match='AURL_CACHE'):
     bach.cached(tmp_path / 'file')
+
+
+@pytest.mark.slow
+def test_the_frozen_split_knows_every_chorale_by_its_music():
+  known = splits.frozen('chorales')
+  pieces = []
+  for path in sorted(bach.corpus().glob('*.mxl')):
+    try:
+      pieces.append(bach.read(path))
+    except DataError:
+      continue
+  assert len(pieces) > 400
+  assert all(splits.digest(notes) in known for notes in pieces)

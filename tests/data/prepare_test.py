@@ -3,9 +3,9 @@ import errno
 import json
 import os
 import pathlib
-import resource
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -321,17 +321,35 @@ def test_a_disk_that_fills_up_under_the_records_is_told(
   assert [path.name for path in tmp_path.iterdir()] == ['music']
 
 
-@pytest.mark.slow
-def test_memory_stays_bounded(tmp_path):
-  folder = fill(tmp_path / 'music', range(400))
-  before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-  prepare.prepare(folder, Remi(), tmp_path / 'warm')
-  warm = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-  for copy in range(5):
-    fill(folder / str(copy), range(400), up=copy + 1)
-  prepare.prepare(folder, Remi(), tmp_path / 'out')
-  after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-  assert after - warm < max(20_000, warm - before)
+@dataclasses.dataclass(frozen=True)
+class Watched:
+  """A source whose pieces can be counted while they live."""
+
+  name: str
+  seed: int
+  alive: list
+  split: str | None = None
+
+  def digest(self):
+    return self.name
+
+  def read(self):
+    notes = song(self.seed)
+    self.alive.append(weakref.ref(notes))
+    return midi.Reading(notes)
+
+
+def test_few_pieces_are_ever_in_memory(tmp_path, monkeypatch):
+  monkeypatch.setattr(prepare, '_HELD', 10)
+  alive, most = [], []
+
+  def count(done, total):
+    most.append(sum(reference() is not None for reference in alive))
+
+  found = [Watched(f'{seed}', seed, alive) for seed in range(150)]
+  prepare.prepare(found, Remi(), tmp_path / 'out', progress=count)
+  assert len(alive) == 150
+  assert max(most) <= 10 + 3
 
 
 def test_the_shared_corpora_are_prepared(shared_data, tmp_path):

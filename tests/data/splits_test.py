@@ -1,5 +1,8 @@
 import collections
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -128,3 +131,18 @@ def test_what_is_asked_for_is_checked():
     splits.given({'a.mid': 'dev'})
   with pytest.raises(DataError, match='there are chorales'):
     splits.given('nosuch')
+
+
+@pytest.mark.slow
+def test_frozen_tables_are_what_their_generator_makes(
+  shared_data, repository, tmp_path
+):
+  done = subprocess.run(
+    [sys.executable, 'tools/make_splits.py', '--check'],
+    cwd=repository,
+    env=os.environ | {'AURL_DATA': str(shared_data)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stdout + done.stderr
