@@ -9,6 +9,7 @@ event, such as `pitch` 0..127, in order.
 import dataclasses
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -132,9 +133,10 @@ class Codec:
       return 'pad', 0
     raise ValueError(f'id {id_} not in field {self.fields[field].name!r}')
 
-  def holds(self, event: str, ids: np.ndarray, field: int = 0) -> np.ndarray:
+  def holds(self, event: str, ids: Any, field: int = 0) -> Any:
     """Returns bool of the shape of `ids`: which of them are of this event.
 
+    For numpy and for jax arrays.
     An event that the field does not have is held by none.
     """
     if event not in self.fields[field].starts:
@@ -151,15 +153,14 @@ class Codec:
     """
     ids = np.asarray(ids)
     width = len(self.fields)
-    whole = np.issubdtype(ids.dtype, np.integer)
-    if ids.ndim != 2 or ids.shape[1] != width or not whole:
+    if ids.ndim != 2 or ids.shape[1] != width or ids.dtype.kind not in 'iu':
       raise errors.TokenError(
         f'ids are {ids.dtype} {list(ids.shape)}, expected integers of shape '
         f'[time, {width}]; add an axis, or use the tokenizer that made them',
         code='shape',
       )
-    wrong = (ids < 0) | (ids >= np.array(self.sizes))
-    if wrong.any():
+    if len(ids) and (ids.min() < 0 or (ids.max(axis=0) >= self.sizes).any()):
+      wrong = (ids < 0) | (ids >= np.array(self.sizes))
       step, field = np.argwhere(wrong)[0].tolist()
       raise errors.TokenError(
         f'id {ids[step, field]} of step {step} is outside field '

@@ -76,31 +76,38 @@ class Compound(EventOptions):
       TokenError: Longer than 2^16 bars (code `too_long`).
     """
     notes = events.quantised(notes, self.grid)
-    table = events.from_notes(notes, self.grid)
-    kind = table[:, events.KIND]
-    ids = np.zeros((len(table) + 2, events.COLUMNS), np.int32)
-    ids[1:-1] = table + self._offsets[kind]
-    # -1 is what an event does not have; drums have pitches of their own.
-    ids[1:-1][table < 0] = 0
-    struck = table[:, events.VALUE] == events.DRUMS
-    struck &= kind == events.NOTE
-    drum = self.codec.span('drum', events.PITCH)[0]
-    ids[1:-1][struck, events.PITCH] = drum + table[struck, events.PITCH]
-    ids[0], ids[-1] = self.bos(), 0
-    ids[-1, 0] = self.codec.id('eos')
+    parts = events.from_notes(notes, self.grid)
+    ids = np.zeros((parts.size + 2, events.COLUMNS), np.int32)
+    steps = ids[1:-1]
+    for name, part in zip(_KINDS[1:], parts[1:], strict=True):
+      if part.shape[1]:
+        steps[part[events.ROW]] = self._steps(name, part)
+    bars = parts.bars
+    steps[bars[events.ROW], 0] = self.codec.id('bar')
+    for column, event, low in (
+      (events.VALUE, 'meter', 0),
+      (events.POSITION, 'cut', 1),
+    ):
+      told = (bars[column] >= low).nonzero()[0]
+      first = self.codec.fields[column].starts[event]
+      steps[bars[events.ROW][told], column] = bars[column][told] + first - low
+    ids[0], ids[-1, 0] = self.bos(), self.codec.id('eos')
     return ids
 
-  @functools.cached_property
-  def _offsets(self) -> np.ndarray:
-    """int32 `[4, 7]`: what makes ids of a table's columns, by its kind."""
-    offsets = np.ones((len(_KINDS), events.COLUMNS), np.int32)
-    kind, position, value = (field.starts for field in self.codec.fields[:3])
-    for row, name in enumerate(_KINDS):
-      # The table has numbers for its kinds already.
-      offsets[row, events.KIND] = kind.get(name, 0) - row
-      offsets[row, events.VALUE] = value.get(_VALUES[row], 0)
-    offsets[events.BAR, events.POSITION] = position['cut'] - 1
-    return offsets
+  def _steps(self, kind: str, part: np.ndarray) -> np.ndarray:
+    """Returns the ids of tempos, chords or notes, int32 `[n, 7]`."""
+    ids = np.zeros((events.COLUMNS, part.shape[1]), np.int32)
+    ids[0] = self.codec.id(kind)
+    fields = self.codec.fields
+    value = _VALUES[_KINDS.index(kind)]
+    names = ('position', value, 'pitch', 'duration', 'velocity', 'voice')
+    for column, name in enumerate(names[: len(part) - 1], start=1):
+      np.add(part[column], fields[column].starts[name], out=ids[column])
+    if kind == 'note':
+      pitch = fields[events.PITCH].starts
+      struck = part[events.VALUE] == events.DRUMS
+      ids[events.PITCH, struck] += pitch['drum'] - pitch['pitch']
+    return ids.T
 
   def decode(self, ids: np.ndarray) -> Notes:
     """Returns the quantised music of ids `[t, 7]`, legal or cut anywhere.
@@ -112,34 +119,37 @@ class Compound(EventOptions):
       TokenError: Not ids of this vocabulary (codes `shape`, `range`).
     """
     ids = self.codec.check(ids)
-    done = np.flatnonzero(self.is_end(ids))
+    done = self.is_end(ids).nonzero()[0]
     rows = np.ascontiguousarray(ids[: done[0] if len(done) else None].T)
-    fields = self.codec.fields
-    table = np.stack(
-      [field.values[row] for field, row in zip(fields, rows, strict=True)]
-    )
-    holds = self.codec.holds
-    good = np.zeros(table.shape[1], np.bool_)
-    placed = holds('position', rows[events.POSITION], events.POSITION)
-    for kind, name in enumerate(_KINDS):
-      here = holds(name, rows[0])
-      table[events.KIND, here] = kind
-      fits = holds(_VALUES[kind], rows[events.VALUE], events.VALUE)
-      if kind == events.BAR:
-        table[events.VALUE, here & ~fits] = -1
-        table[events.POSITION, here & placed] = -1
-        good |= here
-      else:
-        good |= here & placed & fits
-    good &= (table[0] != events.NOTE) | self._sounds(rows, table)
-    return events.to_notes(table.T[good], self.grid)
+    parts = [self._part(kind, rows) for kind in _KINDS]
+    return events.to_notes(events.Parts(*parts), self.grid)
 
-  def _sounds(self, rows: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Returns bool `[t]`: whether a note step has all of a note's fields."""
-    pitch = rows[events.PITCH]
-    drum = self.codec.holds('drum', pitch, events.PITCH)
-    drums = table[events.VALUE] == events.DRUMS
-    return (rows[events.PITCH :] > 0).all(axis=0) & (drum == drums)
+  def _part(self, kind: str, rows: np.ndarray) -> np.ndarray:
+    """Returns the events of a kind, int64 `[3 or 7, n]`.
+
+    `rows` are ids `[7, t]`. Steps without the fields of the kind are not
+    among the events, bars apart.
+    """
+    holds = self.codec.holds
+    at = holds(kind, rows[0]).nonzero()[0]
+    ids = rows[: events.COLUMNS if kind == 'note' else events.PITCH, at]
+    fields = self.codec.fields[: len(ids)]
+    part = np.empty(ids.shape, np.int64)
+    part[events.ROW] = at
+    for column in range(1, len(ids)):
+      part[column] = fields[column].values.take(ids[column])
+    value = holds(_VALUES[_KINDS.index(kind)], ids[events.VALUE], events.VALUE)
+    placed = holds('position', ids[events.POSITION], events.POSITION)
+    if kind == 'bar':
+      part[events.VALUE][~value] = -1
+      part[events.POSITION][placed] = 0
+      return part
+    whole = value & placed
+    if kind == 'note':
+      drum = holds('drum', ids[events.PITCH], events.PITCH)
+      whole &= ids[events.PITCH :].min(axis=0) > 0
+      whole &= drum == (part[events.VALUE] == events.DRUMS)
+    return part if whole.all() else part[:, whole]
 
   def bar_steps(self, ids: np.ndarray) -> np.ndarray:
     """Returns the step indices at which a bar starts, ascending."""

@@ -28,6 +28,9 @@ from aurl_jax.tokens.grammar import Flag, Scalar, Span
 _KINDS = ('start', 'bos', 'eos', 'bar', 'tempo', 'chord', 'note')
 _START, _BOS, _EOS, _BAR, _TEMPO, _CHORD, _NOTE = range(len(_KINDS))
 
+_KIND = 0
+"""The field that comes before those of `events`: POSITION and so on."""
+
 _FOLLOWS = lib.relation(
   _KINDS,
   {
@@ -131,7 +134,7 @@ class CompoundGrammar:
     self, state: CompoundState, field: int, partial: Int[Array, ' f']
   ) -> Bool[Array, ' v']:
     """Returns the ids that may stand, bool `[v]`; see `Grammar.mask`."""
-    if field == events.KIND:
+    if field == _KIND:
       return self._kinds(state)
     step = self._step(partial)
     if field == events.POSITION:
@@ -151,7 +154,7 @@ class CompoundGrammar:
     values = [lib.lookup(f.values, ids[i]) for i, f in enumerate(fields)]
     cut = self.codec.holds('cut', ids[events.POSITION], events.POSITION)
     return _Step(
-      kind=lib.lookup(self._kind_of_id, ids[events.KIND]),
+      kind=lib.lookup(self._kind_of_id, ids[_KIND]),
       position=values[events.POSITION],
       cut=lib.scalar(jnp.where(cut, values[events.POSITION], 0)),
       value=values[events.VALUE],

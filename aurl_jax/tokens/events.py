@@ -1,31 +1,32 @@
-"""Quantised music as a table of events: what REMI and compound share.
+"""Quantised music as events: what REMI and compound share.
 
-Axes: `e` events in canonical order, and the seven columns below. A table is
-int32; -1 marks what an event does not have. Order: by bar, the bar first;
-then by position; in a position tempo, chord, notes; notes ascend by
-(program, voice, pitch), drums (program 128) last. Quantised `Notes` already
-stand in that order, so nothing here sorts what was not mixed up.
+Axes: `b` bars, `n` notes, and the columns below, foremost. Events have rows
+in one canonical order: by bar, the bar first; then by position; in a
+position tempo, chord, notes; notes ascend by (program, voice, pitch), drums
+(program 128) last. Quantised `Notes` stand in that order already, so the
+hot path sorts nothing, and it never mixes the kinds in one table.
 """
 
 import functools
+from typing import NamedTuple
 
 import numpy as np
 
 from aurl_jax.core import errors
 from aurl_jax.music import chords as chords_lib
 from aurl_jax.music import notes as notes_lib
-from aurl_jax.music import time, transform
+from aurl_jax.music import transform
 from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import Notes, Text, Track
 
-KIND, POSITION, VALUE, PITCH, DURATION, VELOCITY, VOICE = range(7)
-"""Columns. A bar has its meter in VALUE when it changes and the cells that
-are left of it in POSITION when it is cut short; VALUE of the others is the
-bin of the tempo, the index of the chord, the program of the note."""
+ROW, POSITION, VALUE, PITCH, DURATION, VELOCITY, VOICE = range(7)
+"""Columns; from POSITION on they are the fields of a compound step. VALUE is
+the bin of a tempo, the index of a chord, the program of a note. A bar has
+its meter in VALUE, -1 if it is as before, and in POSITION the cells that are
+left of it when it is cut short, else 0."""
 COLUMNS = 7
-
-BAR, TEMPO, CHORD, NOTE = range(4)
-"""Kinds of event."""
+_SHORT = VALUE + 1
+"""Columns of bars, tempos and chords."""
 
 DRUMS = 128
 """Stands for the drums among the programs."""
@@ -33,8 +34,29 @@ MOST_BARS = 1 << 16
 """Longer pieces are broken files: at 120 bpm this is 36 hours of 4/4."""
 
 
+class Parts(NamedTuple):
+  """The events of a piece by kind, each an int array of ascending rows.
+
+  Attributes:
+    bars: [3, b]; without bars nothing has a place.
+    tempos: [3, ..].
+    chords: [3, ..].
+    notes: [7, n].
+  """
+
+  bars: np.ndarray
+  tempos: np.ndarray
+  chords: np.ndarray
+  notes: np.ndarray
+
+  @property
+  def size(self) -> int:
+    """How many events there are."""
+    return sum(part.shape[1] for part in self)
+
+
 def quantised(notes: Notes, grid: Grid) -> Notes:
-  """Returns the piece on its grid, with equal notes merged.
+  """Returns the piece on its grid; `from_notes` merges equal notes.
 
   Raises:
     TokenError: Longer than `MOST_BARS` bars (code `too_long`), told before
@@ -43,8 +65,7 @@ def quantised(notes: Notes, grid: Grid) -> Notes:
   last = int(notes.onset.max(initial=0))
   if last > MOST_BARS * grid.bar_beats * notes.ticks_per_beat:
     raise too_long(notes)
-  rounded, _ = transform.merge_equal(transform.quantise(notes, grid))
-  return rounded
+  return transform.quantise(notes, grid)
 
 
 def too_long(notes: Notes) -> errors.TokenError:
@@ -66,6 +87,19 @@ def meter_cells(grid: Grid) -> np.ndarray:
 @functools.lru_cache(maxsize=64)
 def _meter_index(grid: Grid) -> dict[tuple[int, int], int]:
   return {meter: index for index, meter in enumerate(grid.meters)}
+
+
+@functools.lru_cache(maxsize=64)
+def _meter_rows(grid: Grid) -> np.ndarray:
+  """Returns `grid.meters` as int64 `[m, 2]`."""
+  return np.array(grid.meters)
+
+
+@functools.lru_cache(maxsize=64)
+def _defaults(grid: Grid) -> tuple[int, int]:
+  """Returns the meter and the tempo that hold where none is told."""
+  meter = _meter_index(grid)[grid.nearest_meter(*notes_lib.DEFAULT_METER)]
+  return meter, int((grid.tempos > notes_lib.DEFAULT_TEMPO).sum())
 
 
 @functools.lru_cache(maxsize=64)
@@ -93,110 +127,136 @@ def tempos(notes: Notes, grid: Grid) -> np.ndarray:
 
 
 def _bars(
-  notes: Notes, meter: np.ndarray, grid: Grid, end: int
+  notes: Notes, grid: Grid, end: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Returns starts, meter (-1 if as before) and cut (-1 if full) of bars."""
-  change = notes.meters['tick']
+  """Returns start, meter (-1: as before) and cut (0: full) of each bar.
+
+  Bars restart at a change of meter, as in `music.time.bar_starts`; they are
+  counted before they are made.
+  """
+  change, meter = notes.meters['tick'], meters(notes, grid)
   full = meter_cells(grid)[meter]
-  if (-(-np.diff(change, append=end) // full)).sum() > MOST_BARS:
+  length = np.append(change[1:], end) - change
+  counts = -(-length // full)
+  total = int(counts.sum())
+  if total > MOST_BARS:
     raise too_long(notes)
-  starts = time.bar_starts(notes, end)
-  at = np.searchsorted(starts, change)
-  length = np.diff(starts, append=starts[-1] + full[-1])
-  in_force = np.repeat(full, np.diff(at, append=len(starts)))
-  value = np.full(len(starts), -1)
-  value[at] = meter
-  return starts, value, np.where(length < in_force, length, -1)
+  first = np.cumsum(counts) - counts
+  starts = np.arange(total)
+  starts -= first.repeat(counts)
+  starts *= full.repeat(counts)
+  starts += change.repeat(counts)
+  value, cut = np.full(total, -1), np.zeros(total, np.int64)
+  value[first] = meter
+  left = length - (counts - 1) * full
+  shorter = (left < full)[:-1].nonzero()[0]
+  cut[(first + counts - 1)[shorter]] = left[shorter]
+  return starts, value, cut
 
 
-def from_notes(notes: Notes, grid: Grid) -> np.ndarray:
-  """Returns the events of quantised, merged notes, int32 `[e, 7]`.
+def from_notes(notes: Notes, grid: Grid) -> Parts:
+  """Returns the events of quantised notes, equal ones merged.
 
   Raises:
     TokenError: Longer than `MOST_BARS` bars (code `too_long`).
   """
   if not len(notes):
-    return np.zeros((0, COLUMNS), np.int32)
-  onset, tempo = notes.onset, notes.tempos['tick']
+    short = np.zeros((_SHORT, 0), np.int64)
+    return Parts(short, short, short, np.zeros((COLUMNS, 0), np.int32))
+  columns = _note_columns(notes, grid)
+  onset, tempo = columns[POSITION], notes.tempos['tick']
   chord = np.array([text.tick for text in notes.chords], np.int64)
-  end = max(
-    int(cells[-1])
-    for cells in (onset, tempo, chord, notes.meters['tick'])
-    if len(cells)
+  ticks = (onset, tempo, chord, notes.meters['tick'])
+  end = max(int(cells[-1]) for cells in ticks if len(cells))
+  starts, meter, cut = _bars(notes, grid, end + 1)
+  index = [chords_lib.parse(text.text).index for text in notes.chords]
+  rows, homes = _rows(starts, tempo, chord, onset)
+  columns[ROW] = rows[3]
+  columns[POSITION] -= homes[2]
+  return Parts(
+    np.stack([rows[0], cut, meter]),
+    np.stack([rows[1], tempo - homes[0], tempos(notes, grid)]),
+    np.stack([rows[2], chord - homes[1], np.array(index, np.int64)]),
+    columns,
   )
-  starts, meter, cut = _bars(notes, meters(notes, grid), grid, end + 1)
-  rows = _rows(starts, tempo, chord, onset)
-  table = np.full((sum(map(len, rows)), COLUMNS), -1, np.int32)
-  table[rows[BAR], VALUE] = meter
-  table[rows[TEMPO], VALUE] = tempos(notes, grid)
-  table[rows[CHORD], VALUE] = [
-    chords_lib.parse(text.text).index for text in notes.chords
-  ]
-  table[rows[NOTE], VALUE:] = _note_columns(notes, grid)
-  for kind, cells in enumerate((starts, tempo, chord, onset)):
-    bar = np.searchsorted(starts, cells, side='right') - 1
-    table[rows[kind], KIND] = kind
-    table[rows[kind], POSITION] = cut if kind == BAR else cells - starts[bar]
-  return table
 
 
 def _rows(
   bar: np.ndarray, tempo: np.ndarray, chord: np.ndarray, onset: np.ndarray
-) -> list[np.ndarray]:
-  """Returns the rows of each kind in the canonical order, given its cells."""
-  cells = (bar, tempo, chord, onset)
-  rows = []
-  for kind in (BAR, TEMPO, CHORD):
-    before = np.arange(len(cells[kind]))
-    for other in (BAR, TEMPO, CHORD, NOTE):
-      if other != kind and len(cells[other]):
-        side = 'right' if other < kind else 'left'
-        before = before + np.searchsorted(cells[other], cells[kind], side=side)
-    rows.append(before)
-  is_note = np.ones(sum(map(len, cells)), np.bool_)
-  is_note[np.concatenate(rows)] = False
-  return [*rows, np.flatnonzero(is_note)]
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+  """Returns the rows of each kind, given its cells, and starts of bars.
+
+  The latter are those of the bars that tempos, chords and notes stand in.
+  """
+  before = onset.searchsorted(bar)
+  tempo_bar = bar.searchsorted(tempo, 'right')
+  chord_bar = bar.searchsorted(chord, 'right')
+  # An event stands after as many events of each kind as come before it.
+  bars = np.arange(len(bar)) + before
+  bars += tempo.searchsorted(bar) + chord.searchsorted(bar)
+  tempos = np.arange(len(tempo)) + tempo_bar
+  tempos += chord.searchsorted(tempo) + onset.searchsorted(tempo)
+  chords = np.arange(len(chord)) + chord_bar
+  chords += tempo.searchsorted(chord, 'right') + onset.searchsorted(chord)
+  total = len(bar) + len(tempo) + len(chord) + len(onset)
+  is_note = np.ones(total, np.bool_)
+  for rows in (bars, tempos, chords):
+    is_note[rows] = False
+  inside = np.append(before[1:], len(onset)) - before
+  homes = bar[tempo_bar - 1], bar[chord_bar - 1], bar.repeat(inside)
+  return (bars, tempos, chords, is_note.nonzero()[0]), homes
 
 
 def _note_columns(notes: Notes, grid: Grid) -> np.ndarray:
-  """Returns the columns VALUE to VOICE of the notes."""
+  """Returns the merged notes, int32 `[7, n]`, onsets for positions."""
   program = np.array(
     [DRUMS if track.is_drum else track.program for track in notes.tracks]
   )
-  voice = np.arange(len(program)) - np.searchsorted(program, program)
-  columns = np.empty((len(notes), COLUMNS - VALUE), np.int32)
-  columns[:, 0] = program.take(notes.track)
-  columns[:, 1] = notes.pitch
-  columns[:, 2] = _duration_index(grid).take(notes.duration)
-  columns[:, 3] = notes.velocity * grid.velocity_bins // 128
-  columns[:, 4] = voice.take(notes.track)
+  voice = np.arange(len(program)) - program.searchsorted(program)
+  columns = np.empty((COLUMNS, len(notes)), np.int32)
+  columns[POSITION] = notes.onset
+  columns[VALUE] = program.take(notes.track)
+  columns[PITCH] = notes.pitch
+  columns[DURATION] = _duration_index(grid).take(notes.duration)
+  columns[VELOCITY] = notes.velocity >> _shift(grid)
+  columns[VOICE] = voice.take(notes.track)
+  equal = notes.onset[1:] == notes.onset[:-1]
+  equal &= notes.pitch[1:] == notes.pitch[:-1]
+  equal &= notes.track[1:] == notes.track[:-1]
+  if equal.any():
+    # As `merge_equal`: notes are sorted by duration and velocity last, so
+    # the last of equal ones stays. Here it spares a check of all columns.
+    columns = columns[:, np.append(~equal, True).nonzero()[0]]
   return columns
 
 
-def to_notes(table: np.ndarray, grid: Grid) -> Notes:
-  """Returns the music of events in any order that bars make sense of.
+def _shift(grid: Grid) -> int:
+  """Returns the bits of a velocity that its bin leaves out."""
+  return (128 // grid.velocity_bins).bit_length() - 1
+
+
+def to_notes(parts: Parts, grid: Grid) -> Notes:
+  """Returns the music of events, whatever their order inside a bar.
 
   Total: what stands before the first bar or beyond its bar's end is left
   out, and so is a cut that no change of meter follows. The result is
   canonical: `quantise` and `merge_equal` leave it as it is.
-
-  Args:
-    table: int32 `[e, 7]`; each event has all columns of its kind.
-    grid: What the events number.
   """
-  kind, bar = table[:, KIND], np.cumsum(table[:, KIND] == BAR) - 1
-  starts, lengths, meter = _bar_table(table[kind == BAR], grid)
-  inside = (kind != BAR) & (bar >= 0)
-  inside[inside] = table[inside, POSITION] < lengths[bar[inside]]
-  cells = np.where(inside, starts[bar] + table[:, POSITION], -1)
-  pick = [np.flatnonzero(inside & (kind == k)) for k in (TEMPO, CHORD, NOTE)]
-  tempo, chord, note = [(cells[rows], table[rows]) for rows in pick]
+  starts, length, meter = _bar_table(parts.bars, grid)
+  placed = []
+  for events in parts[1:]:
+    bar = parts.bars[ROW].searchsorted(events[ROW]) - 1
+    inside = (events[POSITION] < length[bar]) & (bar >= 0)
+    if not inside.all():
+      events, bar = events[:, inside], bar[inside]
+    placed.append((starts[bar] + events[POSITION], events))
+  tempo, chord, note = placed
   return assemble(
     *note,
     grid,
     meters=(starts[:-1], meter),
-    tempos=(tempo[0], tempo[1][:, VALUE]),
-    chords=(chord[0], chord[1][:, VALUE]),
+    tempos=(tempo[0], tempo[1][VALUE]),
+    chords=(chord[0], chord[1][VALUE]),
   )
 
 
@@ -207,7 +267,7 @@ _NONE = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 def assemble(
   onset: np.ndarray,
-  rows: np.ndarray,
+  events: np.ndarray,
   grid: Grid,
   *,
   meters: Changes = _NONE,
@@ -218,15 +278,15 @@ def assemble(
 
   Args:
     onset: [n] cells.
-    rows: [n, 7] note events; the columns from VALUE on count.
-    grid: What the rows number.
+    events: [7, n] note events; the columns from VALUE on count.
+    grid: What the events number.
     meters: Where a meter begins, and its index into `grid.meters`.
     tempos: The same of `grid.tempos`; 120 bpm holds until the first.
     chords: The same of the chord vocabulary.
   """
   if not len(onset):
     return Notes.build(grid.cells_per_beat)
-  columns, tracks = _columns(onset, rows, grid)
+  columns, tracks = _columns(onset, events, grid)
   end = int((columns['onset'] + columns['duration']).max())
   return Notes(
     ticks_per_beat=grid.cells_per_beat,
@@ -247,30 +307,33 @@ def _bar_table(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Returns start, length (both cells) and meter of each bar.
 
-  One row more than bars, so that index -1 (before the first) exists.
+  Starts and lengths have one more row, so that index -1 (before the first
+  bar) exists.
   """
-  changes = np.where(bars[:, VALUE] >= 0, np.arange(len(bars)), -1)
-  latest = np.maximum.accumulate(changes)
-  default = _meter_index(grid)[grid.nearest_meter(*notes_lib.DEFAULT_METER)]
-  meter = np.where(latest >= 0, bars[latest, VALUE], default)
-  length = meter_cells(grid)[meter]
-  cut = bars[:, POSITION]
-  changed = np.append(meter[1:] != meter[:-1], False)[: len(meter)]
-  length = np.where((cut > 0) & (cut < length) & changed, cut, length)
-  ends = np.cumsum(length)
-  return np.append(0, ends), np.append(length, 0), meter
+  told = bars[VALUE] >= 0
+  latest = np.maximum.accumulate(np.where(told, np.arange(len(told)), -1))
+  meter = np.where(latest >= 0, bars[VALUE][latest], _defaults(grid)[0])
+  length = np.append(meter_cells(grid)[meter], 0)
+  cut = bars[POSITION]
+  real = (cut > 0) & (cut < length[:-1])
+  real[-1:] = False
+  real[:-1] &= meter[1:] != meter[:-1]
+  length[real.nonzero()] = cut[real]
+  ends = length.cumsum()
+  return np.append(0, ends[:-1]), length, meter
 
 
 def _last_changes(
   cells: np.ndarray, values: np.ndarray, end: int
 ) -> tuple[np.ndarray, np.ndarray]:
   """Keeps the last value of each cell where it changes, before `end`."""
-  order = np.argsort(cells, kind='stable')
+  order = cells.argsort(kind='stable')
   cells, values = cells[order], values[order]
-  last = np.append(cells[1:] != cells[:-1], True)[: len(cells)]
-  cells, values = cells[last], values[last]
-  keep = np.append(True, values[1:] != values[:-1])[: len(cells)]
-  keep &= cells < end
+  keep = np.ones(len(cells), np.bool_)
+  np.not_equal(cells[1:], cells[:-1], out=keep[:-1])
+  cells, values = cells[keep], values[keep]
+  keep = cells < end
+  keep[1:] &= values[1:] != values[:-1]
   return cells[keep], values[keep]
 
 
@@ -278,7 +341,7 @@ def _meter_table(
   cells: np.ndarray, index: np.ndarray, end: int, grid: Grid
 ) -> np.ndarray:
   cells, index = _last_changes(cells, index, end)
-  rows = np.array(grid.meters)[index]
+  rows = _meter_rows(grid)[index]
   table = np.empty(len(cells), notes_lib.METER)
   table['tick'], table['numerator'] = cells, rows[:, 0]
   table['denominator'] = rows[:, 1]
@@ -288,10 +351,8 @@ def _meter_table(
 def _tempo_table(
   cells: np.ndarray, index: np.ndarray, end: int, grid: Grid
 ) -> np.ndarray:
-  slower = np.count_nonzero(grid.tempos > notes_lib.DEFAULT_TEMPO)
-  cells, index = _last_changes(
-    np.append(0, cells), np.append(slower, index), end
-  )
+  cells, index = np.append(0, cells), np.append(_defaults(grid)[1], index)
+  cells, index = _last_changes(cells, index, end)
   table = np.empty(len(cells), notes_lib.TEMPO)
   table['tick'], table['microseconds'] = cells, grid.tempos[index]
   return table
@@ -308,32 +369,32 @@ def _chord_texts(
 
 
 def _columns(
-  onset: np.ndarray, rows: np.ndarray, grid: Grid
+  onset: np.ndarray, events: np.ndarray, grid: Grid
 ) -> tuple[dict[str, np.ndarray], tuple[Track, ...]]:
   """Returns sorted, merged note columns, and the tracks that they use."""
-  rows = rows.T.astype(np.int64)
-  slot = rows[VALUE] * grid.voices + rows[VOICE]
-  key = (onset * ((DRUMS + 1) * grid.voices) + slot) * 128 + rows[PITCH]
-  if len(key) and not (key[1:] > key[:-1]).all():
+  events = events.astype(np.int64)
+  slot = events[VALUE] * grid.voices + events[VOICE]
+  key = (onset * ((DRUMS + 1) * grid.voices) + slot) * 128 + events[PITCH]
+  if not (key[1:] > key[:-1]).all():
     # Last of each equal (onset, track, pitch): the longest, then loudest.
-    order = np.lexsort([rows[VELOCITY], rows[DURATION], key])
+    order = np.lexsort([events[VELOCITY], events[DURATION], key])
     order = order[np.append(np.diff(key[order]) > 0, True)]
-    onset, slot, rows = onset[order], slot[order], rows[:, order]
-  used = np.flatnonzero(np.bincount(slot))
-  renumbered = np.zeros(used.max(initial=-1) + 1, np.int64)
+    onset, slot, events = onset[order], slot[order], events[:, order]
+  used = np.bincount(slot).nonzero()[0]
+  renumbered = np.zeros(used[-1] + 1, np.int64)
   renumbered[used] = np.arange(len(used))
   program = used // grid.voices
   drums = program == DRUMS
-  program = np.where(drums, 0, program)
-  track = renumbered[slot]
+  program[drums] = 0
+  track = renumbered.take(slot)
   columns = {
     'onset': onset,
     'track': track,
-    'pitch': rows[PITCH],
-    'duration': grid.durations[rows[DURATION]],
-    'velocity': grid.velocities[rows[VELOCITY]],
-    'program': program[track],
-    'is_drum': drums[track],
+    'pitch': events[PITCH],
+    'duration': grid.durations.take(events[DURATION]),
+    'velocity': grid.velocities.take(events[VELOCITY]),
+    'program': program.take(track),
+    'is_drum': drums.take(track),
   }
   pairs = zip(program.tolist(), drums.tolist(), strict=True)
   return columns, tuple(Track(program=p, is_drum=d) for p, d in pairs)

@@ -13,6 +13,7 @@ import numpy as np
 
 from aurl_jax.core import errors
 from aurl_jax.music import notes as notes_lib
+from aurl_jax.music import transform
 from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens import events
@@ -116,7 +117,7 @@ class VoiceGrid:
     if not len(notes):
       return np.stack([self.bos(), self._eos])
     _check(notes)
-    rounded = events.quantised(notes, self.grid)
+    rounded, _ = transform.merge_equal(events.quantised(notes, self.grid))
     first = self._first(rounded)
     cells = _cells(rounded)
     ids = np.zeros((len(cells) + 2, VOICES), np.int32)
@@ -181,7 +182,7 @@ class VoiceGrid:
     onset, rows = _notes(
       np.where((cells >= _REST) & (cells < 128), cells, _REST), self.grid
     )
-    rows[:, events.VALUE] = self.program
+    rows[events.VALUE] = self.program
     meters = [(pickup, meter)]
     if pickup:
       first = self.grid.meters.index(self._pickups[pickup])
@@ -222,7 +223,7 @@ class VoiceGrid:
   def bos(
     self,
     meter: tuple[int, int] = notes_lib.DEFAULT_METER,
-    bpm: float = 100,
+    bpm: float | int = 100,
     pickup: int = 0,
   ) -> np.ndarray:
     """Returns the first step, int32 `[4]`.
@@ -318,10 +319,10 @@ def _notes(cells: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
   starts = breaks[stream[breaks] >= 0]
   ends = breaks[np.searchsorted(breaks, starts) + 1]
   voice, onset = np.divmod(starts, count + 1)
-  rows = np.zeros((len(starts), events.COLUMNS), np.int32)
-  rows[:, events.PITCH] = stream[starts]
+  rows = np.zeros((events.COLUMNS, len(starts)), np.int64)
+  rows[events.PITCH] = stream[starts]
   longest = int(grid.durations[-1])
   # All lengths up to the longest exist, so the index is the length less 1.
-  rows[:, events.DURATION] = np.minimum(ends - starts, longest) - 1
-  rows[:, events.VOICE] = voice
+  rows[events.DURATION] = np.minimum(ends - starts, longest) - 1
+  rows[events.VOICE] = voice
   return onset, rows

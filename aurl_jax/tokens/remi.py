@@ -21,9 +21,6 @@ from aurl_jax.tokens.codec import Codec, Field, Range
 from aurl_jax.tokens.options import EventOptions
 from aurl_jax.tokens.remi_grammar import RemiGrammar
 
-_VALUES = ('meter', 'tempo', 'chord', 'program')
-"""Names of the values of the kinds of `events`, in their order."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Remi(EventOptions):
@@ -70,27 +67,63 @@ class Remi(EventOptions):
       TokenError: Longer than 2^16 bars (code `too_long`).
     """
     notes = events.quantised(notes, self.grid)
-    table = events.from_notes(notes, self.grid).T
-    kind, position = table[events.KIND], table[events.POSITION]
+    parts = events.from_notes(notes, self.grid)
     start = self.codec.fields[0].starts
-    starts = np.array([start.get(name, 0) for name in _VALUES], np.int32)
-    bar, note = kind == events.BAR, kind == events.NOTE
-    drum = note & (table[events.VALUE] == events.DRUMS)
-    pitch = np.where(drum, start['drum'], start['pitch'])
     # One row an event, one column a token, 0 where there is none.
-    tokens = np.zeros((len(kind), _WIDTH), np.int32)
-    moved = np.append(True, position[1:] != position[:-1])[: len(kind)]
-    moved[1:] |= bar[:-1]
-    tokens[:, 0] = np.where(moved, start['position'] + position, 0)
-    tokens[bar, 0] = start['bar']
-    tokens[:, 1] = _present(table[events.VALUE], starts[kind])
-    tokens[:, 2] = _present(table[events.VOICE] - 1, start.get('voice', 0))
-    tokens[bar, 2] = _present(position[bar] - 1, start['cut'])
-    tokens[:, 3] = _present(table[events.PITCH], pitch)
-    tokens[:, 4] = _present(table[events.VELOCITY], start['velocity'])
-    tokens[:, 5] = _present(table[events.DURATION], start['duration'])
-    ids = np.concatenate([[start['bos']], tokens[tokens > 0], [start['eos']]])
-    return ids.astype(np.int32)[:, None]
+    tokens = np.zeros((parts.size, _WIDTH), np.int32)
+    tokens[:, 0] = self._places(parts)
+    self._fill_bars(tokens, parts.bars)
+    tokens[parts.tempos[events.ROW], 1] = (
+      start['tempo'] + parts.tempos[events.VALUE]
+    )
+    if self.chords:
+      tokens[parts.chords[events.ROW], 1] = (
+        start['chord'] + parts.chords[events.VALUE]
+      )
+    tokens[parts.notes[events.ROW], 1:] = self._note_tokens(parts.notes)
+    stream = tokens.ravel()
+    stream = stream[stream > 0]
+    ids = np.empty((len(stream) + 2, 1), np.int32)
+    ids[1:-1, 0] = stream
+    ids[0], ids[-1] = start['bos'], start['eos']
+    return ids
+
+  def _places(self, parts: events.Parts) -> np.ndarray:
+    """Returns the Bar, the Position or the 0 that each event begins with."""
+    position = np.empty(parts.size, np.int32)
+    position[parts.bars[events.ROW]] = -1
+    for part in parts[1:]:
+      position[part[events.ROW]] = part[events.POSITION]
+    start = self.codec.fields[0].starts
+    ids = position + start['position']
+    ids[1:][position[1:] == position[:-1]] = 0
+    ids[parts.bars[events.ROW]] = start['bar']
+    return ids
+
+  def _fill_bars(self, tokens: np.ndarray, bars: np.ndarray) -> None:
+    start = self.codec.fields[0].starts
+    for column, name, values, low in (
+      (1, 'meter', bars[events.VALUE], 0),
+      (2, 'cut', bars[events.POSITION], 1),
+    ):
+      told = (values >= low).nonzero()[0]
+      ids = values[told] + (start[name] - low)
+      tokens[bars[events.ROW][told], column] = ids
+
+  def _note_tokens(self, notes: np.ndarray) -> np.ndarray:
+    """Returns program, voice, pitch, velocity, duration, int32 `[n, 5]`."""
+    start = self.codec.fields[0].starts
+    program, voice = notes[events.VALUE], notes[events.VOICE]
+    tokens = np.empty((_WIDTH - 1, notes.shape[1]), np.int32)
+    np.add(program, start['program'], out=tokens[0])
+    # Voice 0 is not told.
+    np.add(voice, start.get('voice', 1) - 1, out=tokens[1])
+    tokens[1][voice == 0] = 0
+    np.add(notes[events.PITCH], start['pitch'], out=tokens[2])
+    tokens[2][program == events.DRUMS] += start['drum'] - start['pitch']
+    np.add(notes[events.VELOCITY], start['velocity'], out=tokens[3])
+    np.add(notes[events.DURATION], start['duration'], out=tokens[4])
+    return tokens.T
 
   def decode(self, ids: np.ndarray) -> Notes:
     """Returns the quantised music of ids `[t, 1]`, legal or cut anywhere.
@@ -102,13 +135,12 @@ class Remi(EventOptions):
       TokenError: Not ids of this vocabulary (codes `shape`, `range`).
     """
     stream = self.codec.check(ids)[:, 0]
-    done = np.flatnonzero(stream == self.codec.id('eos'))
+    done = (stream == self.codec.id('eos')).nonzero()[0]
     stream = stream[: done[0] if len(done) else None]
     stream = stream[stream > 0]
     # Room at both ends, so that neighbours of every token exist.
-    stream = np.pad(stream, (2, 2))
-    table = _Parser(self.codec, stream).table()
-    return events.to_notes(table, self.grid)
+    stream = np.concatenate([_ROOM, stream, _ROOM])
+    return events.to_notes(_Parser(self.codec, stream).parts(), self.grid)
 
   def bar_steps(self, ids: np.ndarray) -> np.ndarray:
     """Returns the step indices at which a bar starts, ascending."""
@@ -126,74 +158,81 @@ class Remi(EventOptions):
 _WIDTH = 6
 """Tokens of the longest event: position, program, voice, pitch, velocity,
 duration."""
-
-
-def _present(values: np.ndarray, start: np.ndarray | int) -> np.ndarray:
-  """Returns ids of the values >= 0; 0 for the others."""
-  return np.where(values >= 0, values + start, 0)
+_ROOM = np.zeros(2, np.int32)
+_NO_EVENT = -2
+"""No kind of token; -1 is that of PAD."""
+_NOWHERE = 1 << 30
+"""A position beyond every bar."""
 
 
 class _Parser:
-  """Finds the events of a stream of ids, `[s]`, two PAD at both ends."""
+  """Finds the events of a stream of ids, `[s]`, two PAD at both ends.
+
+  The row of an event is the index of its token; a note's is its pitch.
+  """
 
   def __init__(self, codec: Codec, stream: np.ndarray) -> None:
-    self._codec = codec
-    self._stream = stream
-    self._values = codec.fields[0].values[stream]
-    self._kind = codec.fields[0].kinds[stream]
-    self._names = [part.event for part in codec.fields[0].ranges]
+    field = codec.fields[0]
+    self._values = field.values.take(stream)
+    self._kind = field.kinds.take(stream)
+    self._index = {part.event: i for i, part in enumerate(field.ranges)}
 
-  def _is(self, event: str) -> np.ndarray:
-    """Returns bool `[s]`."""
-    if event not in self._names:
-      return np.zeros(len(self._kind), np.bool_)
-    return self._kind == self._names.index(event)
+  def _is(self, event: str, at: np.ndarray) -> np.ndarray:
+    """Returns which tokens of `at` are of an event, bool."""
+    return self._kind.take(at) == self._index.get(event, _NO_EVENT)
 
-  def table(self) -> np.ndarray:
-    """Returns the events in stream order, int32 `[e, 7]`."""
-    bar, position = self._is('bar'), self._is('position')
-    table = np.full((events.COLUMNS, len(bar)), -1, np.int32)
-    table[events.KIND, bar] = events.BAR
-    self._bars(table, np.flatnonzero(bar))
-    self._notes(table)
-    at = np.arange(len(bar))
-    mark = np.maximum.accumulate(np.where(bar | position, at, 0))
-    placed = position[mark]
-    for kind, name in ((events.TEMPO, 'tempo'), (events.CHORD, 'chord')):
-      here = self._is(name)
-      table[events.KIND, here] = kind
-      table[events.VALUE, here] = self._values[here]
-    kind = table[events.KIND]
-    table[events.POSITION] = np.where(
-      kind == events.BAR, table[events.POSITION], self._values[mark]
-    )
-    good = (kind == events.BAR) | ((kind > events.BAR) & placed)
-    return table.T[good]
+  def _find(self, event: str) -> np.ndarray:
+    """Returns where an event stands, ascending."""
+    return (self._kind == self._index.get(event, _NO_EVENT)).nonzero()[0]
 
-  def _bars(self, table: np.ndarray, bars: np.ndarray) -> None:
-    """Fills in the meters and cuts that directly follow a bar."""
-    meter, cut = self._is('meter'), self._is('cut')
-    has = meter[bars + 1]
-    after = bars + 1 + has
-    table[events.VALUE, bars[has]] = self._values[bars[has] + 1]
-    has = cut[after]
-    table[events.POSITION, bars[has]] = self._values[after[has]]
+  def parts(self) -> events.Parts:
+    """Returns the events that have all their tokens."""
+    bar, position = self._find('bar'), self._find('position')
+    # Only a position of its own bar gives an event its place.
+    marks = np.sort(np.concatenate([bar, position]))
+    short = [self._short(name, marks) for name in ('tempo', 'chord')]
+    return events.Parts(self._bars(bar), *short, self._notes(marks))
 
-  def _notes(self, table: np.ndarray) -> None:
-    """Fills in the whole notes, at the place of their pitch."""
-    program, voice = self._is('program'), self._is('voice')
-    drum = self._is('drum')
-    pitches = np.flatnonzero(self._is('pitch') | drum)
-    voiced = voice[pitches - 1]
-    first = pitches - 1 - voiced
-    whole = program[first] & self._is('velocity')[pitches + 1]
-    whole &= self._is('duration')[pitches + 2]
-    whole &= drum[pitches] == (self._values[first] == events.DRUMS)
-    at, first, voiced = pitches[whole], first[whole], voiced[whole]
-    values = self._values
-    table[events.KIND, at] = events.NOTE
-    table[events.VALUE, at] = values[first]
-    table[events.VOICE, at] = np.where(voiced, values[at - 1], 0)
-    table[events.PITCH, at] = values[at]
-    table[events.VELOCITY, at] = values[at + 1]
-    table[events.DURATION, at] = values[at + 2]
+  def _place(self, at: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """Returns the position that each token of `at` stands after.
+
+    For a token without one it is larger than any bar.
+    """
+    mark = np.append(0, marks).take(marks.searchsorted(at))
+    position = self._values.take(mark)
+    position[~self._is('position', mark)] = _NOWHERE
+    return position
+
+  def _short(self, event: str, marks: np.ndarray) -> np.ndarray:
+    """Returns the tempos or the chords, int `[3, ..]`."""
+    at = self._find(event)
+    return np.stack([at, self._place(at, marks), self._values.take(at)])
+
+  def _bars(self, bar: np.ndarray) -> np.ndarray:
+    """Returns the bars with the Meter and the Cut that follow, `[3, b]`."""
+    meter = self._is('meter', bar + 1)
+    after = bar + 1 + meter
+    cut = np.where(self._is('cut', after), self._values.take(after), 0)
+    value = np.where(meter, self._values.take(bar + 1), -1)
+    return np.stack([bar, cut, value])
+
+  def _notes(self, marks: np.ndarray) -> np.ndarray:
+    """Returns the notes with all their tokens in order, int `[7, n]`."""
+    is_pitch = self._kind == self._index['pitch']
+    is_pitch |= self._kind == self._index['drum']
+    at = is_pitch.nonzero()[0]
+    voiced = self._is('voice', at - 1)
+    first = at - 1 - voiced
+    program = self._values.take(first)
+    whole = self._is('program', first) & self._is('velocity', at + 1)
+    whole &= self._is('duration', at + 2)
+    whole &= (program == events.DRUMS) == self._is('drum', at)
+    columns = np.empty((events.COLUMNS, len(at)), np.int64)
+    columns[events.ROW] = at
+    columns[events.POSITION] = self._place(at, marks)
+    columns[events.VALUE] = program
+    columns[events.PITCH] = self._values.take(at)
+    columns[events.DURATION] = self._values.take(at + 2)
+    columns[events.VELOCITY] = self._values.take(at + 1)
+    columns[events.VOICE] = self._values.take(at - 1) * voiced
+    return columns if whole.all() else columns[:, whole]

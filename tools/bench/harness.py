@@ -17,6 +17,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+CPU = time.process_time
+"""Clock for work of one thread on a machine that does other things too."""
+
 Work = Callable[[], int | float]
 """Does a round of work and returns how many units it did."""
 
