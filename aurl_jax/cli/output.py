@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import rich.console
+import rich.markup
 import rich.table
 
 
@@ -26,9 +27,10 @@ def table(
   header: bool = True,
 ) -> None:
   """Prints rows under column names."""
-  grid = rich.table.Table(
-    *columns, title=title, show_header=header, box=None, title_justify='left'
-  )
+  if title:
+    # Not the table's own title, which it would break at its width.
+    print(title)
+  grid = rich.table.Table(*columns, show_header=header, box=None)
   for row in rows:
-    grid.add_row(*(str(cell) for cell in row))
-  rich.console.Console().print(grid, markup=False)
+    grid.add_row(*(rich.markup.escape(str(cell)) for cell in row))
+  rich.console.Console().print(grid)

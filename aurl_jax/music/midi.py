@@ -10,6 +10,7 @@ import dataclasses
 import os
 import pathlib
 
+from aurl_jax.core.errors import MidiError
 from aurl_jax.music import midi_chunks, midi_fast, midi_parts
 from aurl_jax.music.midi_chunks import Issue
 from aurl_jax.music.midi_write import write
@@ -41,12 +42,20 @@ def read(source: str | os.PathLike[str] | bytes) -> Reading:
     source: A path, or the bytes themselves.
 
   Raises:
-    MidiError: There is no music to save; `.code` says why.
+    MidiError: There is no music to save; `.code` says why, and the message
+      names the path.
     OSError: The path cannot be read.
   """
-  if not isinstance(source, bytes):
-    source = pathlib.Path(source).read_bytes()
-  layout = midi_chunks.layout(source)
+  if isinstance(source, bytes):
+    return _read(source)
+  try:
+    return _read(pathlib.Path(source).read_bytes())
+  except MidiError as error:
+    raise MidiError(f'{source}: {error}', code=error.code) from error
+
+
+def _read(data: bytes) -> Reading:
+  layout = midi_chunks.layout(data)
   fast = midi_fast.read_fast(layout)
   if fast is not None:
     return Reading(fast)
