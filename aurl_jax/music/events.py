@@ -112,9 +112,18 @@ def as_table(rows: Any, dtype: np.dtype) -> np.ndarray:
 
 def sort_table(table: np.ndarray) -> np.ndarray:
   """Returns an event table sorted by tick and then by track, stable."""
-  if len(table) < 2 or is_sorted(*sort_keys(table)):
+  keys = sort_keys(table)
+  if len(table) < 2 or is_sorted(*keys):
     return table
-  return table[np.lexsort(sort_keys(table)[::-1])]
+  if (
+    len(keys) > 1 and 0 <= table['tick'].min() <= table['tick'].max() < 1 << 40
+  ):
+    # One key for both: sorted runs, one a track, are merged faster so.
+    keys = [keys[0] << 23 | keys[1] & 0x7FFFFF]
+  if len(keys) > 1:
+    return table.take(np.lexsort(keys[::-1]))
+  # Indexing copies field by field and takes twenty times as long.
+  return table.take(keys[0].argsort(kind='stable'))
 
 
 def sort_keys(table: np.ndarray) -> list[np.ndarray]:

@@ -24,8 +24,7 @@ _SIZES = {TEMPO: 3, METER: 4, KEY: 2, _END: 0}
 _EXCLUSIVE = -1
 _KINDS = frozenset({*range(10), 0x20, 0x21, 0x54, 0x7F, *_SIZES})
 """Types of metas in use; others are taken for part of a delta time."""
-_SPECIAL = np.zeros(256, np.bool_)
-_SPECIAL[[*range(0xC0, 0xD0), 0xF0, 0xFF]] = True
+_SPECIAL = frozenset({*range(0xC0, 0xD0), 0xF0, 0xFF})
 """Bytes that may be program changes, exclusive events or metas."""
 
 
@@ -64,7 +63,8 @@ def tally_bytes(layout: Layout, array: np.ndarray) -> Tally:
     Unsure: Something stands here that needs the exact reader.
   """
   data, tally = layout.data, Tally()
-  special = np.flatnonzero(_SPECIAL.take(array)).tolist()
+  high = np.flatnonzero(array >= 0xC0).tolist()
+  special = [place for place in high if data[place] in _SPECIAL]
   for track, (start, end) in enumerate(layout.spans):
     if not ends_itself(data, end):
       raise Unsure
