@@ -55,7 +55,11 @@ def parsed() -> Iterator[tuple[pathlib.Path, ast.Module]]:
 
 def run_linter(folder: pathlib.Path) -> subprocess.CompletedProcess:
   # A process of its own: the linter takes over the terminal.
-  code = 'import sys; from importlinter import cli; sys.exit(cli.lint_imports(no_cache=True))'
+  code = (
+    'import sys\n'
+    'from importlinter import cli\n'
+    'sys.exit(cli.lint_imports(no_cache=True))'
+  )
   return subprocess.run(
     [sys.executable, '-c', code],
     cwd=folder,
