@@ -10,8 +10,10 @@
 RUN := .venv/bin/python -m
 PYTEST := $(RUN) pytest --quiet --numprocesses=2 --dist=worksteal --cov --cov-report=term
 
-# Of this content, in this place, the environment is complete: no network.
-CONTENT := $(shell (pwd; cat pyproject.toml setup.py constraints.txt) | cksum | tr ' ' '-')
+# Of this content, in this place, the environment is complete: no network. The
+# settings of tools, below what is installed, change nothing.
+CONTENT := $(shell (pwd; sed '/^\[tool.ruff/,$$d' pyproject.toml; \
+  cat setup.py constraints.txt) | cksum | tr ' ' '-')
 STAMP := .venv/complete-$(CONTENT)
 ifneq ($(shell .venv/bin/python -c 'print(1)' 2>/dev/null),1)
 .PHONY: $(STAMP)
