@@ -1,9 +1,10 @@
-"""`Notes` to the bytes of a MIDI file, whole columns at a time.
+"""`Notes` to the bytes of a MIDI file, all tracks at once.
 
 symusic's own writer puts every track on channel 0 and loses empty tracks
 and texts, so the bytes are laid here. Axis: `e` events of one track.
 """
 
+import itertools
 import os
 import struct
 
@@ -15,7 +16,6 @@ from aurl_jax.music.midi_parts import CHORD_PREFIX, DRUM_CHANNEL
 from aurl_jax.music.notes import TABLES, Notes
 
 _LONGEST_DELTA = (1 << 28) - 1
-_OPENING = b'\x00'
 _END_OF_TRACK = b'\x00\xff\x2f\x00'
 _TEXT, _NAME, _PORT, _LYRIC, _MARKER = 0x01, 0x03, 0x21, 0x05, 0x06
 _TEMPO, _METER, _KEY = 0x51, 0x58, 0x59
@@ -44,30 +44,20 @@ def write(notes: Notes, path: str | os.PathLike[str] | None = None) -> bytes:
       it has over 65,534 tracks (`too_many_tracks`).
   """
   _check(notes)
-  texts = _texts_by_track(notes)
-  chunks = [_conductor(notes, texts.get(-1, []))]
-  order = np.argsort(notes.track, kind='stable')
-  cuts = np.searchsorted(notes.track[order], np.arange(len(notes.tracks) + 1))
-  melodic = 0
-  for track, (name, program, is_drum) in enumerate(notes.tracks):
-    rows = order[cuts[track] : cuts[track + 1]]
-    port, place = divmod(melodic, 15)
-    channel = DRUM_CHANNEL if is_drum else place + (place >= DRUM_CHANNEL)
-    melodic += not is_drum
-    head = _OPENING + _meta(_NAME, name.encode()) if name else b''
-    if port and not is_drum:
-      head += _OPENING + _meta(_PORT, bytes([port % 128]))
-    head += _OPENING + bytes([_PROGRAM | channel, program])
-    chunks.append(
-      _track(notes, track, rows, channel, head, texts.get(track, []))
-    )
+  channels = _channels(notes)
+  metas = _metas(notes, channels)
+  bodies = _lay(*_messages(notes, channels), metas, 1 + len(notes.tracks))
   header = struct.pack(
-    '>4sIHHH', b'MThd', 6, 1, len(chunks), notes.ticks_per_beat
+    '>4sIHHH', b'MThd', 6, 1, len(bodies), notes.ticks_per_beat
   )
-  data = header + b''.join(chunks)
+  data = b''.join([header, *(_chunk(body) for body in bodies)])
   if path is not None:
     files.write_atomic(path, data)
   return data
+
+
+_Meta = tuple[int, int, bytes]
+"""Track of the file, tick, and event of any length."""
 
 
 def _check(notes: Notes) -> None:
@@ -103,70 +93,84 @@ def _meta(kind: int, payload: bytes) -> bytes:
   return bytes([0xFF, kind]) + number + payload
 
 
-def _texts_by_track(notes: Notes) -> dict[int, list[tuple[int, bytes]]]:
-  """Returns the (tick, event) of the texts of each track, -1 for all."""
-  found: dict[int, list[tuple[int, bytes]]] = {}
-  for tick, track, kind, text in notes.texts:
+def _channels(notes: Notes) -> np.ndarray:
+  """Returns the channel of each track, and its port in the bits above."""
+  drums = np.array([track.is_drum for track in notes.tracks], np.bool_)
+  port, place = np.divmod(np.cumsum(~drums) - 1, 15)
+  place += place >= DRUM_CHANNEL
+  return np.where(drums, DRUM_CHANNEL, port << 4 | place)
+
+
+def _metas(notes: Notes, channels: np.ndarray) -> list[_Meta]:
+  """Returns all but the messages; those of a tick in their order."""
+  metas: list[_Meta] = []
+  if notes.title:
+    metas.append((0, 0, _meta(_NAME, notes.title.encode())))
+  for tick, top, bottom in notes.meters.tolist():
+    # 24 MIDI clocks a click and 8 thirty-seconds a quarter are the norm.
+    payload = bytes([top, bottom.bit_length() - 1, 24, 8])
+    metas.append((0, tick, _meta(_METER, payload)))
+  for tick, fifths, minor in notes.keys.tolist():
+    metas.append((0, tick, _meta(_KEY, bytes([fifths & 0xFF, minor]))))
+  for tick, micros in notes.tempos.tolist():
+    metas.append((0, tick, _meta(_TEMPO, micros.to_bytes(3))))
+  for index, (track, channel) in enumerate(
+    zip(notes.tracks, channels.tolist(), strict=True), start=1
+  ):
+    if track.name:
+      metas.append((index, 0, _meta(_NAME, track.name.encode())))
+    if channel >> 4:
+      metas.append((index, 0, _meta(_PORT, bytes([channel >> 4 & 0x7F]))))
+    event = bytes([_PROGRAM | channel & 0x0F, track.program])
+    metas.append((index, 0, event))
+  for tick, owner, kind, text in notes.texts:
     word = CHORD_PREFIX + text if kind == 'chord' else text
     event = _meta(_LYRIC if kind == 'lyric' else _MARKER, word.encode())
-    found.setdefault(track, []).append((tick, event))
-  return found
+    metas.append((owner + 1, tick, event))
+  return metas
 
 
-def _conductor(notes: Notes, texts: list[tuple[int, bytes]]) -> bytes:
-  """Returns the first track: what holds for the whole piece."""
-  events = [
-    # 24 MIDI clocks a click and 8 thirty-seconds a quarter are the norm.
-    (tick, _meta(_METER, bytes([top, bottom.bit_length() - 1, 24, 8])))
-    for tick, top, bottom in notes.meters.tolist()
-  ]
-  events += [
-    (tick, _meta(_KEY, bytes([fifths & 0xFF, minor])))
-    for tick, fifths, minor in notes.keys.tolist()
-  ]
-  events += [
-    (tick, _meta(_TEMPO, micros.to_bytes(3)))
-    for tick, micros in notes.tempos.tolist()
-  ]
-  head = _OPENING + _meta(_NAME, notes.title.encode()) if notes.title else b''
-  none = np.zeros(0, np.int64)
-  return _chunk(
-    head + _lay(none, none, np.zeros((0, 3), np.uint8), events + texts)
-  )
+def _messages(
+  notes: Notes, channels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the channel messages in any order.
 
-
-def _track(
-  notes: Notes,
-  track: int,
-  rows: np.ndarray,
-  channel: int,
-  head: bytes,
-  texts: list[tuple[int, bytes]],
-) -> bytes:
-  """Returns one track: texts, controls, bends and the notes of `rows`."""
-  onset, pitch = notes.onset[rows], notes.pitch[rows]
-  end = onset + notes.duration[rows]
-  controls = notes.controls[notes.controls['track'] == track]
-  bends = notes.bends[notes.bends['track'] == track]
+  Returns:
+    [e] int64, where each belongs: 16 bits of the track of the file, 32 of
+    the tick, 3 of the order at one tick; and [e, 3] uint8, its bytes.
+  """
+  end = notes.onset + notes.duration
+  controls, bends = notes.controls, notes.bends
   bend = bends['value'] + 8192
-  release = np.full(len(rows), 64)
   # At one tick: controls, ends, starts, and ends of notes without length.
-  parts = [
-    (1, _CONTROL, controls['tick'], controls['number'], controls['value']),
-    (1, _BEND, bends['tick'], bend & 0x7F, bend >> 7),
-    (2, _OFF, end, pitch, release),
-    (3, _ON, onset, pitch, notes.velocity[rows]),
-  ]
-  rank = np.concatenate([np.full(len(part[2]), part[0]) for part in parts])
-  ticks = np.concatenate([part[2] for part in parts])
-  payload = np.empty((len(ticks), 3), np.uint8)
-  status = [np.full(len(part[2]), part[1] | channel) for part in parts]
-  payload[:, 0] = np.concatenate(status)
-  payload[:, 1] = np.concatenate([part[3] for part in parts])
-  payload[:, 2] = np.concatenate([part[4] for part in parts])
-  ends = slice(len(controls) + len(bends), len(ticks) - len(rows))
-  rank[ends][end == onset] = 4
-  return _chunk(head + _lay(ticks, rank, payload, texts))
+  ends = np.where(end == notes.onset, 4, 2)
+  release = np.full(len(notes), 64)
+  parts = (
+    (_CONTROL, controls, 1, controls['number'], controls['value']),
+    (_BEND, bends, 1, bend & 0x7F, bend >> 7),
+    (_OFF, {'track': notes.track, 'tick': end}, ends, notes.pitch, release),
+    (
+      _ON,
+      {'track': notes.track, 'tick': notes.onset},
+      3,
+      notes.pitch,
+      notes.velocity,
+    ),
+  )
+  keys, messages = [], []
+  for status, where, rank, first, second in parts:
+    keys.append(_place(where['track'] + 1, where['tick'], rank))
+    message = np.empty((len(first), 3), np.uint8)
+    message[:, 0] = channels[where['track']] & 0x0F | status
+    message[:, 1], message[:, 2] = first, second
+    messages.append(message)
+  return np.concatenate(keys), np.concatenate(messages)
+
+
+def _place(
+  track: np.ndarray, tick: np.ndarray, rank: np.ndarray | int
+) -> np.ndarray:
+  return track << 35 | tick << 3 | rank
 
 
 def _chunk(events: bytes) -> bytes:
@@ -175,43 +179,46 @@ def _chunk(events: bytes) -> bytes:
 
 
 def _lay(
-  ticks: np.ndarray,
-  rank: np.ndarray,
-  payload: np.ndarray,
-  metas: list[tuple[int, bytes]],
-) -> bytes:
-  """Returns events in order, each behind its delta time.
+  keys: np.ndarray, messages: np.ndarray, metas: list[_Meta], tracks: int
+) -> list[bytes]:
+  """Returns the events of each track, each behind its delta time.
 
   Args:
-    ticks: [e] int64.
-    rank: [e] int64 in 1..7, the order of events at one tick.
-    payload: [e, 3] uint8, a channel message each.
-    metas: (tick, event) which come first at their tick, in this order.
+    keys: [e] int64, where the messages belong (see `_messages`).
+    messages: [e, 3] uint8.
+    metas: These come first at their tick, in this order.
+    tracks: How many tracks the file has.
   """
   first = len(metas)
-  ticks = np.concatenate([np.array([m[0] for m in metas], np.int64), ticks])
-  rank = np.concatenate([np.zeros(first, np.int64), rank])
-  order = np.argsort(ticks << 3 | rank, kind='stable')
-  delta = np.diff(ticks[order], prepend=0)
+  whens = np.array([meta[:2] for meta in metas], np.int64).reshape(-1, 2)
+  places = np.concatenate([_place(whens[:, 0], whens[:, 1], 0), keys])
+  order = np.argsort(places, kind='stable')
+  track, tick = places[order] >> 35, places[order] >> 3 & 0xFFFFFFFF
+  cuts = np.searchsorted(track, np.arange(1, tracks))
+  delta = np.diff(tick, prepend=0)
+  starts = cuts[cuts < len(delta)]
+  delta[starts] = tick[starts]
   gaps = np.flatnonzero(delta > _LONGEST_DELTA)
   if len(gaps):
-    fillers = _fillers(ticks[order][gaps], delta[gaps])
-    return _lay(ticks[first:], rank[first:], payload, fillers + metas)
+    fillers = _fillers(track[gaps], tick[gaps], delta[gaps])
+    return _lay(keys, messages, fillers + metas, tracks)
   width = np.ones(len(delta), np.int64)
   for bits in (7, 14, 21):
     width += delta >= 1 << bits
-  sizes = np.full(len(ticks), 3)
-  sizes[:first] = [len(event) for _, event in metas]
+  sizes = np.full(len(places), 3)
+  sizes[:first] = [len(event) for _, _, event in metas]
   stop = np.cumsum(width + sizes[order])
   data = np.empty(int(stop[-1]) if len(stop) else 0, np.uint8)
   start = np.empty_like(stop)
   start[order] = stop - sizes[order]
-  _put_deltas(data, stop - sizes[order], width, delta)
+  _put_deltas(data, start[order], width, delta)
   for column in range(3):
-    data[start[first:] + column] = payload[:, column]
-  for (_, event), place in zip(metas, start[:first].tolist(), strict=True):
-    data[place : place + len(event)] = np.frombuffer(event, np.uint8)
-  return data.tobytes()
+    data[start[first:] + column] = messages[:, column]
+  for (_, _, event), at in zip(metas, start[:first].tolist(), strict=True):
+    data[at : at + len(event)] = np.frombuffer(event, np.uint8)
+  edges = np.concatenate([[0], np.append(0, stop)[cuts], [len(data)]])
+  whole = data.tobytes()
+  return [whole[a:b] for a, b in itertools.pairwise(edges.tolist())]
 
 
 def _put_deltas(
@@ -226,10 +233,13 @@ def _put_deltas(
     data[stop[rows] - 1 - place] = delta[rows] >> 7 * place & 0x7F | 0x80
 
 
-def _fillers(ticks: np.ndarray, delta: np.ndarray) -> list[tuple[int, bytes]]:
+def _fillers(
+  track: np.ndarray, tick: np.ndarray, delta: np.ndarray
+) -> list[_Meta]:
   """Returns empty texts inside the gaps that no delta time can span."""
+  rows = zip(track.tolist(), tick.tolist(), delta.tolist(), strict=True)
   return [
-    (tick - gap + step, _meta(_TEXT, b''))
-    for tick, gap in zip(ticks.tolist(), delta.tolist(), strict=True)
+    (index, end - gap + step, _meta(_TEXT, b''))
+    for index, end, gap in rows
     for step in range(_LONGEST_DELTA, gap, _LONGEST_DELTA)
   ]
