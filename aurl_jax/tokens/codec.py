@@ -159,7 +159,9 @@ class Codec:
         f'[time, {width}]; add an axis, or use the tokenizer that made them',
         code='shape',
       )
-    if len(ids) and (ids.min() < 0 or (ids.max(axis=0) >= self.sizes).any()):
+    # Contiguous rows: numpy reduces the short axis a hundred times slower.
+    rows = np.ascontiguousarray(ids.T)
+    if ids.size and (rows.min() < 0 or (rows.max(axis=1) >= self.sizes).any()):
       wrong = (ids < 0) | (ids >= np.array(self.sizes))
       step, field = np.argwhere(wrong)[0].tolist()
       raise errors.TokenError(

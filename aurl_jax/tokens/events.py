@@ -246,10 +246,11 @@ def to_notes(parts: Parts, grid: Grid) -> Notes:
   placed = []
   for events in parts[1:]:
     bar = parts.bars[ROW].searchsorted(events[ROW]) - 1
-    inside = (events[POSITION] < length[bar]) & (bar >= 0)
+    # Rows before the first bar have index -1, a bar of no cells.
+    inside = events[POSITION] < length.take(bar, mode='wrap')
     if not inside.all():
       events, bar = events[:, inside], bar[inside]
-    placed.append((starts[bar] + events[POSITION], events))
+    placed.append((starts.take(bar) + events[POSITION], events))
   tempo, chord, note = placed
   return assemble(
     *note,
@@ -288,18 +289,22 @@ def assemble(
     return Notes.build(grid.cells_per_beat)
   columns, tracks = _columns(onset, events, grid)
   end = int((columns['onset'] + columns['duration']).max())
-  return Notes(
+  return Notes.trusted(
     ticks_per_beat=grid.cells_per_beat,
     **columns,
     tracks=tracks,
     meters=_meter_table(*meters, end, grid),
     tempos=_tempo_table(*tempos, end, grid),
     texts=_chord_texts(*chords, end),
-    **{k: np.zeros(0, notes_lib.TABLES[k]) for k in _NO_EVENTS},
+    title='',
+    **_NO_EVENTS,
   )
 
 
-_NO_EVENTS = ('keys', 'controls', 'bends')
+_NO_EVENTS = {
+  name: np.zeros(0, notes_lib.TABLES[name])
+  for name in ('keys', 'controls', 'bends')
+}
 
 
 def _bar_table(
@@ -310,23 +315,28 @@ def _bar_table(
   Starts and lengths have one more row, so that index -1 (before the first
   bar) exists.
   """
-  told = bars[VALUE] >= 0
-  latest = np.maximum.accumulate(np.where(told, np.arange(len(told)), -1))
-  meter = np.where(latest >= 0, bars[VALUE][latest], _defaults(grid)[0])
+  cut, value = bars[POSITION], bars[VALUE]
+  told = value >= 0
+  known = np.append(_defaults(grid)[0], value[told])
+  meter = known[told.cumsum()]
   length = np.append(meter_cells(grid)[meter], 0)
-  cut = bars[POSITION]
-  real = (cut > 0) & (cut < length[:-1])
-  real[-1:] = False
-  real[:-1] &= meter[1:] != meter[:-1]
-  length[real.nonzero()] = cut[real]
-  ends = length.cumsum()
-  return np.append(0, ends[:-1]), length, meter
+  short = (cut > 0).nonzero()[0]
+  # A cut counts only where another meter follows it.
+  short = short[short < len(cut) - 1]
+  short = short[cut[short] < length[short]]
+  short = short[meter[short] != meter[short + 1]]
+  length[short] = cut[short]
+  starts = np.zeros(len(length), np.int64)
+  length[:-1].cumsum(out=starts[1:])
+  return starts, length, meter
 
 
 def _last_changes(
   cells: np.ndarray, values: np.ndarray, end: int
 ) -> tuple[np.ndarray, np.ndarray]:
   """Keeps the last value of each cell where it changes, before `end`."""
+  if not len(cells):
+    return cells, values
   order = cells.argsort(kind='stable')
   cells, values = cells[order], values[order]
   keep = np.ones(len(cells), np.bool_)
@@ -372,7 +382,7 @@ def _columns(
   onset: np.ndarray, events: np.ndarray, grid: Grid
 ) -> tuple[dict[str, np.ndarray], tuple[Track, ...]]:
   """Returns sorted, merged note columns, and the tracks that they use."""
-  events = events.astype(np.int64)
+  events = events.astype(np.int64, copy=False)
   slot = events[VALUE] * grid.voices + events[VOICE]
   key = (onset * ((DRUMS + 1) * grid.voices) + slot) * 128 + events[PITCH]
   if not (key[1:] > key[:-1]).all():
@@ -393,8 +403,7 @@ def _columns(
     'pitch': events[PITCH],
     'duration': grid.durations.take(events[DURATION]),
     'velocity': grid.velocities.take(events[VELOCITY]),
-    'program': program.take(track),
-    'is_drum': drums.take(track),
   }
   pairs = zip(program.tolist(), drums.tolist(), strict=True)
-  return columns, tuple(Track(program=p, is_drum=d) for p, d in pairs)
+  tracks = tuple([Track('', *pair) for pair in pairs])
+  return columns | notes_lib.of_tracks(track, tracks), tracks

@@ -134,10 +134,12 @@ class Remi(EventOptions):
     Raises:
       TokenError: Not ids of this vocabulary (codes `shape`, `range`).
     """
-    stream = self.codec.check(ids)[:, 0]
-    done = (stream == self.codec.id('eos')).nonzero()[0]
-    stream = stream[: done[0] if len(done) else None]
-    stream = stream[stream > 0]
+    stream = self.codec.check(ids)[:, 0].astype(np.int32, copy=False)
+    ends = stream == self.codec.id('eos')
+    if ends.any():
+      stream = stream[: ends.argmax()]
+    if not stream.all():
+      stream = stream[stream > 0]
     # Room at both ends, so that neighbours of every token exist.
     stream = np.concatenate([_ROOM, stream, _ROOM])
     return events.to_notes(_Parser(self.codec, stream).parts(), self.grid)
@@ -159,8 +161,7 @@ _WIDTH = 6
 """Tokens of the longest event: position, program, voice, pitch, velocity,
 duration."""
 _ROOM = np.zeros(2, np.int32)
-_NO_EVENT = -2
-"""No kind of token; -1 is that of PAD."""
+_PITCHES = 128
 _NOWHERE = 1 << 30
 """A position beyond every bar."""
 
@@ -172,24 +173,37 @@ class _Parser:
   """
 
   def __init__(self, codec: Codec, stream: np.ndarray) -> None:
-    field = codec.fields[0]
-    self._values = field.values.take(stream)
-    self._kind = field.kinds.take(stream)
-    self._index = {part.event: i for i, part in enumerate(field.ranges)}
+    self._field = codec.fields[0]
+    self._stream = stream
 
-  def _is(self, event: str, at: np.ndarray) -> np.ndarray:
-    """Returns which tokens of `at` are of an event, bool."""
-    return self._kind.take(at) == self._index.get(event, _NO_EVENT)
+  def _read(self, event: str, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns which tokens of `at` are of an event, and values of those."""
+    ids = self._stream.take(at)
+    part = self._field.by_event.get(event)
+    if part is None:
+      return np.zeros(len(at), np.bool_), ids
+    ids -= self._field.starts[event]
+    # Ids below the range wrap around to large numbers.
+    found = ids.view(np.uint32) < part.size
+    if part.low:
+      ids += part.low
+    return found, ids
 
-  def _find(self, event: str) -> np.ndarray:
-    """Returns where an event stands, ascending."""
-    return (self._kind == self._index.get(event, _NO_EVENT)).nonzero()[0]
+  def _find(self, first: str, last: str) -> np.ndarray:
+    """Returns where the events of neighbouring ranges stand, ascending."""
+    if first not in self._field.starts:
+      return np.zeros(0, np.int64)
+    low = self._field.starts[first]
+    high = self._field.starts[last] + self._field.by_event[last].size
+    if high == low + 1:
+      return (self._stream == low).nonzero()[0]
+    return ((self._stream >= low) & (self._stream < high)).nonzero()[0]
 
   def parts(self) -> events.Parts:
     """Returns the events that have all their tokens."""
-    bar, position = self._find('bar'), self._find('position')
+    bar = self._find('bar', 'bar')
     # Only a position of its own bar gives an event its place.
-    marks = np.sort(np.concatenate([bar, position]))
+    marks = np.sort(np.concatenate([bar, self._find('position', 'position')]))
     short = [self._short(name, marks) for name in ('tempo', 'chord')]
     return events.Parts(self._bars(bar), *short, self._notes(marks))
 
@@ -198,41 +212,44 @@ class _Parser:
 
     For a token without one it is larger than any bar.
     """
+    if not len(at):
+      return at
     mark = np.append(0, marks).take(marks.searchsorted(at))
-    position = self._values.take(mark)
-    position[~self._is('position', mark)] = _NOWHERE
+    placed, position = self._read('position', mark)
+    if not placed.all():
+      position[~placed] = _NOWHERE
     return position
 
   def _short(self, event: str, marks: np.ndarray) -> np.ndarray:
     """Returns the tempos or the chords, int `[3, ..]`."""
-    at = self._find(event)
-    return np.stack([at, self._place(at, marks), self._values.take(at)])
+    at = self._find(event, event)
+    return np.stack([at, self._place(at, marks), self._read(event, at)[1]])
 
   def _bars(self, bar: np.ndarray) -> np.ndarray:
     """Returns the bars with the Meter and the Cut that follow, `[3, b]`."""
-    meter = self._is('meter', bar + 1)
-    after = bar + 1 + meter
-    cut = np.where(self._is('cut', after), self._values.take(after), 0)
-    value = np.where(meter, self._values.take(bar + 1), -1)
-    return np.stack([bar, cut, value])
+    has_meter, meter = self._read('meter', bar + 1)
+    has_cut, cut = self._read('cut', bar + 1 + has_meter)
+    meter[~has_meter] = -1
+    cut[~has_cut] = 0
+    return np.stack([bar, cut, meter])
 
   def _notes(self, marks: np.ndarray) -> np.ndarray:
-    """Returns the notes with all their tokens in order, int `[7, n]`."""
-    is_pitch = self._kind == self._index['pitch']
-    is_pitch |= self._kind == self._index['drum']
-    at = is_pitch.nonzero()[0]
-    voiced = self._is('voice', at - 1)
-    first = at - 1 - voiced
-    program = self._values.take(first)
-    whole = self._is('program', first) & self._is('velocity', at + 1)
-    whole &= self._is('duration', at + 2)
-    whole &= (program == events.DRUMS) == self._is('drum', at)
+    """Returns the notes with all their tokens in order, int64 `[7, n]`."""
+    at = self._find('pitch', 'drum')
+    voiced, voice = self._read('voice', at - 1)
+    has_program, program = self._read('program', at - 1 - voiced)
+    has_velocity, velocity = self._read('velocity', at + 1)
+    has_duration, duration = self._read('duration', at + 2)
+    pitch = self._read('pitch', at)[1]
+    # Drums follow the pitches, and are as many.
+    fits = (pitch >= _PITCHES) == (program == events.DRUMS)
+    whole = has_program & has_velocity & has_duration & fits
     columns = np.empty((events.COLUMNS, len(at)), np.int64)
     columns[events.ROW] = at
     columns[events.POSITION] = self._place(at, marks)
     columns[events.VALUE] = program
-    columns[events.PITCH] = self._values.take(at)
-    columns[events.DURATION] = self._values.take(at + 2)
-    columns[events.VELOCITY] = self._values.take(at + 1)
-    columns[events.VOICE] = self._values.take(at - 1) * voiced
+    columns[events.PITCH] = pitch & (_PITCHES - 1)
+    columns[events.DURATION] = duration
+    columns[events.VELOCITY] = velocity
+    columns[events.VOICE] = voice * voiced
     return columns if whole.all() else columns[:, whole]

@@ -74,6 +74,7 @@ def test_round_trip_gives_the_quantised_chorale(seed, meter, pickup):
 def test_decode_takes_any_ids(seed):
   ids = judge.noise(GRID, seed, 400)
   notes = GRID.decode(ids)
+  notes.check()
   assert judge.rounded(GRID, notes) == notes
 
 
@@ -81,6 +82,7 @@ def test_decode_takes_any_ids(seed):
 def test_decode_takes_ids_that_were_torn(seed, torn):
   ids = judge.shuffled(GRID.encode(pieces.chorale(seed)), torn)
   notes = GRID.decode(ids)
+  notes.check()
   assert judge.rounded(GRID, notes) == notes
 
 

@@ -23,6 +23,7 @@ def assert_round_trip(tokenizer, notes):
 
 def assert_canonical(tokenizer, notes):
   """The piece is on the grid already, and encoding keeps all of it."""
+  notes.check()
   assert rounded(tokenizer, notes) == notes
   if len(notes):
     assert_round_trip(tokenizer, notes)
