@@ -36,53 +36,58 @@ def write(
 
 def text(parts: Parts, cache: TokenCache, figures: Mapping[str, Any]) -> str:
   """Returns the card as Markdown."""
-  run = parts.run
+  sections = (
+    ('Data', _data(parts, cache)),
+    ('Training', _training(parts)),
+    ('Figures', _figures(figures)),
+    (
+      'Limits',
+      'It knows the style of its data and nothing else, and it may repeat '
+      'passages of it.',
+    ),
+  )
+  body = '\n\n'.join(f'## {title}\n\n{told}' for title, told in sections)
+  return f'# Model card\n\n{_model(parts)}\n\n{body}\n'
+
+
+def _model(parts: Parts) -> str:
+  model = parts.run.model
   weights = jax.tree.leaves(parts.abstract_state()['params'])
-  count = sum(leaf.size for leaf in weights)
-  source = run.data.source
-  splits = cache.manifest['splits']
+  return (
+    f'A `{model.mode}` of {sum(leaf.size for leaf in weights):,} parameters '
+    f'over `{type(parts.run.tokenizer).__name__}` tokens: {model.layers} '
+    f'layers of width {model.width}, context {model.context} steps.'
+  )
+
+
+def _data(parts: Parts, cache: TokenCache) -> str:
+  source = parts.run.data.source
+  licence = _LICENCES.get(source, 'licence: state it here before you share')
+  rows = [
+    f'- {name}: {counts["pieces"]:,} pieces, {counts["notes"]:,} notes'
+    for name, counts in cache.manifest['splits'].items()
+  ]
+  name = pathlib.Path(source).name
+  return '\n'.join([f'Source: `{name}` ({licence}).', '', *rows])
+
+
+def _training(parts: Parts) -> str:
+  train = parts.run.train
+  return (
+    f'{train.steps:,} steps of {train.batch_size} rows, seed '
+    f'{parts.run.seed}, {mesh_lib.describe(parts.mesh)}; aurl_jax '
+    f'{__version__}, jax {jax.__version__}.'
+  )
+
+
+def _figures(figures: Mapping[str, Any]) -> str:
   rows = [
     f'| {name} | {value:.4f} |'
     for name, value in figures.items()
     if isinstance(value, float)
   ]
-  return '\n'.join(
-    [
-      '# Model card',
-      '',
-      f'A `{run.model.mode}` of {count:,} parameters over '
-      f'`{type(run.tokenizer).__name__}` tokens: {run.model.layers} layers of '
-      f'width {run.model.width}, context {run.model.context} steps.',
-      '',
-      '## Data',
-      '',
-      f'Source: `{pathlib.Path(source).name}` '
-      f'({_LICENCES.get(source, "licence: state it here before you share")}).',
-      '',
-      *(
-        f'- {name}: {counts["pieces"]:,} pieces, {counts["notes"]:,} notes'
-        for name, counts in splits.items()
-      ),
-      '',
-      '## Training',
-      '',
-      f'{run.train.steps:,} steps of {run.train.batch_size} rows, seed '
-      f'{run.seed}, {mesh_lib.describe(parts.mesh)}; aurl_jax {__version__}, '
-      f'jax {jax.__version__}.',
-      '',
-      '## Figures',
-      '',
-      '| figure | value |',
-      '|---|---|',
-      *rows,
-      '',
-      'Losses are nats a predicted id; a perplexity belongs to this '
-      'tokenization only.',
-      '',
-      '## Limits',
-      '',
-      'It knows the style of its data and nothing else, and it may repeat '
-      'passages of it.',
-      '',
-    ]
+  note = (
+    'Losses are nats a predicted id; a perplexity belongs to this '
+    'tokenization only.'
   )
+  return '\n'.join(['| figure | value |', '|---|---|', *rows, '', note])
