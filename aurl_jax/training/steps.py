@@ -1,10 +1,10 @@
 """Pure, jitted steps: one of training, one of evaluation.
 
-A step is written for the rows it is given and reports sums. On one device,
-and on meshes that shard parameters, those rows are the whole batch and the
-compiler partitions; on a data-only mesh of CPU devices each device runs the
-step on its own rows and the sums are added explicitly, which is faster
-there. Axes: `b` batch, `t` time, `f` fields.
+A step is written for the whole batch, and the compiler divides it over the
+mesh: then everything, dropout included, is the same on any number of
+devices. (Mapping the step over a data axis by hand, `jax.shard_map`, gave
+the same program but for the bits of the dropout: the same products, the same
+two reductions.) Axes: `b` batch, `t` time, `f` fields.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ class StepConfig:
 
   Attributes:
     accumulate: Parts the batch is worked off in, to save memory; must
-      divide the rows of a device. The result is that of the whole batch.
+      divide its rows. The result is that of the whole batch.
     label_smoothing: See `LossConfig`.
     z_loss: See `LossConfig`.
   """
@@ -87,8 +87,6 @@ def make_train_step(
     augment: Changes the batch on the device, before the targets are taken.
     rules: As of `state.create`.
   """
-  axes = _own_axes(mesh)
-  key = functools.partial(_step_key, axes=axes)
   grad = jax.value_and_grad(
     functools.partial(_objective, model, options.loss), has_aux=True
   )
@@ -96,17 +94,21 @@ def make_train_step(
   def step(state: TrainState, batch: Rows) -> tuple[TrainState, Metrics]:
     if augment is not None:
       batch = augment(batch, _step_key(state, 'augment'))
-    parts = _accumulate(
-      grad, options.accumulate, state['params'], batch, key(state, 'dropout')
-    )
-    grads, sums = jax.lax.psum(parts, axes) if axes else parts
+    key = _step_key(state, 'dropout')
+    parts = options.accumulate
+    grads, sums = _accumulate(grad, parts, state['params'], batch, key)
     return _update(optimizer, schedule, state, grads, sums)
 
   if mesh is None:
     return jax.jit(step, donate_argnums=0)
   like = state_lib.abstract(model, optimizer, mesh, rules)
   places = jax.tree.map(lambda leaf: leaf.sharding, like)
-  return _jit(step, mesh, axes, places, results=(places, None), donate=True)
+  return jax.jit(
+    step,
+    in_shardings=(places, rules_lib.batch_sharding(mesh)),
+    out_shardings=(places, NamedSharding(mesh, P())),
+    donate_argnums=0,
+  )
 
 
 def make_eval_step(
@@ -116,70 +118,25 @@ def make_eval_step(
   rules: Any = rules_lib.RULES,
 ) -> Callable[[dict[str, Any], Batch], Sums]:
   """Returns the jitted `step(params, batch) -> losses.sums`, no dropout."""
-  axes = _own_axes(mesh)
 
   def step(params: dict[str, Any], batch: Rows) -> Sums:
-    _, sums = _objective(model, LossConfig(), params, batch, None)
-    return jax.lax.psum(sums, axes) if axes else sums
+    return _objective(model, LossConfig(), params, batch, None)[1]
 
   if mesh is None:
     return jax.jit(step)
   like = state_lib.abstract(model, optax.identity(), mesh, rules)
   places = jax.tree.map(lambda leaf: leaf.sharding, like['params'])
-  return _jit(step, mesh, axes, places, results=None, donate=False)
-
-
-def _own_axes(mesh: jax.sharding.Mesh | None) -> tuple[str, ...]:
-  """Returns the axes to map over by hand; none if the compiler partitions."""
-  if mesh is None or mesh.devices.flat[0].platform != 'cpu':
-    return ()
-  spec = rules_lib.batch_sharding(mesh).spec
-  whole = mesh.shape['data'] == mesh.size > 1
-  return tuple(spec[0]) if whole else ()
-
-
-def _jit(
-  step: Callable[..., Any],
-  mesh: jax.sharding.Mesh,
-  axes: tuple[str, ...],
-  places: Any,
-  *,
-  results: Any,
-  donate: bool,
-) -> Callable[..., Any]:
-  """Compiles a step for a mesh; None among `results` is replicated."""
-  rows = rules_lib.batch_sharding(mesh)
-  if axes:
-    # The sums are added by hand, so there is nothing for the checker of
-    # varying values to see; without it custom gradients need no notes.
-    step = jax.shard_map(
-      step,
-      mesh=mesh,
-      in_specs=(P(), rows.spec),
-      out_specs=P(),
-      check_vma=False,
-    )
-  everywhere = NamedSharding(mesh, P())
-  results = jax.tree.map(
-    lambda place: everywhere if place is None else place,
-    results,
-    is_leaf=lambda place: place is None,
-  )
   return jax.jit(
     step,
-    in_shardings=(places, rows),
-    out_shardings=results,
-    donate_argnums=(0,) if donate else (),
+    in_shardings=(places, rules_lib.batch_sharding(mesh)),
+    out_shardings=NamedSharding(mesh, P()),
   )
 
 
-def _step_key(
-  state: TrainState, use: str, axes: tuple[str, ...] = ()
-) -> PRNGKeyArray:
-  """Returns the key of one use at this step; each device has its own."""
+def _step_key(state: TrainState, use: str) -> PRNGKeyArray:
+  """Returns the key of one use at this step."""
   key = jax.random.wrap_key_data(state['key'])
-  key = random.fold(key, use, state['step'])
-  return random.fold(key, jax.lax.axis_index(axes)) if axes else key
+  return random.fold(key, use, state['step'])
 
 
 def _objective(
@@ -230,8 +187,8 @@ def _split(rows: jax.Array, parts: int) -> jax.Array:
   """Deals rows to parts in turn: those of one device stay on it."""
   if rows.shape[0] % parts:
     raise ConfigError(
-      f'accumulate: {parts} parts do not divide {rows.shape[0]} rows of a '
-      'batch on one device; change accumulate or the batch size'
+      f'accumulate: {parts} parts do not divide a batch of '
+      f'{rows.shape[0]} rows; change accumulate or the batch size'
     )
   return rows.reshape(-1, parts, *rows.shape[1:]).swapaxes(0, 1)
 
