@@ -40,7 +40,8 @@ def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
     )
     if verb in (None, name):
       module = importlib.import_module(f'aurl_jax.cli.{name}')
-      part.description, _, part.epilog = module.__doc__.partition('\n\n')
+      told = module.__doc__ or ''
+      part.description, _, part.epilog = told.partition('\n\n')
       module.add_arguments(part)
       part.add_argument(
         '--json', action='store_true', help='print JSON for machines'

@@ -195,8 +195,17 @@ def setup(
   _install(root if verbose else ours, console)
   # A root without a handler prints warnings by itself.
   _install(root, logging.NullHandler())
+  # A library may have given the root a console of its own, which would say
+  # ours once more.
+  for handler in root.handlers:
+    if type(handler) is logging.StreamHandler:
+      handler.addFilter(_is_foreign)
   if workdir is not None:
     _install(root, _file_handler(pathlib.Path(workdir), process_index))
+
+
+def _is_foreign(record: logging.LogRecord) -> bool:
+  return record.name.partition('.')[0] != 'aurl_jax'
 
 
 def _install(logger: logging.Logger, handler: logging.Handler) -> None:

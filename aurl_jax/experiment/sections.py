@@ -177,7 +177,7 @@ def parse(config: Mapping[str, Any], allow: tuple[str, ...] = ()) -> RunConfig:
       f'the config lacks {", ".join(missing)}; start the page from '
       'configs/base.py, which has every section'
     )
-  parts = {
+  parts: dict[str, Any] = {
     name: config_lib.from_section(cls, config[name], name)
     for name, cls in SECTIONS.items()
   }

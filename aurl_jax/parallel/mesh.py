@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+from typing import Any
 
 import jax
 import numpy as np
@@ -144,7 +145,7 @@ def initialise_distributed(config: MeshConfig, timeout: int = 120) -> None:
   """
   if not config.coordinator:
     return
-  given = {}
+  given: dict[str, Any] = {}
   if config.coordinator != AUTO:
     given = {
       'coordinator_address': config.coordinator,
