@@ -178,7 +178,7 @@ class CompoundGrammar:
     untimed = self._untimed(state)
     tail = 1 + state.cut
     room = self._room(state)
-    may = {
+    may: dict[str, Flag | bool] = {
       'bos': True,
       'eos': ~untimed & (state.cut == 0),
       'bar': ~untimed & (1 + (state.tempo < 0) <= limit),

@@ -8,6 +8,7 @@ hot path sorts nothing, and it never mixes the kinds in one table.
 """
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -136,12 +137,14 @@ def _bars(
   """
   change, meter = notes.meters['tick'], meters(notes, grid)
   full = meter_cells(grid)[meter]
-  length = np.append(change[1:], end) - change
+  length = -change
+  length[:-1] += change[1:]
+  length[-1] += end
   counts = -(-length // full)
   total = int(counts.sum())
   if total > MOST_BARS:
     raise too_long(notes)
-  first = np.cumsum(counts) - counts
+  first = counts.cumsum() - counts
   starts = np.arange(total)
   starts -= first.repeat(counts)
   starts *= full.repeat(counts)
@@ -152,6 +155,19 @@ def _bars(
   shorter = (left < full)[:-1].nonzero()[0]
   cut[(first + counts - 1)[shorter]] = left[shorter]
   return starts, value, cut
+
+
+def table(*columns: Sequence[int] | np.ndarray) -> np.ndarray:
+  """Returns columns as one int64 array; `np.stack` costs several times more.
+
+  Example:
+    >>> table([1, 2], [3, 4]).tolist()
+    [[1, 2], [3, 4]]
+  """
+  rows = np.empty((len(columns), len(columns[0])), np.int64)
+  for row, column in zip(rows, columns, strict=True):
+    row[:] = column
+  return rows
 
 
 def from_notes(notes: Notes, grid: Grid) -> Parts:
@@ -174,9 +190,9 @@ def from_notes(notes: Notes, grid: Grid) -> Parts:
   columns[ROW] = rows[3]
   columns[POSITION] -= homes[2]
   return Parts(
-    np.stack([rows[0], cut, meter]),
-    np.stack([rows[1], tempo - homes[0], tempos(notes, grid)]),
-    np.stack([rows[2], chord - homes[1], np.array(index, np.int64)]),
+    table(rows[0], cut, meter),
+    table(rows[1], tempo - homes[0], tempos(notes, grid)),
+    table(rows[2], chord - homes[1], index),
     columns,
   )
 
@@ -202,7 +218,9 @@ def _rows(
   is_note = np.ones(total, np.bool_)
   for rows in (bars, tempos, chords):
     is_note[rows] = False
-  inside = np.append(before[1:], len(onset)) - before
+  inside = -before
+  inside[:-1] += before[1:]
+  inside[-1] += len(onset)
   homes = bar[tempo_bar - 1], bar[chord_bar - 1], bar.repeat(inside)
   return (bars, tempos, chords, is_note.nonzero()[0]), homes
 
@@ -226,7 +244,9 @@ def _note_columns(notes: Notes, grid: Grid) -> np.ndarray:
   if equal.any():
     # As `merge_equal`: notes are sorted by duration and velocity last, so
     # the last of equal ones stays. Here it spares a check of all columns.
-    columns = columns[:, np.append(~equal, True).nonzero()[0]]
+    kept = np.ones(len(notes), np.bool_)
+    kept[:-1] = ~equal
+    columns = columns.compress(kept, axis=1)
   return columns
 
 
