@@ -9,7 +9,7 @@ import logging
 import logging.handlers
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 import rich.console
@@ -107,16 +107,21 @@ class ConsoleWriter:
   """A line a record, for people."""
 
   def __init__(
-    self, total: int | None = None, console: rich.console.Console | None = None
+    self,
+    total: int | None = None,
+    console: rich.console.Console | None = None,
+    shown: Collection[str] | None = None,
   ) -> None:
     """Opens the console.
 
     Args:
       total: Steps of the whole run, shown beside each step.
+      shown: Which values of a record to print; all by default.
       console: Where to; standard error by default, as standard output
         belongs to what programs read.
     """
     self._total = total
+    self._shown = shown
     self._console = console or rich.console.Console(stderr=True)
 
   def write(self, record: Mapping[str, Any]) -> None:
@@ -125,7 +130,7 @@ class ConsoleWriter:
     cells = [f'[bold]step {plain(record["step"])}{of}[/bold]'] + [
       f'{key} [cyan]{show(value)}[/cyan]'
       for key, value in record.items()
-      if key != 'step'
+      if key != 'step' and (self._shown is None or key in self._shown)
     ]
     self._console.print('  '.join(cells), soft_wrap=True, highlight=False)
 

@@ -45,6 +45,7 @@ def _prepare(
   source: str, tokenizer: Tokenizer, out: pathlib.Path, *, quiet: bool
 ) -> dict[str, Any]:
   """Prepares a source, or finds it prepared, and returns the report."""
+  progress_lib.say(f'preparing {source} in {out}', quiet=quiet)
   with progress_lib.bar('preparing', quiet=quiet) as progress:
     report = prepare.prepare(source, tokenizer, out, progress=progress)
   if not report.reused:

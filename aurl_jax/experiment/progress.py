@@ -1,12 +1,22 @@
-"""Progress for people: a bar on the terminal's error stream."""
+"""Progress for people: lines and a bar on the terminal's error stream."""
 
 import contextlib
+import logging
+import sys
 from collections.abc import Callable, Iterator
 
 import rich.console
 import rich.progress
 
 Report = Callable[[int, int], None]
+_log = logging.getLogger(__name__)
+
+
+def say(message: str, *, quiet: bool = False) -> None:
+  """Tells people, unless quiet, and the log file."""
+  _log.info('%s', message)
+  if not quiet:
+    print(message, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

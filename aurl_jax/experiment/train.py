@@ -8,7 +8,15 @@ import jax
 
 from aurl_jax.core import checkpoint, logs
 from aurl_jax.data.cache import TokenCache
-from aurl_jax.experiment import build, card, data, evaluate, generate, sections
+from aurl_jax.experiment import (
+  build,
+  card,
+  data,
+  evaluate,
+  generate,
+  progress,
+  sections,
+)
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.parallel import mesh as mesh_lib
@@ -16,6 +24,15 @@ from aurl_jax.training import callbacks as callbacks_lib
 from aurl_jax.training import loop, signals
 
 _log = logging.getLogger(__name__)
+_SHOWN = (
+  'loss',
+  'accuracy',
+  'learning_rate',
+  'tokens_per_second',
+  'valid/loss',
+  'valid/accuracy',
+)
+"""What the console shows of a record; the files have all of it."""
 
 
 def run(
@@ -45,13 +62,21 @@ def run(
   asked = sections.parse(values, allow)
   logs.setup(folder.root)
   parts = build.build(asked)
-  _log.info('devices: %s', mesh_lib.describe(parts.mesh))
-  cache = data.prepared(asked, quiet=not asked.logging.console)
+  quiet = not asked.logging.console
+  progress.say(f'devices: {mesh_lib.describe(parts.mesh)}', quiet=quiet)
+  cache = data.prepared(asked, quiet=quiet)
+  progress.say(_described(cache), quiet=quiet)
   with mesh_lib.use(parts.mesh), signals.Stop() as stop:
     params = _train(parts, cache, folder, stop)
     figures = _figures(parts, cache, params)
   result = _leave(parts, cache, folder, params, figures)
   return {'workdir': str(folder.root), 'steps': asked.train.steps, **result}
+
+
+def _described(cache: TokenCache) -> str:
+  splits = cache.manifest['splits'].items()
+  counts = (f'{name} {found["pieces"]:,} pieces' for name, found in splits)
+  return f'data: {", ".join(counts)}; the first step compiles, a minute or so'
 
 
 def _train(
@@ -101,7 +126,9 @@ def _writers(parts: Parts, folder: Workdir) -> list[Any]:
   if parts.run.logging.tensorboard:
     writers.append(logs.TensorBoardWriter(folder.root / 'tb'))
   if parts.run.logging.console:
-    writers.append(logs.ConsoleWriter(total=parts.run.train.steps))
+    writers.append(
+      logs.ConsoleWriter(total=parts.run.train.steps, shown=_SHOWN)
+    )
   return writers
 
 
