@@ -9,6 +9,7 @@ rates is what is reported. One JSON line a comparison:
 `ours` and `theirs` are in `unit` (more is better); `ratio` is ours / theirs.
 """
 
+import gc
 import json
 import statistics
 import subprocess
@@ -20,15 +21,23 @@ from typing import Any
 CPU = time.process_time
 """Clock for work of one thread on a machine that does other things too."""
 
+_LEAST = 0.5
+"""Seconds that a round lasts at least: the clock ticks coarsely, and a round
+begins with caches that the other side has filled."""
+
 Work = Callable[[], int | float]
 """Does a round of work and returns how many units it did."""
 
 
 def rate(work: Work, clock: Callable[[], float] = time.perf_counter) -> float:
-  """Returns units a second of one call of `work`."""
+  """Returns units a second of `work`, called until `_LEAST` seconds passed."""
+  # What the other side left behind is not collected at this one's cost.
+  gc.collect()
+  units: int | float = 0
   start = clock()
-  units = work()
-  return units / max(clock() - start, 1e-9)
+  while (passed := clock() - start) < _LEAST:
+    units += work()
+  return units / passed
 
 
 def compare(

@@ -9,9 +9,9 @@ FOLDER holds MIDI files (POP909; by default `pop909` in AURL_DATA). Ours is
   as it can be: 12 positions a beat, durations exact to a cell up to 4 beats,
   then 4 and 1 a beat, 32 velocities, programs in one stream, 241 log-spaced
   tempos of 15 to 480 bpm, our meters, duplicates and repeated changes left
-  out, no BPE. It differs in this: durations end at 64 beats in steps of a
-  beat, where ours are four beats apart from 16 on; no `Cut` of a bar, no
-  `Voice`, velocities from 1; no pitch 127; tempos stand at every change of beat.
+  out, no BPE. It differs in this: durations go to 64 beats by beats, where
+  ours are four beats apart from 16 on; it has no `Cut` of a bar, no `Voice`
+  and no pitch 127.
 - note_seq: `midi_to_note_sequence`, quantised at 100 steps a second, and the
   one-hot performance encoding with 32 velocity bins.
 
@@ -31,8 +31,7 @@ from aurl_jax.music import midi
 from aurl_jax.tokens.remi import Remi
 
 _TEMPOS = (241, (15, 480))
-_NOTE_SEQ_FILES = 8
-"""note_seq takes a third of a second a file; so many tell its rate."""
+"""Bins and range, as those of `music.grid`."""
 
 
 def main() -> int:
@@ -56,7 +55,7 @@ def main() -> int:
     clock=harness.CPU,
   )
   _detokenise(name, ours, theirs, songs, args.rounds)
-  return _note_seq(ours, songs[:_NOTE_SEQ_FILES], args.rounds)
+  return _note_seq(ours, songs, args.rounds)
 
 
 def _arguments() -> argparse.Namespace:
