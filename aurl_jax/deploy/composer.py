@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from aurl_jax.generation import constraints, decode
+from aurl_jax.generation import constraints, decode, opening
 from aurl_jax.generation.decode import Sample
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.piece import Piece
@@ -64,7 +64,7 @@ class Composer:
     """Returns the steps to begin with, int32 `[t, f]`."""
     notes = request.prompt_notes()
     if notes is None:
-      return self.tokenizer.bos()[None]
+      return opening.opening(self.tokenizer, request.meter, request.tempo)
     ids = self.tokenizer.encode(notes)
     return ids[: np.argmax(self.tokenizer.is_end(ids))]
 

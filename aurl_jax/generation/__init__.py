@@ -13,5 +13,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
     'constraints': 'aurl_jax.generation.constraints',
     'decode': 'aurl_jax.generation.decode',
     'export': 'aurl_jax.generation.export',
+    'opening': 'aurl_jax.generation.opening',
   },
 )

@@ -9,16 +9,18 @@ but never lead into a dead end.
 
 import dataclasses
 import functools
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
+from aurl_jax.generation.errors import RequestError
 from aurl_jax.tokens.tokenizer import Grammar, Tokenizer
 
 
+@runtime_checkable
 class Constraint(Protocol):
   """Ids that are wanted, written for one row in jax.numpy."""
 
@@ -85,9 +87,9 @@ class Rules:
       tuple(constraint.advance(inner, step) for constraint, inner in pairs),
     )
 
-  def is_end(self, state: Any) -> Bool[Array, '']:
-    """Whether the piece is over."""
-    return self.grammar.distance(state[0]) <= 0
+  def distance(self, state: Any) -> Int[Array, '']:
+    """Returns the steps of the shortest legal end; 0 when it is over."""
+    return self.grammar.distance(state[0])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,9 @@ class Length:
     return state + ((step[0] >= self.low) & (step[0] < self.high))
 
 
-def bars(tokenizer: Tokenizer, prompt: np.ndarray, count: int) -> Length:
+def bars(
+  tokenizer: Tokenizer, prompt: np.ndarray, count: int, steps: int
+) -> Length:
   """Returns the constraint that a piece ends `count` bars after its prompt.
 
   Where bars are events, EOS stands in place of what would follow the next
@@ -142,6 +146,10 @@ def bars(tokenizer: Tokenizer, prompt: np.ndarray, count: int) -> Length:
     tokenizer: Of the ids.
     prompt: int32 `[t, f]`, from BOS; its last bar may be incomplete.
     count: Bars to add, at least 1.
+    steps: Steps that the piece may have in all.
+
+  Raises:
+    RequestError: The bars do not fit the steps, where it is known before.
   """
   codec = tokenizer.codec
   before = tokenizer.bar_steps(prompt)
@@ -153,6 +161,12 @@ def bars(tokenizer: Tokenizer, prompt: np.ndarray, count: int) -> Length:
   else:
     low, high = 1, kind.size
     most = _cell_steps(tokenizer, prompt, len(before) + count)
+    if most + 1 > steps:
+      raise RequestError(
+        f'{count} bars take {most + 1} steps, more than {steps}; ask for '
+        'fewer bars or more steps',
+        code='steps',
+      )
   return Length(most=most, low=low, high=high, eos=eos, size=kind.size)
 
 

@@ -9,14 +9,15 @@ decodes a large batch on all of them.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
-from jaxtyping import Int
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Bool, Int
 
 from aurl_jax.generation import loop
 from aurl_jax.generation.constraints import Constraint, Rules
@@ -35,6 +36,7 @@ about 5/8 of that over all; more lengths gain little."""
 _LARGE = 32 * 2**20
 """Bytes from which a cache is worth several lengths: each is a loop of its
 own, whose compilation costs seconds, and a small cache is read fast."""
+_BY_ROW = PartitionSpec('data')
 _AMPLE = 1_000_000
 """A budget that no prompt exhausts, to tell illegal from too long."""
 
@@ -46,10 +48,12 @@ class Sample:
   Attributes:
     ids: int32 `[t, f]`, the prompt included, without padding.
     ended: Whether it has come to its end, EOS.
+    legal: Whether the grammar, read over the whole, allows every step.
   """
 
   ids: np.ndarray
   ended: bool
+  legal: bool
 
 
 def decode(
@@ -65,7 +69,9 @@ def decode(
 ) -> list[Sample]:
   """Writes one piece a prompt.
 
-  Row i's samples depend on the seed, i and its prompt, not on the batch.
+  Piece i has the seed `seed + i`. With the same prompt and budget a seed
+  gives the same piece in any batch, up to the rounding of sums, in which
+  batches of different sizes may differ in the last bit.
 
   Args:
     model: The network.
@@ -73,7 +79,7 @@ def decode(
     grammar: What may follow what, in the model's vocabulary; hashable.
     prompts: Steps to begin with, at least one (BOS) each.
     steps: Steps a piece may have in all, prompt and EOS included.
-    seed: Of all rows.
+    seed: Of the first piece; the others count on.
     sampler: How ids are drawn; None draws from the model's distribution.
     constraints: What a piece shall be beyond legal; hashable.
 
@@ -93,19 +99,18 @@ def decode(
       params,
       rules,
       sampler or Sampler(),
-      _Batch(list(prompts[part]), budgets[part], seed, first),
+      _Batch(list(prompts[part]), budgets[part], seed + first),
     )
   return samples
 
 
 @dataclasses.dataclass(frozen=True)
 class _Batch:
-  """Rows that are decoded together; `first` is the number of the first."""
+  """Rows that are decoded together; `seed` is that of the first."""
 
   prompts: list[np.ndarray]
   budgets: list[int]
   seed: int
-  first: int
 
   def rows(self, count: int, room: int) -> loop.Rows:
     """Returns the rows as arrays; those beyond ours repeat the last one."""
@@ -120,12 +125,12 @@ class _Batch:
     for row in range(len(self.prompts)):
       at = start[row]
       shape = uniform[row, at:].shape
-      uniform[row, at:] = chance(self.seed, self.first + row, shape)
+      uniform[row, at:] = chance(self.seed + row, shape)
     return loop.Rows(
-      prompts=np.stack(padded).astype(np.int32),
-      start=start,
-      budget=np.array([self.budgets[i] for i in index], np.int32),
-      uniform=uniform,
+      prompts=jnp.asarray(np.stack(padded), jnp.int32),
+      start=jnp.asarray(start),
+      budget=jnp.array([self.budgets[i] for i in index], jnp.int32),
+      uniform=jnp.asarray(uniform),
     )
 
   @property
@@ -143,16 +148,15 @@ class _Batch:
     return max(self.width - len(prompt) + steps for prompt, steps in pairs)
 
 
-def chance(seed: int, row: int, shape: tuple[int, ...]) -> np.ndarray:
+def chance(seed: int, shape: tuple[int, ...]) -> np.ndarray:
   """Returns float32 numbers in [0, 1), 24 random bits each.
 
-  From the counter-based generator Philox (Salmon et al., SC 2011) with the
-  key (seed, row): the same on every platform, and a longer array begins as
-  a shorter one does. On the host, since a random generator in the program
+  From the counter-based generator Philox (Salmon et al., SC 2011) keyed by
+  the seed: the same on every platform, and a longer array begins as a
+  shorter one does. On the host, since a random generator in the program
   costs a third of its compilation.
   """
-  key = np.array([seed & (2**64 - 1), row], np.uint64)
-  raw = np.random.Philox(key=key).random_raw(int(np.prod(shape)))
+  raw = np.random.Philox(key=seed).random_raw(math.prod(shape))
   return ((raw >> 40) * 2.0**-24).astype(np.float32).reshape(shape)
 
 
@@ -165,16 +169,43 @@ def _batch(
   # A power of two need not divide by the devices: 3 cores, say.
   count = -(-_power(ours) // len(devices)) * len(devices)
   sizes = lengths(batch.width, batch.room, _step_bytes(model, count))
-  program, place = _compiled(model, rules, sizes, devices)
   rows = batch.rows(count, sizes[-1])
-  written = jax.device_get(program(*place(params, sampler, rows)))
-  for row in range(ours):
-    _check_row(rules, batch, row, written)
-  spans = [(s, s + b) for s, b in zip(rows.start, rows.budget, strict=True)]
+  written = _run(model, rules, sizes, devices, (params, sampler, rows))
+  _check_prompts(rules, batch, np.asarray(written.illegal)[:ours])
+  _check_finite(np.asarray(written.broken)[:ours])
+  # A row has nothing but PAD before its prompt and behind its end.
+  ids = [_trim(row) for row in np.asarray(written.ids)[:ours]]
+  ended = np.asarray(written.ended).tolist()
+  legal = (first_illegal(rules.grammar, ids) < 0).tolist()
   return [
-    Sample(ids=_trim(written.ids[row, slice(*spans[row])]), ended=bool(ended))
-    for row, ended in enumerate(written.ended[:ours])
+    Sample(ids=ids[row], ended=ended[row], legal=legal[row])
+    for row in range(ours)
   ]
+
+
+def first_illegal(
+  grammar: Grammar, pieces: Sequence[Int[np.ndarray, '_ f']]
+) -> Int[np.ndarray, ' b']:
+  """Returns the index of each piece's first illegal step, -1 for none.
+
+  Budgets do not count; a piece may break off anywhere.
+  """
+  room = _power(max(len(ids) for ids in pieces))
+  rows = _power(len(pieces))
+  padded = np.zeros((rows, room, pieces[0].shape[1]), np.int32)
+  # Padded on the left: behind a piece that breaks off, PAD is illegal.
+  start = np.full(rows, room, np.int32)
+  for row, ids in enumerate(pieces):
+    start[row] = room - len(ids)
+    padded[row, start[row] :] = ids
+  budget = np.full(rows, _AMPLE, np.int32)
+  illegal = np.array(_reader(Rules(grammar))(padded, start, budget))
+  return np.where(illegal < 0, -1, illegal - start)[: len(pieces)]
+
+
+@functools.lru_cache(maxsize=64)
+def _reader(rules: Rules) -> Callable[..., jax.Array]:
+  return jax.jit(lambda *rows: loop.read(rules, *rows)[1])
 
 
 def lengths(width: int, room: int, step_bytes: int = 0) -> tuple[int, ...]:
@@ -193,7 +224,7 @@ def lengths(width: int, room: int, step_bytes: int = 0) -> tuple[int, ...]:
   if last * step_bytes < _LARGE:
     return (last,)
   part = -(-last // (_SEGMENTS * _BLOCK)) * _BLOCK
-  return tuple(n for n in range(part, last, part) if n > width) + (last,)
+  return (*(n for n in range(part, last, part) if n > width), last)
 
 
 def _step_bytes(model: Model, rows: int) -> int:
@@ -202,34 +233,44 @@ def _step_bytes(model: Model, rows: int) -> int:
   return 2 * rows * config.layers * config.width * wide
 
 
+def _run(
+  model: Model,
+  rules: Rules,
+  sizes: tuple[int, ...],
+  devices: tuple[jax.Device, ...],
+  arguments: tuple[Any, Sampler, loop.Rows],
+) -> loop.Written:
+  """Runs the program on the devices."""
+  program, mesh = _compiled(model, rules, sizes, devices)
+  whole, split = (
+    NamedSharding(mesh, spec) for spec in (PartitionSpec(), _BY_ROW)
+  )
+  # The caller's mesh, of a training run say, is another one.
+  with jax.set_mesh(mesh):
+    placed = jax.device_put(arguments, (whole, whole, split))
+    return program(*placed)
+
+
 @functools.lru_cache(maxsize=64)
 def _compiled(
   model: Model,
   rules: Rules,
-  cache_lengths: tuple[int, ...],
+  sizes: tuple[int, ...],
   devices: tuple[jax.Device, ...],
-) -> tuple[Callable[..., loop.Written], Callable[..., tuple[Any, ...]]]:
-  """Returns the jitted program, and what puts its arguments in place."""
-  program = loop.Program(model, rules, cache_lengths)
-  if len(devices) == 1:
-    whole = split = SingleDeviceSharding(devices[0])
-  else:
-    mesh = jax.make_mesh((len(devices),), ('data',), (AxisType.Auto,), devices=devices)
-    none, data = PartitionSpec(), PartitionSpec('data')
-    program = jax.shard_map(
-      program,
-      mesh=mesh,
-      in_specs=(none, none, data),
-      out_specs=data,
-      check_vma=False,
-    )
-    whole, split = NamedSharding(mesh, none), NamedSharding(mesh, data)
-  place = lambda params, sampler, rows: (  # noqa: E731
-    jax.device_put(params, whole),
-    jax.device_put(sampler, whole),
-    jax.device_put(rows, split),
+) -> tuple[Callable[..., loop.Written], Mesh]:
+  """Returns the jitted program and the mesh that it runs on."""
+  mesh = jax.make_mesh(
+    (len(devices),), ('data',), (AxisType.Auto,), devices=devices
   )
-  return jax.jit(program), place
+  # Each device runs a loop of its own, which ends with its own rows.
+  program = jax.shard_map(
+    loop.Program(model, rules, sizes),
+    mesh=mesh,
+    in_specs=(PartitionSpec(), PartitionSpec(), _BY_ROW),
+    out_specs=_BY_ROW,
+    check_vma=False,
+  )
+  return jax.jit(program), mesh
 
 
 def _power(count: int) -> int:
@@ -238,9 +279,9 @@ def _power(count: int) -> int:
 
 
 def _trim(ids: np.ndarray) -> np.ndarray:
-  """Returns ids without the padding behind them."""
+  """Returns ids without the padding around them."""
   used = np.flatnonzero(ids[:, 0])
-  return np.array(ids[: used[-1] + 1 if len(used) else 0])
+  return ids[used[0] : used[-1] + 1].copy()
 
 
 def _check(prompts: Sequence[np.ndarray], budgets: list[int]) -> None:
@@ -258,28 +299,27 @@ def _check(prompts: Sequence[np.ndarray], budgets: list[int]) -> None:
       raise _too_few(row, len(prompt), budget)
 
 
-def _check_row(
-  rules: Rules, batch: _Batch, row: int, written: loop.Written
+def _check_prompts(
+  rules: Rules, batch: _Batch, illegal: Int[np.ndarray, ' b']
 ) -> None:
-  """Raises what is wrong with a row, if anything."""
-  if written.illegal[row] >= 0:
-    prompt, budget = batch.prompts[row], batch.budgets[row]
-    _, illegal = loop.read(
-      rules,
-      prompt[None].astype(np.int32),
-      np.zeros(1, np.int32),
-      np.array([_AMPLE], np.int32),
-    )
-    at = int(illegal[0])
-    if at < 0:
-      raise _too_few(row, len(prompt), budget)
-    raise RequestError(
-      f'prompt {row} is no legal beginning: step {at} of {len(prompt)}, ids '
-      f'{prompt[at].tolist()}, cannot follow those before it; encode it with '
-      "the model's own tokenizer",
-      code='prompt',
-    )
-  if written.broken[row]:
+  """Raises RequestError if a prompt has an illegal step (not -1)."""
+  if (illegal < 0).all():
+    return
+  row = int(np.argmax(illegal >= 0))
+  prompt = batch.prompts[row]
+  at = int(first_illegal(rules.grammar, [prompt])[0])
+  if at < 0:
+    raise _too_few(row, len(prompt), batch.budgets[row])
+  raise RequestError(
+    f'prompt {row} is no legal beginning: step {at} of {len(prompt)}, ids '
+    f'{prompt[at].tolist()}, cannot follow those before it; encode it with '
+    "the model's own tokenizer",
+    code='prompt',
+  )
+
+
+def _check_finite(broken: Bool[np.ndarray, ' b']) -> None:
+  if broken.any():
     raise DecodeError(
       'the model gives NaN or infinite logits, so its weights are broken; '
       'take an earlier checkpoint, and train with a lower learning rate',
@@ -293,14 +333,3 @@ def _too_few(row: int, length: int, budget: int) -> RequestError:
     'end; ask for more steps or give a shorter prompt',
     code='steps',
   )
-
-
-def is_legal(grammar: Grammar, ids: Int[np.ndarray, 't f']) -> bool:
-  """Returns whether a grammar allows every step of ids, from BOS on."""
-  _, illegal = loop.read(
-    Rules(grammar),
-    ids[None].astype(np.int32),
-    np.zeros(1, np.int32),
-    np.array([_AMPLE], np.int32),
-  )
-  return int(illegal[0]) < 0

@@ -1,9 +1,11 @@
 """Pieces as files: MIDI, piano rolls, and one page that shows them.
 
-The page needs no network: images lie beside it, and it plays the notes with
-plain oscillators of the browser.
+The page is whole in itself: rolls and MIDI files are embedded, the notes are
+played by plain oscillators of the browser, and its policy forbids it to load
+anything, so that it works without a network and wherever it is moved.
 """
 
+import base64
 import html
 import importlib.resources
 import json
@@ -21,9 +23,10 @@ _ARTICLE = string.Template("""\
 <article>
 <h2>$name</h2>
 <p>$facts</p>
-<div class="roll"><img src="$name.png" alt="Piano roll of $name"></div>
-<p><button data-piece="$number">Play</button>
-<a class="file" href="$name.mid" download>MIDI</a></p>
+<div class="roll"><img src="$roll" alt="Piano roll of $name"></div>
+<div class="tools"><button type="button" data-piece="$number">Play</button>
+<progress value="0" max="1" aria-label="Played of $name"></progress>
+<a class="file" href="$midi" download="$name.mid">MIDI</a></div>
 </article>""")
 
 
@@ -49,35 +52,37 @@ def write(
     AurlError: No space is left (code `disk_full`).
   """
   folder = pathlib.Path(folder)
-  names = [f'piece_{number}' for number in range(1, len(pieces) + 1)]
-  for name, piece in zip(names, pieces, strict=True):
-    piece.save(folder / f'{name}.mid')
-    piece.plot(folder / f'{name}.png', title=name)
+  articles = []
+  for number, piece in enumerate(pieces, 1):
+    name = f'piece_{number}'
+    midi, roll = piece.midi(), piece.plot(title=name)
+    files.write_atomic(folder / f'{name}.mid', midi)
+    files.write_atomic(folder / f'{name}.png', roll)
+    articles.append(_article(number, name, piece, midi, roll))
   path = folder / PAGE
-  files.write_atomic(path, page(names, pieces, title))
+  files.write_atomic(path, _page(articles, pieces, title))
   return path
 
 
-def page(names: Sequence[str], pieces: Sequence[Piece], title: str) -> str:
-  """Returns the page as HTML.
-
-  Args:
-    names: File names of the pieces, without suffix.
-    pieces: What it shows.
-    title: Its heading.
-  """
-  template = importlib.resources.files('aurl_jax.generation').joinpath(
-    'page.html'
+def _article(
+  number: int, name: str, piece: Piece, midi: bytes, roll: bytes
+) -> str:
+  return _ARTICLE.substitute(
+    name=html.escape(name),
+    facts=html.escape(_facts(piece)),
+    number=number - 1,
+    midi=_data_url('audio/midi', midi),
+    roll=_data_url('image/png', roll),
   )
-  articles = [
-    _ARTICLE.substitute(
-      name=html.escape(name), facts=html.escape(_facts(piece)), number=number
-    )
-    for number, (name, piece) in enumerate(zip(names, pieces, strict=True))
-  ]
-  return string.Template(template.read_text()).substitute(
+
+
+def _page(articles: list[str], pieces: Sequence[Piece], title: str) -> str:
+  home = importlib.resources.files('aurl_jax.generation')
+  template = string.Template(home.joinpath('page.html').read_text('utf-8'))
+  count = f'{len(pieces)} piece' + 's' * (len(pieces) != 1)
+  return template.substitute(
     title=html.escape(title),
-    subtitle=f'{len(pieces)} pieces',
+    subtitle=count,
     articles='\n'.join(articles),
     pieces=json.dumps([_playable(piece.notes) for piece in pieces]),
   )
@@ -85,14 +90,14 @@ def page(names: Sequence[str], pieces: Sequence[Piece], title: str) -> str:
 
 def _facts(piece: Piece) -> str:
   report = piece.report
-  end = 'ended by itself' if report['ended'] else 'cut at its last step'
+  end = 'comes to its end' if report['ended'] else 'breaks off'
   return (
     f'{report["notes"]} notes in {report["seconds"]:.1f} s, {end}; '
-    f'seed {report["seed"]}, piece {report["row"]}'
+    f'{report["steps"]} steps, seed {report["seed"]}'
   )
 
 
-def _playable(notes: Notes) -> list[list[float]]:
+def _playable(notes: Notes) -> list[list[int | float]]:
   """Returns [onset s, duration s, pitch, velocity 0..1, is drum] a note."""
   onset = time_lib.ticks_to_seconds(notes, notes.onset)
   end = time_lib.ticks_to_seconds(notes, notes.onset + notes.duration)
@@ -104,3 +109,7 @@ def _playable(notes: Notes) -> list[list[float]]:
     notes.is_drum.astype(int).tolist(),
   )
   return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _data_url(kind: str, data: bytes) -> str:
+  return f'data:{kind};base64,{base64.b64encode(data).decode()}'

@@ -1,9 +1,9 @@
 """The program on the device that writes a batch of pieces.
 
 Axes: `b` rows, `p` steps of the padded prompts, `t` steps there is room for,
-`f` fields, `d` model width, `v` ids of a field. Prompts are padded on the left, so that all rows
-write at one index. Everything here is traced; `generation.decode` is the
-side that people call.
+`f` fields, `d` model width, `v` ids of a field. Prompts are padded on the
+left, so that all rows write at one index. Everything here is traced;
+`generation.decode` is the side that people call.
 """
 
 import dataclasses
@@ -112,9 +112,12 @@ class Program:
       ids=ids.at[:, :p].set(rows.prompts),
       cache=cache,
       state=state,
-      ended=refused | jax.vmap(self.rules.is_end)(state),
+      ended=refused | self._ended(state),
       broken=jnp.zeros((b,), bool),
     )
+
+  def _ended(self, state: Any) -> Bool[Array, ' b']:
+    return jax.vmap(self.rules.distance)(state) <= 0
 
   def _step(
     self,
@@ -135,7 +138,7 @@ class Program:
       ),
       cache=cache,
       state=state,
-      ended=jax.vmap(self.rules.is_end)(state),
+      ended=self._ended(state),
       broken=broken & ~carry.ended,
     )
 
@@ -187,8 +190,9 @@ def read(
   """Returns the grammar's states after prompts, and where one is illegal.
 
   The second is the index of the first step that the grammar forbids, -1
-  where there is none. A budget too small to end in makes a step illegal too.
+  where there is none; `p` where the budget leaves too few steps to end in.
   """
+  length = prompts.shape[1]
 
   def one(prompt: Array, start: Array, budget: Array) -> tuple[Any, Array]:
     def step(carry: Any, item: Any) -> tuple[Any, None]:
@@ -203,8 +207,10 @@ def read(
       return (state, jnp.where(wrong, index, illegal)), None
 
     first = (rules.init(budget), jnp.int32(-1))
-    items = (jnp.arange(prompt.shape[0]), prompt)
-    return jax.lax.scan(step, first, items)[0]
+    items = (jnp.arange(length), prompt)
+    state, illegal = jax.lax.scan(step, first, items)[0]
+    short = rules.distance(state) > budget - (length - start)
+    return state, jnp.where((illegal < 0) & short, length, illegal)
 
   return jax.vmap(one)(prompts, start, budget)
 
@@ -217,14 +223,3 @@ def _allows(
   for field in range(step.shape[0]):
     allowed &= rules.legal(state, field, step)[step[field]]
   return allowed
-
-
-def _fill(
-  step: Callable[[_Carry], _Carry], carry: _Carry, length: int
-) -> _Carry:
-  """Writes until a cache of `length` is full or all rows have ended."""
-  carry = dataclasses.replace(carry, cache=cache_lib.grow(carry.cache, length))
-  goes_on = lambda carry: (  # noqa: E731
-    (carry.index < length) & ~jnp.all(carry.ended) & ~jnp.any(carry.broken)
-  )
-  return jax.lax.while_loop(goes_on, step, carry)

@@ -31,8 +31,7 @@ class Piece:
   Attributes:
     notes: The music, quantised.
     ids: int32 `[t, f]`, as sampled, BOS and the prompt included.
-    seed: Of the request.
-    row: Which piece of the request.
+    seed: Its own: a request of one piece with this seed gives it again.
     ended: Whether it came to its own end.
     grammatical: Whether every step is legal.
   """
@@ -40,13 +39,12 @@ class Piece:
   notes: Notes
   ids: np.ndarray
   seed: int
-  row: int
   ended: bool
   grammatical: bool
 
   @functools.cached_property
   def report(self) -> dict[str, Any]:
-    """Facts: grammatical, ended, steps, notes, seconds, seed, row."""
+    """Facts: grammatical, ended, steps, notes, seconds, seed."""
     return {
       'grammatical': self.grammatical,
       'ended': self.ended,
@@ -54,7 +52,6 @@ class Piece:
       'notes': len(self.notes),
       'seconds': round(time_lib.duration_seconds(self.notes), 3),
       'seed': self.seed,
-      'row': self.row,
     }
 
   def midi(self) -> bytes:

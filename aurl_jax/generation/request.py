@@ -23,8 +23,11 @@ class Request:
     top_k: See `Sampler`.
     top_p: See `Sampler`.
     min_p: See `Sampler`.
-    seed: Of all pieces; piece i depends on the seed and i alone.
+    seed: Of the first piece; the others count on.
     prompt: Music to go on from: notes, or a MIDI file; None begins anew.
+    meter: Numerator and denominator of the first bar; None leaves it to the
+      model, or takes the tokenization's default where that has to know.
+    tempo: Quarter notes a minute at the start; None likewise.
 
   Raises:
     RequestError: A value out of its range.
@@ -39,15 +42,21 @@ class Request:
   min_p: float = 0.0
   seed: int = 0
   prompt: Notes | str | os.PathLike[str] | None = None
+  meter: tuple[int, int] | None = None
+  tempo: float | None = None
 
   def __post_init__(self) -> None:
     least = {'n': 1, 'bars': 0, 'steps': 0, 'seed': 0}
     for name, low in least.items():
       value = getattr(self, name)
-      if not isinstance(value, int) or value < low:
+      whole = isinstance(value, int) and not isinstance(value, bool)
+      if not whole or value < low:
         raise RequestError(
           f'{name} must be a whole number of at least {low}, not {value!r}'
         )
+    if self.prompt is not None and (self.meter or self.tempo):
+      raise RequestError('a prompt has its own meter and tempo; give neither')
+    # Its constructor checks the values.
     _ = self.sampler
 
   @property

@@ -1,11 +1,15 @@
 """Causal attention inside segments: packed pieces do not see each other.
 
-Axes: `b` batch, `h` heads, `t` time of queries and keys, `k` head width.
+Backends: `naive` (plain, any platform), `blocked` (`models.blocked`, for
+CPUs) and `fused` (`jax.nn.dot_product_attention`, for GPUs and TPUs). Axes:
+`b` batch, `h` heads, `t` time of queries and keys, `k` head width.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+
+from aurl_jax.models.blocked import attend_blocked
 
 # Not -inf: a row without any key must stay finite through its gradient.
 _MASKED = -1e30
@@ -25,10 +29,16 @@ def attend(
     q: Queries, not yet scaled.
     k: Keys.
     v: Values.
-    segments: Number of the piece at each step; equal numbers are adjacent.
-    backend: `auto`, `naive`, `blocked` or `fused`.
+    segments: Number of the piece at each step.
+    backend: `naive`, `blocked`, `fused`, or `auto`: `blocked` on a CPU, else
+      `fused`.
   """
-  del backend
+  if backend == 'auto':
+    backend = 'blocked' if jax.default_backend() == 'cpu' else 'fused'
+  if backend == 'blocked':
+    return attend_blocked(q, k, v, segments)
+  if backend == 'fused':
+    return _fused(q, k, v, visible(segments))
   return naive(q, k, v, visible(segments))
 
 
@@ -50,3 +60,14 @@ def naive(
   scores = jnp.where(mask[:, None], scores, _MASKED)
   weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
   return jnp.einsum('bhqt,bhtk->bhqk', weights, v)
+
+
+def _fused(
+  q: Float[Array, 'b h t k'],
+  k: Float[Array, 'b h t k'],
+  v: Float[Array, 'b h t k'],
+  mask: Bool[Array, 'b t t'],
+) -> Float[Array, 'b h t k']:
+  q, k, v = (jnp.swapaxes(x, 1, 2) for x in (q, k, v))
+  mixed = jax.nn.dot_product_attention(q, k, v, mask=mask[:, None])
+  return jnp.swapaxes(mixed, 1, 2)

@@ -25,7 +25,6 @@ from aurl_jax.models.decoder import Block, Rope
 from aurl_jax.models.positions import rotate
 from aurl_jax.models.vaegan import MusicTransformerVAEGAN
 
-
 # Not -inf, so that a row whose steps are all padding stays finite.
 _MASKED = -1e30
 

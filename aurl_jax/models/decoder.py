@@ -4,6 +4,8 @@ Axes: `b` batch, `t` time, `d` model width, `h` heads, `k` head width.
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +23,10 @@ from aurl_jax.models.layers import (
   normal,
   residual_scale,
 )
+from aurl_jax.models.products import project
 from aurl_jax.parallel.rules import constrain_rows
 
+_Run = Callable[..., Any]
 Rope = tuple[Float[Array, 'b 1 t half'], Float[Array, 'b 1 t half']]
 _POLICIES = {
   'full': None,
@@ -46,14 +50,23 @@ class Attention(nnx.Module):
   ]:
     """Returns queries and keys, turned by their positions, and values."""
     kernel = self.qkv_kernel[...].astype(x.dtype)
-    q, k, v = jnp.einsum('btd,dnhk->nbhtk', x, kernel)
+    q, k, v = (self._heads(x, kernel[:, part]) for part in range(3))
     turn = functools.partial(positions_lib.rotate, cos=rope[0], sin=rope[1])
     return turn(q), turn(k), v
+
+  def _heads(
+    self, x: Float[Array, 'b t d'], kernel: Float[Array, 'd h k']
+  ) -> Float[Array, 'b h t k']:
+    b, t, d = x.shape
+    rows = project(x, kernel.reshape(d, -1))
+    return jnp.swapaxes(rows.reshape(b, t, *kernel.shape[1:]), 1, 2)
 
   def out(self, mixed: Float[Array, 'b h t k']) -> Float[Array, 'b t d']:
     """Returns what the mixed values of all heads add to the stream."""
     kernel = self.out_kernel[...].astype(mixed.dtype)
-    return jnp.einsum('bhtk,hkd->btd', mixed, kernel)
+    b, h, t, k = mixed.shape
+    rows = jnp.swapaxes(mixed, 1, 2).reshape(b, t, h * k)
+    return project(rows, kernel.reshape(h * k, -1))
 
 
 class Block(nnx.Module):
@@ -113,7 +126,9 @@ class Decoder(nnx.Module):
   def rope(self, positions: Int[Array, 'b t']) -> Rope:
     """Returns the rotation of each position."""
     config = self.config
-    return positions_lib.angles(positions, config.head_dim, config.rope_base)
+    return positions_lib.angles(
+      positions, config.head_dim, config.rope_base, config.context
+    )
 
   def __call__(
     self,
@@ -130,10 +145,10 @@ class Decoder(nnx.Module):
       positions: Index of each step inside its piece.
       key: Of the dropout; None keeps everything.
     """
-    run = functools.partial(
+    run: _Run = functools.partial(
       self._block, segments=segments, rope=self.rope(positions)
     )
-    keys = [None] * self.config.layers
+    keys = None
     if key is not None:
       keys = jax.random.split(key, self.config.layers)
     if self.config.remat != 'none':
@@ -143,7 +158,15 @@ class Decoder(nnx.Module):
     )
     return self.norm(x)
 
-  def _block(self, state, x, key, *, segments, rope):
+  def _block(
+    self,
+    state: Any,
+    x: Float[Array, 'b t d'],
+    key: PRNGKeyArray | None,
+    *,
+    segments: Int[Array, 'b t'],
+    rope: Rope,
+  ) -> Float[Array, 'b t d']:
     """Runs one block given as its state, so that remat and scan see it."""
     block = nnx.merge(nnx.graphdef(self.blocks[0]), state)
     mixed = attend(
@@ -152,14 +175,17 @@ class Decoder(nnx.Module):
     x = block.finish(x, mixed, self.config.dropout, key)
     return constrain_rows(x)
 
-  def _loop(self, run, x, keys):
-    for block, key in zip(self.blocks, keys, strict=True):
-      x = run(nnx.state(block), x, key)
+  def _loop(
+    self, run: _Run, x: Float[Array, 'b t d'], keys: PRNGKeyArray | None
+  ) -> Float[Array, 'b t d']:
+    for number, block in enumerate(self.blocks):
+      x = run(nnx.state(block), x, None if keys is None else keys[number])
     return x
 
-  def _scan(self, run, x, keys):
+  def _scan(
+    self, run: _Run, x: Float[Array, 'b t d'], keys: PRNGKeyArray | None
+  ) -> Float[Array, 'b t d']:
     states = [nnx.state(block) for block in self.blocks]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-    keys = None if keys[0] is None else keys
     step = lambda x, layer: (run(layer[0], x, layer[1]), None)  # noqa: E731
     return jax.lax.scan(step, x, (stacked, keys))[0]

@@ -10,6 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from aurl_jax.models.config import ModelConfig
+from aurl_jax.models.products import project
 
 _EPSILON = 1e-6
 # GPT-2's scale of initial weights; suits tied embeddings, whose logits
@@ -48,7 +49,7 @@ class Linear(nnx.Module):
 
   def __call__(self, x: Float[Array, '*n i']) -> Float[Array, '*n o']:
     """Returns `x @ kernel` in the dtype of `x`."""
-    return x @ self.kernel[...].astype(x.dtype)
+    return project(x, self.kernel[...].astype(x.dtype))
 
 
 class MLP(nnx.Module):
@@ -68,7 +69,24 @@ class MLP(nnx.Module):
     wide = self.wide(x)
     if self.gated:
       return self.narrow(jax.nn.silu(self.gate(x)) * wide)
-    return self.narrow(jax.nn.gelu(wide, approximate=True))
+    return self.narrow(gelu(wide))
+
+
+@jax.custom_vjp
+def gelu(x: Float[Array, '*n']) -> Float[Array, '*n']:
+  """GELU by its tanh form (Hendrycks & Gimpel 2016), keeping only `x`.
+
+  The gradient computes the tanh again: on a CPU that costs less than to
+  write it to memory and to read it back.
+  """
+  return jax.nn.gelu(x, approximate=True)
+
+
+def _gelu_backward(x: Array, grad: Array) -> tuple[Array]:
+  return jax.vjp(lambda x: jax.nn.gelu(x, approximate=True), x)[1](grad)
+
+
+gelu.defvjp(lambda x: (gelu(x), x), _gelu_backward)
 
 
 class Embedding(nnx.Module):

@@ -1,0 +1,68 @@
+"""Small models that write, and plain loops that they are compared with."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aurl_jax.models.config import ModelConfig
+from aurl_jax.models.functional import Model
+from aurl_jax.tokens.compound import Compound
+from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.tokens.remi import Remi
+
+TOKENIZERS = {
+  'remi': Remi(voices=2),
+  'compound': Compound(voices=2),
+  'grid': VoiceGrid(),
+}
+
+
+@functools.cache
+def model_of(name, width=16, layers=1):
+  """An untrained model of a tokenization, and its parameters."""
+  config = ModelConfig(
+    width=width, layers=layers, heads=2, context=128, head_width=8
+  )
+  model = Model.build(config, TOKENIZERS[name].codec.sizes)
+  params = model.init(jax.random.key(0))
+  # Larger than an initial scale, so that the ids depend on what came before.
+  return model, jax.tree.map(lambda x: 4 * x if x.ndim > 1 else x, params)
+
+
+def greedy(model, params, grammar, prompt, steps):
+  """Takes the likeliest legal id, each step by a forward over everything."""
+  fields = len(model.vocabulary)
+  advance = jax.jit(grammar.advance)
+  allowed = jax.jit(
+    lambda state, step: [grammar.mask(state, f, step) for f in range(fields)]
+  )
+  logits = jax.jit(functools.partial(_logits, model, params))
+  state = grammar.init(steps)
+  for step in prompt:
+    state = advance(state, jnp.asarray(step))
+  ids = np.zeros((steps, fields), np.int32)
+  ids[: len(prompt)] = prompt
+  length = len(prompt)
+  while grammar.distance(state) > 0:
+    step = np.zeros(fields, np.int32)
+    for field in range(fields):
+      scores = logits(ids, length, step)[field]
+      mask = allowed(state, step)[field]
+      step[field] = np.where(mask, scores, -np.inf).argmax()
+    ids[length] = step
+    length += 1
+    state = advance(state, step)
+  return ids[:length]
+
+
+def _logits(model, params, ids, length, step):
+  """Logits of all fields of the step at `length`, given its earlier ones."""
+  index = jnp.arange(len(ids))
+  segments = (index < length).astype(jnp.int32)
+  targets = jax.lax.dynamic_update_slice(ids, step[None], (length, 0))
+  targets = jnp.roll(targets, -1, 0)
+  inputs = (ids, segments, index, targets)
+  out = model.apply(params, *(x[None] for x in inputs))
+  return [field[0, length - 1] for field in out.logits]

@@ -1,0 +1,80 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aurl_jax.models import cache as cache_lib
+from aurl_jax.models.config import ModelConfig
+from aurl_jax.models.functional import Model
+
+STARTS = (0, 3, 7)
+STEPS, PROMPT = 12, 8
+
+
+def build(**changes):
+  values = {'width': 32, 'layers': 2, 'heads': 2, 'context': 32} | changes
+  model = Model.build(ModelConfig(head_width=16, **values), (23, 11))
+  ids = jax.random.randint(jax.random.key(1), (3, STEPS, 2), 1, 11)
+  return model, model.init(jax.random.key(0)), ids
+
+
+def full_forward(model, params, ids):
+  """Logits [b, t, v] of each field, rows moved to begin at 0."""
+  rows = np.stack([np.roll(ids[r], -s, 0) for r, s in enumerate(STARTS)])
+  left = STEPS - np.array(STARTS)[:, None]
+  segments = (np.arange(STEPS) < left).astype(np.int32)
+  positions = np.arange(STEPS, dtype=np.int32)[None].repeat(3, 0)
+  targets = np.roll(rows, -1, 1)
+  return jax.jit(model.apply)(params, rows, segments, positions, targets).logits
+
+
+@pytest.mark.parametrize('changes', [{}, {'mlp': 'swiglu', 'heads': 4}])
+def test_cached_steps_equal_the_full_forward_of_each_row(changes):
+  model, params, ids = build(**changes)
+  start = jnp.array(STARTS)
+  # Room grows on the way, as the decoder lets it.
+  cache = model.init_cache(3, PROMPT, start)
+  hidden, cache = jax.jit(model.prefill)(params, cache, ids[:, :PROMPT])
+  cache = cache_lib.grow(cache, 16)
+  step = jax.jit(model.step)
+  logits = jax.jit(
+    lambda *at: [model.field_logits(params, *at, field) for field in (0, 1)]
+  )
+  wanted = full_forward(model, params, ids)
+  for index in range(PROMPT, STEPS):
+    for field, found in enumerate(logits(hidden, ids[:, index])):
+      at = index - 1 - np.array(STARTS)
+      right = np.asarray(wanted[field])[np.arange(3), at]
+      np.testing.assert_allclose(found, right, atol=1e-5)
+    hidden, cache = step(params, cache, ids[:, index], jnp.int32(index))
+
+
+def test_prefill_equals_its_steps():
+  model, params, ids = build()
+  start = jnp.array(STARTS)
+  empty = model.init_cache(3, PROMPT, start)
+  wanted, _ = jax.jit(model.prefill)(params, empty, ids[:, :PROMPT])
+  cache, step = empty, jax.jit(model.step)
+  for index in range(PROMPT):
+    hidden, cache = step(params, cache, ids[:, index], jnp.int32(index))
+  np.testing.assert_allclose(hidden, wanted, atol=1e-5)
+
+
+def test_a_cache_keeps_what_it_holds_when_it_grows():
+  model, params, ids = build()
+  cache = model.init_cache(3, PROMPT)
+  _, cache = jax.jit(model.prefill)(params, cache, ids[:, :PROMPT])
+  grown = cache_lib.grow(cache, PROMPT + 5)
+  assert (cache.length, grown.length) == (PROMPT, PROMPT + 5)
+  for before, after in zip(cache.keys, grown.keys, strict=True):
+    np.testing.assert_array_equal(after[:, :PROMPT], before)
+    assert not after[:, PROMPT:].any()
+
+
+def test_the_cache_has_the_dtype_of_the_activations():
+  model, params, ids = build(dtype='bfloat16')
+  cache = model.init_cache(3, 4)
+  step = jax.jit(model.step)
+  hidden, cache = step(params, cache, ids[:, 0], jnp.int32(0))
+  assert {str(k.dtype) for k in (*cache.keys, *cache.values)} == {'bfloat16'}
+  assert hidden.shape == (3, 32)

@@ -1,0 +1,46 @@
+import pytest
+
+from aurl_jax.core.errors import ConfigError
+from aurl_jax.models.config import ModelConfig
+
+
+def test_default_is_the_base_page_s_model():
+  config = ModelConfig()
+  assert (config.head_dim, config.mlp_width) == (64, 1024)
+
+
+@pytest.mark.parametrize('width', [32, 64, 256, 512])
+def test_swiglu_has_about_as_many_parameters_as_gelu(width):
+  gelu = 2 * ModelConfig(width=width).mlp_width
+  swiglu = 3 * ModelConfig(width=width, mlp='swiglu').mlp_width
+  assert swiglu == pytest.approx(gelu, rel=0.15)
+
+
+def test_hidden_is_taken_as_given():
+  assert ModelConfig(hidden=96, mlp='swiglu').mlp_width == 96
+
+
+@pytest.mark.parametrize(
+  ('changes', 'said'),
+  [
+    ({'mode': 'vae'}, "model.mode: 'vae' is not in this version"),
+    ({'mode': 'vae_gan'}, "model.mode: 'vae_gan' is not in this version"),
+    ({'mode': 'rnn'}, 'choose one of transformer'),
+    ({'heads': 3}, 'model.heads: 3 does not divide model.width 256'),
+    ({'width': 12, 'heads': 4}, 'odd width 3'),
+    ({'width': 0}, 'model.width: must be at least 1'),
+    ({'layers': 0}, 'model.layers'),
+    ({'hidden': -1}, 'model.hidden'),
+    ({'dropout': 1.0}, 'model.dropout'),
+    ({'dtype': 'float16'}, 'model.dtype'),
+    ({'remat': 'some'}, 'model.remat'),
+    ({'attention': 'flash'}, 'model.attention'),
+    ({'mlp': 'relu'}, 'model.mlp'),
+    ({'rope_base': 1.0}, 'model.rope_base'),
+  ],
+)
+def test_a_bad_value_names_its_key_and_the_remedy(changes, said):
+  with pytest.raises(ConfigError, match='model') as caught:
+    ModelConfig(**changes)
+  assert said in str(caught.value)
+  assert caught.value.code == 'model_config'

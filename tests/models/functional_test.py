@@ -1,0 +1,165 @@
+import subprocess
+import sys
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from aurl_jax.models import Model, ModelConfig
+
+SIZES = (9, 6, 4)
+CONFIG = ModelConfig(
+  width=16, heads=2, layers=2, context=24, head_width=8, dropout=0.1
+)
+
+
+def build(**changes):
+  model = Model.build(ModelConfig(**{**CONFIG.__dict__, **changes}), SIZES)
+  return model, model.init(jax.random.key(0))
+
+
+def piece(length, seed):
+  rng = np.random.default_rng(seed)
+  columns = [rng.integers(1, size, length) for size in SIZES]
+  return np.stack(columns, axis=-1).astype(np.int32)
+
+
+def rows(*pieces, context=24):
+  """One row: the pieces one after the other, then padding."""
+  ids = np.zeros((1, context, len(SIZES)), np.int32)
+  segments = np.zeros((1, context), np.int32)
+  positions = np.zeros((1, context), np.int32)
+  at = 0
+  for number, steps in enumerate(pieces, start=1):
+    ids[0, at : at + len(steps)] = steps
+    segments[0, at : at + len(steps)] = number
+    positions[0, at : at + len(steps)] = np.arange(len(steps))
+    at += len(steps)
+  arrays = ids, segments, positions, np.roll(ids, -1, axis=1)
+  return tuple(map(jnp.asarray, arrays))
+
+
+@pytest.mark.parametrize('attention', ['naive', 'blocked'])
+def test_packed_logits_are_each_piece_s_alone(attention):
+  model, params = build(attention=attention)
+  pieces = [piece(7, 1), piece(1, 2), piece(11, 3)]
+  batch = rows(*pieces)
+  packed = model.apply(params, *batch)
+  at = 0
+  for steps in pieces:
+    span = slice(at, at + len(steps))
+    ids, segments, positions, _ = rows(steps, context=len(steps))
+    alone = model.apply(params, ids, segments, positions, batch[3][:, span])
+    for ours, plain in zip(packed.logits, alone.logits, strict=True):
+      np.testing.assert_allclose(ours[:, span], plain, atol=1e-5)
+    at += len(steps)
+
+
+def test_log_probs_are_those_of_the_logits():
+  model, params = build()
+  batch = rows(piece(9, 1), piece(8, 2))
+  ours = np.asarray(model.log_probs(params, *batch))
+  targets = batch[-1]
+  for field, logits in enumerate(model.apply(params, *batch).logits):
+    logits = np.asarray(logits, float)
+    chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    for row, t in np.ndindex(targets.shape[:2]):
+      id_ = targets[row, t, field]
+      expected = np.log(chances[row, t, id_]) if id_ else 0
+      assert ours[row, t, field] == pytest.approx(expected, abs=1e-4)
+
+
+def test_log_prob_gradients_are_those_of_the_logits():
+  model, params = build()
+  batch = rows(piece(9, 1), piece(8, 2))
+  targets = batch[-1]
+
+  def plain(params):
+    total = 0.0
+    for field, logits in enumerate(model.apply(params, *batch).logits):
+      chances = jax.nn.log_softmax(logits)
+      hot = jax.nn.one_hot(targets[..., field], SIZES[field]).at[..., 0].set(0)
+      total += jnp.sum(hot * chances)
+    return total
+
+  ours = jax.grad(lambda p: model.log_probs(p, *batch).sum())(params)
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=2e-5),
+    ours,
+    jax.grad(plain)(params),
+  )
+
+
+def test_parameters_are_plain_dicts_per_layer_and_repeatable():
+  _, params = build(scan=True)
+  assert set(params) == {'embed', 'decoder', 'head'}
+  assert set(params['decoder']['layers']) == {'0', '1'}
+  assert {type(node) for node in _nodes(params)} == {dict}
+  assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(params))
+  again = Model.build(CONFIG, SIZES).init(jax.random.key(0))
+  jax.tree.map(np.testing.assert_array_equal, params, again)
+
+
+def _nodes(tree):
+  yield tree
+  for child in tree.values():
+    if not hasattr(child, 'shape'):
+      yield from _nodes(child)
+
+
+def test_initial_loss_is_near_that_of_an_even_guess():
+  model, params = build()
+  batch = rows(piece(24, 1))
+  mean = np.asarray(model.log_probs(params, *batch)).mean((0, 1))
+  np.testing.assert_allclose(mean, -np.log(SIZES), atol=0.1)
+
+
+def test_bfloat16_is_near_float32_with_float32_logits():
+  wide, params = build()
+  narrow, _ = build(dtype='bfloat16')
+  batch = rows(piece(20, 1))
+  for ours, plain in zip(
+    narrow.apply(params, *batch).logits,
+    wide.apply(params, *batch).logits,
+    strict=True,
+  ):
+    assert ours.dtype == jnp.float32
+    np.testing.assert_allclose(ours, plain, atol=0.02)
+
+
+def test_runs_under_tree_mode_of_nnx():
+  model, params = build()
+  batch = rows(piece(10, 1))
+  expected = model.log_probs(params, *batch)
+  with nnx.set_graph_mode(False):
+    fresh, same = build(scan=True)
+    ours = jax.jit(fresh.log_probs)(same, *batch)
+    grads = jax.grad(lambda p: fresh.log_probs(p, *batch).sum())(same)
+  np.testing.assert_allclose(ours, expected, atol=1e-5)
+  assert jax.tree.structure(grads) == jax.tree.structure(params)
+
+
+def test_imports_need_only_the_core_libraries():
+  code = """
+    import sys
+    BLOCKED = {'grain', 'symusic', 'tensorflow_datasets', 'note_seq',
+               'ml_collections', 'music21', 'array_record'}
+    class Block:
+      def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in BLOCKED:
+          raise ImportError(name)
+    sys.meta_path.insert(0, Block())
+    import aurl_jax.models.functional, aurl_jax.parallel.mesh
+    import aurl_jax.parallel.rules
+    print('fine')
+  """
+  done = subprocess.run(
+    [sys.executable, '-c', textwrap.dedent(code)],
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert done.stdout.strip() == 'fine'
