@@ -176,14 +176,14 @@ class Decoder(nnx.Module):
     return constrain_rows(x)
 
   def _loop(
-    self, run: _Run, x: Float[Array, 'b t d'], keys: PRNGKeyArray | None
+    self, run: _Run, x: Float[Array, 'b t d'], keys: Array | None
   ) -> Float[Array, 'b t d']:
     for number, block in enumerate(self.blocks):
       x = run(nnx.state(block), x, None if keys is None else keys[number])
     return x
 
   def _scan(
-    self, run: _Run, x: Float[Array, 'b t d'], keys: PRNGKeyArray | None
+    self, run: _Run, x: Float[Array, 'b t d'], keys: Array | None
   ) -> Float[Array, 'b t d']:
     states = [nnx.state(block) for block in self.blocks]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
