@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import AbstractMesh, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 Rule = tuple[str, P]
+AnyMesh = Mesh | AbstractMesh
 
 RULES: tuple[Rule, ...] = (
   # Tables are small, and a lookup in one split by width would move the
@@ -51,7 +52,7 @@ class Placement:
   note: str = ''
 
 
-def shardings(tree: Any, mesh: Mesh, rules: Sequence[Rule] = RULES) -> Any:
+def shardings(tree: Any, mesh: AnyMesh, rules: Sequence[Rule] = RULES) -> Any:
   """Returns a tree of `NamedSharding` for arrays or their shapes.
 
   What no rule matches (counters, keys) is replicated, and so is an axis of
@@ -65,14 +66,14 @@ def shardings(tree: Any, mesh: Mesh, rules: Sequence[Rule] = RULES) -> Any:
 
 
 def placements(
-  tree: Any, mesh: Mesh, rules: Sequence[Rule] = RULES
+  tree: Any, mesh: AnyMesh, rules: Sequence[Rule] = RULES
 ) -> list[Placement]:
   """Returns where each array of a tree lies, in the tree's order."""
   leaves = jax.tree_util.tree_leaves_with_path(tree)
   return [_placement(path, leaf, mesh, rules) for path, leaf in leaves]
 
 
-def describe(tree: Any, mesh: Mesh, rules: Sequence[Rule] = RULES) -> str:
+def describe(tree: Any, mesh: AnyMesh, rules: Sequence[Rule] = RULES) -> str:
   """Returns a table for people: path, shape, partition, note."""
   lines = []
   for place in placements(tree, mesh, rules):
@@ -121,7 +122,7 @@ def constrain_rows(x: jax.Array) -> jax.Array:
 
 
 def _placement(
-  path: tuple[Any, ...], leaf: Any, mesh: Mesh, rules: Sequence[Rule]
+  path: tuple[Any, ...], leaf: Any, mesh: AnyMesh, rules: Sequence[Rule]
 ) -> Placement:
   name, shape = path_name(path), tuple(leaf.shape)
   found = matching(name, rules)

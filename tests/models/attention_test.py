@@ -1,5 +1,7 @@
 """Every backend against plain loops in float64."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,11 @@ import pytest
 from aurl_jax.models import attention
 
 BACKENDS = ('naive', 'blocked', 'fused')
+
+
+@functools.partial(jax.jit, static_argnames='backend')
+def attend(q, k, v, segments, backend='auto'):
+  return attention.attend(q, k, v, segments=segments, backend=backend)
 
 
 def inputs(t, b=2, h=2, k=4, seed=0):
@@ -38,7 +45,7 @@ def by_loops(*arrays):
 def test_values_are_those_of_plain_loops(backend, t):
   q, k, v, _, segments = inputs(t) if t > 1 else inputs(2)
   q, k, v, segments = q[:, :, :t], k[:, :, :t], v[:, :, :t], segments[:, :t]
-  mixed = attention.attend(q, k, v, segments=segments, backend=backend)
+  mixed = attend(q, k, v, segments, backend)
   np.testing.assert_allclose(mixed, by_loops(q, k, v, segments), atol=1e-5)
 
 
@@ -49,7 +56,7 @@ def test_gradients_are_those_of_naive_attention(backend, t):
 
   def loss(backend):
     def value(q, k, v):
-      mixed = attention.attend(q, k, v, segments=segments, backend=backend)
+      mixed = attend(q, k, v, segments, backend)
       return jnp.sum(mixed * weight)
 
     return jax.jit(jax.value_and_grad(value, argnums=(0, 1, 2)))(q, k, v)
@@ -63,6 +70,7 @@ def test_gradients_are_those_of_naive_attention(backend, t):
 def test_naive_gradients_are_finite_differences():
   q, k, v, weight, segments = inputs(5)
 
+  @jax.jit
   def value(k):
     mask = attention.visible(segments)
     return jnp.sum(attention.naive(q, k, v, mask) * weight)
@@ -79,9 +87,7 @@ def test_naive_gradients_are_finite_differences():
 @pytest.mark.parametrize('backend', ['naive', 'blocked'])
 def test_large_scores_stay_finite(backend):
   q, k, v, _, segments = inputs(16)
-  total = lambda q: attention.attend(  # noqa: E731
-    q, k, v, segments=segments, backend=backend
-  ).sum()
+  total = lambda q: attend(q, k, v, segments, backend).sum()  # noqa: E731
   value, grad = jax.value_and_grad(total)(1e4 * q)
   assert np.isfinite(value)
   assert np.isfinite(grad).all()
@@ -91,7 +97,7 @@ def test_large_scores_stay_finite(backend):
 def test_bfloat16_stays_near_float32(backend):
   q, k, v, _, segments = inputs(33)
   narrow = [jnp.asarray(x, jnp.bfloat16) for x in (q, k, v)]
-  mixed = attention.attend(*narrow, segments=segments, backend=backend)
+  mixed = attend(*narrow, segments, backend)
   assert mixed.dtype == jnp.bfloat16
   np.testing.assert_allclose(
     mixed.astype(np.float32), by_loops(q, k, v, segments), atol=0.05
@@ -100,6 +106,6 @@ def test_bfloat16_stays_near_float32(backend):
 
 def test_auto_is_blocked_on_a_cpu():
   q, k, v, _, segments = inputs(20)
-  auto = attention.attend(q, k, v, segments=segments)
-  blocked = attention.attend(q, k, v, segments=segments, backend='blocked')
+  auto = attend(q, k, v, segments)
+  blocked = attend(q, k, v, segments, 'blocked')
   np.testing.assert_array_equal(auto, blocked)

@@ -21,9 +21,9 @@ def row(t=6):
 
 def test_a_step_sees_no_later_step():
   x, segments, positions = row()
-  decoder = build()
-  plain = decoder(x, segments, positions)
-  changed = decoder(x.at[:, 4].add(1), segments, positions)
+  run = jax.jit(build())
+  plain = run(x, segments, positions)
+  changed = run(x.at[:, 4].add(1), segments, positions)
   np.testing.assert_allclose(changed[:, :4], plain[:, :4], atol=1e-6)
   assert (jnp.abs(changed - plain)[:, 4:].max(-1) > 1e-4).all()
 
@@ -53,7 +53,7 @@ def test_ways_of_running_give_equal_results(changes):
 
 def test_dropout_follows_its_key():
   x, segments, positions = row()
-  decoder = build()
+  decoder = jax.jit(build())
   one, again, other = (
     decoder(x, segments, positions, jax.random.key(seed)) for seed in (3, 3, 4)
   )

@@ -1,13 +1,15 @@
 import cmath
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from aurl_jax.models import positions
 
 
-def turned(x, index, base=100.0):
-  cos, sin = positions.angles(index, x.shape[-1], base, 128)
+@jax.jit
+def turned(x, index):
+  cos, sin = positions.angles(index, x.shape[-1], 100.0, 128)
   return positions.rotate(x, cos, sin)
 
 

@@ -1,0 +1,47 @@
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from aurl_jax.parallel import host
+
+FAULTS = """
+  import resource, sys
+  import jax, jax.numpy as jnp
+  from aurl_jax.parallel import host
+  if sys.argv[1] == 'keep' and not host.keep_memory(1 << 28):
+    sys.exit(7)
+  step = jax.jit(lambda x: (jnp.sin(x) @ x, jnp.cos(x) @ x))
+  x = jnp.ones((1500, 1500))
+  faults = []
+  for _ in range(6):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    jax.block_until_ready(step(x))
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+  print(min(faults))
+"""
+
+
+def faults(mode):
+  done = subprocess.run(
+    [sys.executable, '-c', textwrap.dedent(FAULTS), mode],
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  if done.returncode == 7:
+    pytest.skip('the C library is not glibc')
+  assert done.returncode == 0
+  return int(done.stdout)
+
+
+def test_a_repeated_step_takes_no_new_pages():
+  given_back = faults('default')
+  if given_back < 1000:
+    pytest.skip('the allocator of this machine keeps its pages anyway')
+  assert faults('keep') < given_back / 10
+
+
+def test_other_systems_are_left_alone(monkeypatch):
+  monkeypatch.setattr(sys, 'platform', 'darwin')
+  assert host.keep_memory() is False

@@ -1,0 +1,137 @@
+import json
+import subprocess
+import sys
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AbstractMesh, AxisType
+from jax.sharding import PartitionSpec as P
+
+from aurl_jax.models import Model, ModelConfig
+from aurl_jax.parallel import mesh as mesh_lib
+from aurl_jax.parallel import rules
+
+MESH = AbstractMesh((2, 2, 2), mesh_lib.AXES, axis_types=(AxisType.Auto,) * 3)
+
+
+def shapes(mlp='gelu'):
+  config = ModelConfig(
+    width=8, heads=2, layers=2, context=8, head_width=4, mlp=mlp
+  )
+  return jax.eval_shape(Model.build(config, (7, 6)).init, jax.random.key(0))
+
+
+@pytest.mark.parametrize('mlp', ['gelu', 'swiglu'])
+def test_every_parameter_is_matched_by_exactly_one_rule(mlp):
+  for path, _ in jax.tree_util.tree_leaves_with_path(shapes(mlp)):
+    name = rules.path_name(path)
+    assert len(rules.matching(name)) == 1, name
+
+
+def test_every_rule_matches_a_parameter():
+  leaves = jax.tree_util.tree_leaves_with_path(shapes('swiglu'))
+  paths = [rules.path_name(path) for path, _ in leaves]
+  for rule in rules.RULES:
+    assert any(rule in rules.matching(path) for path in paths), rule
+
+
+def test_an_optimizer_s_moments_lie_where_their_parameters_do():
+  params = shapes()
+  state = {'params': params, 'opt': ({'mu': params}, {'count': jnp.zeros(())})}
+  placed = rules.shardings(state, MESH)
+  assert placed['opt'][0]['mu'] == placed['params']
+  assert placed['opt'][1]['count'].spec == P()
+  kernel = placed['params']['decoder']['layers']['1']['mlp']['wide']['kernel']
+  assert kernel.spec == P('fsdp', 'tensor')
+
+
+def test_an_axis_that_does_not_divide_is_replicated_and_noted():
+  tables = {'embed': {'tables': {'0': jnp.zeros((7, 8))}}}
+  (place,) = rules.placements(tables, MESH)
+  assert place.spec == P(None, None)
+  assert place.note == 'tensor 2 does not divide 7: replicated'
+  assert place.note in rules.describe(tables, MESH)
+
+
+def test_a_batch_is_split_by_rows():
+  mesh = mesh_lib.make_mesh(mesh_lib.MeshConfig(data=1))
+  batch = {'ids': np.arange(6).reshape(2, 3)}
+  placed = rules.place_batch(batch, mesh)
+  assert placed['ids'].sharding.spec == P(('data', 'fsdp'))
+  np.testing.assert_array_equal(placed['ids'], batch['ids'])
+
+
+def test_rows_are_not_constrained_without_a_mesh():
+  x = jnp.ones((3, 2))
+  assert rules.constrain_rows(x) is x
+
+
+STEPS = """
+  import json, sys
+  import jax, jax.numpy as jnp, numpy as np, optax
+  from aurl_jax.models import Model, ModelConfig
+  from aurl_jax.parallel import mesh as mesh_lib, rules
+
+  config = mesh_lib.MeshConfig(**json.loads(sys.argv[1]))
+  mesh_lib.host_devices(8)
+  mesh = mesh_lib.make_mesh(config)
+  model = Model.build(
+    ModelConfig(width=16, heads=2, layers=2, context=16, head_width=8,
+                dropout=0.1), (10, 6))
+  optimizer = optax.adamw(1e-2)
+  rng = np.random.default_rng(0)
+  ids = rng.integers(1, 6, (8, 16, 2)).astype(np.int32)
+  segments = np.repeat([[1] * 9 + [2] * 5 + [0] * 2], 8, axis=0)
+  positions = np.repeat([[*range(9), *range(5), 0, 0]], 8, axis=0)
+  arrays = ids, segments.astype(np.int32), positions.astype(np.int32)
+
+  def create():
+    params = model.init(jax.random.key(0))
+    return params, optimizer.init(params)
+
+  def step(state, batch, key):
+    params, moments = state
+    ids, segments, positions = batch
+    targets = jnp.roll(ids, -1, axis=1)
+    def loss(params):
+      return -model.log_probs(
+        params, ids, segments, positions, targets, key).mean()
+    value, grads = jax.value_and_grad(loss)(params)
+    updates, moments = optimizer.update(grads, moments, params)
+    return (optax.apply_updates(params, updates), moments), value
+
+  with mesh_lib.use(mesh):
+    places = rules.shardings(jax.eval_shape(create), mesh)
+    state = jax.jit(create, out_shardings=places)()
+    batch = rules.place_batch(arrays, mesh)
+    jitted = jax.jit(step, donate_argnums=0, out_shardings=(places, None))
+    losses = []
+    for i in range(20):
+      state, value = jitted(state, batch, jax.random.key(i))
+      losses.append(float(value))
+  kernel = state[0]['decoder']['layers']['0']['mlp']['wide']['kernel']
+  shard = kernel.addressable_shards[0].data.shape
+  print(json.dumps({'losses': losses, 'shard': shard}))
+"""
+
+
+def losses_on(**config):
+  done = subprocess.run(
+    [sys.executable, '-c', textwrap.dedent(STEPS), json.dumps(config)],
+    stdout=subprocess.PIPE,
+    text=True,
+    check=True,
+  )
+  result = json.loads(done.stdout.splitlines()[-1])
+  return result['losses'], result['shard']
+
+
+def test_one_device_and_eight_give_equal_losses():
+  single, whole = losses_on(data=1)
+  split, part = losses_on(data=2, fsdp=2, tensor=2)
+  assert (whole, part) == ([16, 64], [8, 32])
+  assert single[-1] < single[0]
+  np.testing.assert_allclose(split, single, rtol=1e-5)
