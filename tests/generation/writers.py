@@ -20,11 +20,9 @@ TOKENIZERS = {
 
 
 @functools.cache
-def model_of(name, width=16, layers=1):
+def model_of(name):
   """An untrained model of a tokenization, and its parameters."""
-  config = ModelConfig(
-    width=width, layers=layers, heads=2, context=128, head_width=8
-  )
+  config = ModelConfig(width=16, layers=2, heads=2, context=128, head_width=8)
   model = Model.build(config, TOKENIZERS[name].codec.sizes)
   params = model.init(jax.random.key(0))
   # Larger than an initial scale, so that the ids depend on what came before.
