@@ -1,12 +1,15 @@
 """What a verb prints: JSON for machines, a table for people."""
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import rich.console
 import rich.markup
 import rich.table
+
+_PIPE_WIDTH = 200
 
 
 def emit_json(value: Any) -> None:
@@ -33,4 +36,6 @@ def table(
   grid = rich.table.Table(*columns, show_header=header, box=None)
   for row in rows:
     grid.add_row(*(rich.markup.escape(str(cell)) for cell in row))
-  rich.console.Console().print(grid)
+  # A file or pipe has no width to break lines at.
+  width = None if sys.stdout.isatty() else _PIPE_WIDTH
+  rich.console.Console(width=width).print(grid)
