@@ -63,7 +63,7 @@ def quantised(notes: Notes, grid: Grid) -> Notes:
     TokenError: Longer than `MOST_BARS` bars (code `too_long`), told before
       anything of that length is made.
   """
-  last = int(notes.onset.max(initial=0))
+  last = int(notes.onset[-1]) if len(notes) else 0
   if last > MOST_BARS * grid.bar_beats * notes.ticks_per_beat:
     raise too_long(notes)
   return transform.quantise(notes, grid)
@@ -262,9 +262,12 @@ def to_notes(parts: Parts, grid: Grid) -> Notes:
   out, and so is a cut that no change of meter follows. The result is
   canonical: `quantise` and `merge_equal` leave it as it is.
   """
-  starts, length, meter = _bar_table(parts.bars, grid)
+  starts, length = _bar_table(parts.bars, grid)
   placed = []
   for events in parts[1:]:
+    if not events.shape[1]:
+      placed.append((events[ROW], events))
+      continue
     bar = parts.bars[ROW].searchsorted(events[ROW]) - 1
     # Rows before the first bar have index -1, a bar of no cells.
     inside = events[POSITION] < length.take(bar, mode='wrap')
@@ -272,10 +275,11 @@ def to_notes(parts: Parts, grid: Grid) -> Notes:
       events, bar = events[:, inside], bar[inside]
     placed.append((starts.take(bar) + events[POSITION], events))
   tempo, chord, note = placed
+  change = (parts.bars[VALUE] >= 0).nonzero()[0]
   return assemble(
     *note,
     grid,
-    meters=(starts[:-1], meter),
+    meters=(starts[change], parts.bars[VALUE][change]),
     tempos=(tempo[0], tempo[1][VALUE]),
     chords=(chord[0], chord[1][VALUE]),
   )
@@ -327,19 +331,18 @@ _NO_EVENTS = {
 }
 
 
-def _bar_table(
-  bars: np.ndarray, grid: Grid
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Returns start, length (both cells) and meter of each bar.
+def _bar_table(bars: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+  """Returns start and length of each bar, in cells.
 
-  Starts and lengths have one more row, so that index -1 (before the first
-  bar) exists.
+  There is one row more than bars, so that index -1 (before the first bar)
+  exists; its length is 0.
   """
   cut, value = bars[POSITION], bars[VALUE]
   told = value >= 0
-  known = np.append(_defaults(grid)[0], value[told])
+  known = np.concatenate([[_defaults(grid)[0]], value[told]])
   meter = known[told.cumsum()]
-  length = np.append(meter_cells(grid)[meter], 0)
+  length = np.zeros(len(cut) + 1, np.int64)
+  length[:-1] = meter_cells(grid).take(meter)
   short = (cut > 0).nonzero()[0]
   # A cut counts only where another meter follows it.
   short = short[short < len(cut) - 1]
@@ -348,15 +351,16 @@ def _bar_table(
   length[short] = cut[short]
   starts = np.zeros(len(length), np.int64)
   length[:-1].cumsum(out=starts[1:])
-  return starts, length, meter
+  return starts, length
 
 
 def _last_changes(
   cells: np.ndarray, values: np.ndarray, end: int
 ) -> tuple[np.ndarray, np.ndarray]:
   """Keeps the last value of each cell where it changes, before `end`."""
-  if not len(cells):
-    return cells, values
+  if len(cells) < 2:
+    keep = cells < end
+    return cells[keep], values[keep]
   order = cells.argsort(kind='stable')
   cells, values = cells[order], values[order]
   keep = np.ones(len(cells), np.bool_)
@@ -367,10 +371,18 @@ def _last_changes(
   return cells[keep], values[keep]
 
 
+def _begun(cells: np.ndarray, index: np.ndarray, default: int) -> Changes:
+  """Returns the changes with the default at cell 0 if there is none."""
+  if len(cells) and not cells.min():
+    return cells, index
+  return np.concatenate([[0], cells]), np.concatenate([[default], index])
+
+
 def _meter_table(
   cells: np.ndarray, index: np.ndarray, end: int, grid: Grid
 ) -> np.ndarray:
-  cells, index = _last_changes(cells, index, end)
+  changes = _begun(cells, index, _defaults(grid)[0])
+  cells, index = _last_changes(*changes, end)
   rows = _meter_rows(grid)[index]
   table = np.empty(len(cells), notes_lib.METER)
   table['tick'], table['numerator'] = cells, rows[:, 0]
@@ -381,8 +393,8 @@ def _meter_table(
 def _tempo_table(
   cells: np.ndarray, index: np.ndarray, end: int, grid: Grid
 ) -> np.ndarray:
-  cells, index = np.append(0, cells), np.append(_defaults(grid)[1], index)
-  cells, index = _last_changes(cells, index, end)
+  changes = _begun(cells, index, _defaults(grid)[1])
+  cells, index = _last_changes(*changes, end)
   table = np.empty(len(cells), notes_lib.TEMPO)
   table['tick'], table['microseconds'] = cells, grid.tempos[index]
   return table

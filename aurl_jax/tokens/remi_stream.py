@@ -4,6 +4,8 @@ Axes: `s` ids of the stream, `e` events, as in `events`. Both directions
 compute where tokens stand and scatter or gather them; neither walks.
 """
 
+import functools
+
 import numpy as np
 
 from aurl_jax.tokens import events
@@ -12,6 +14,8 @@ from aurl_jax.tokens.codec import Field
 _NOTE = 4
 """Tokens of a note: program, pitch, velocity, duration; a voice is more."""
 _PITCHES = 128
+_PLACES = np.array([[-1], [0], [1], [2]])
+"""Where program, pitch, velocity and duration stand, from the pitch on."""
 _ROOM = np.zeros(2, np.int32)
 _NOWHERE = 1 << 30
 """A position beyond every bar."""
@@ -25,21 +29,21 @@ def write(parts: events.Parts, field: Field) -> np.ndarray:
     field: REMI's vocabulary.
   """
   starts = field.starts
-  moved = _moved(parts)
-  length = _lengths(parts, moved)
+  position = _positions(parts)
+  moved = position >= 0
+  moved[1:] &= position[1:] != position[:-1]
+  length = _lengths(parts)
+  length += moved
   after = length.cumsum()
   total = int(after[-1]) if len(after) else 0
   stream = np.empty(total + 2, np.int32)
   stream[0], stream[-1] = starts['bos'], starts['eos']
   # Behind BOS; of an event that tells its position, that comes first.
   first = after - length + 1
+  told = moved.nonzero()[0]
+  stream[first.take(told)] = position.take(told) + starts['position']
+  first += moved
   _put_bars(stream, parts.bars, first, field)
-  for part in parts[1:]:
-    rows, position = part[events.ROW], part[events.POSITION]
-    at = first[rows]
-    new = moved[rows]
-    stream[at[new]] = position[new] + starts['position']
-    first[rows] = at + new
   for name, part in (('tempo', parts.tempos), ('chord', parts.chords)):
     if part.shape[1]:
       stream[first[part[events.ROW]]] = part[events.VALUE] + starts[name]
@@ -47,25 +51,23 @@ def write(parts: events.Parts, field: Field) -> np.ndarray:
   return stream
 
 
-def _moved(parts: events.Parts) -> np.ndarray:
-  """Returns which events tell their position, bool `[e]`; bars do not."""
+def _positions(parts: events.Parts) -> np.ndarray:
+  """Returns the position of each event, -1 of a bar, int32 `[e]`."""
   position = np.empty(parts.size, np.int32)
-  for part in parts[1:]:
+  for part in parts:
     position[part[events.ROW]] = part[events.POSITION]
   position[parts.bars[events.ROW]] = -1
-  moved = position >= 0
-  moved[1:] &= position[1:] != position[:-1]
-  return moved
+  return position
 
 
-def _lengths(parts: events.Parts, moved: np.ndarray) -> np.ndarray:
-  """Returns how many tokens each event takes, int64 `[e]`."""
-  length = moved + 1
+def _lengths(parts: events.Parts) -> np.ndarray:
+  """Returns the tokens of each event but its position, int64 `[e]`."""
+  length = np.ones(parts.size, np.int64)
   meter, cut = parts.bars[events.VALUE] >= 0, parts.bars[events.POSITION] > 0
-  length[parts.bars[events.ROW]] += meter
-  length[parts.bars[events.ROW]] += cut
+  length[parts.bars[events.ROW][meter]] += 1
+  length[parts.bars[events.ROW][cut]] += 1
   voiced = parts.notes[events.VOICE] > 0
-  length[parts.notes[events.ROW]] += voiced + (_NOTE - 1)
+  length[parts.notes[events.ROW]] = voiced + np.int64(_NOTE)
   return length
 
 
@@ -87,7 +89,7 @@ def _put_notes(
 ) -> None:
   """Writes the tokens of notes behind their positions."""
   starts = field.starts
-  at = first[notes[events.ROW]]
+  at = first.take(notes[events.ROW])
   program, pitch = notes[events.VALUE], notes[events.PITCH]
   stream[at] = program + starts['program']
   voiced = (notes[events.VOICE] > 0).nonzero()[0]
@@ -120,6 +122,20 @@ def read(stream: np.ndarray, field: Field) -> events.Parts:
   # Room at both ends, so that neighbours of every token exist.
   stream = np.concatenate([_ROOM, stream, _ROOM], dtype=np.int32)
   return _Parser(field, stream).parts()
+
+
+@functools.lru_cache(maxsize=64)
+def _note_ranges(field: Field) -> tuple[np.ndarray, np.ndarray]:
+  """Returns first ids and sizes of what `_PLACES` names, `[4, 1]` each.
+
+  Drums follow the pitches, and are as many: here they are one range.
+  """
+  names = ('program', 'pitch', 'velocity', 'duration')
+  starts = [field.starts[name] for name in names]
+  sizes = [field.by_event[name].size for name in names]
+  sizes[1] += field.by_event['drum'].size
+  column = np.array([starts, sizes])[:, :, None]
+  return column[0].astype(np.int32), column[1].astype(np.uint32)
 
 
 class _Parser:
@@ -158,8 +174,11 @@ class _Parser:
   def parts(self) -> events.Parts:
     """Returns the events that have all their tokens."""
     bar = self._find('bar', 'bar')
-    # Only a position of its own bar gives an event its place.
-    marks = np.sort(np.concatenate([bar, self._find('position', 'position')]))
+    # Only a position of its own bar gives an event its place; the PAD at
+    # the start is before all.
+    position = self._find('position', 'position')
+    marks = np.concatenate([_ROOM[:1], bar, position])
+    marks.sort(kind='stable')
     return events.Parts(
       bars=self._bars(bar),
       tempos=self._short('tempo', marks),
@@ -174,7 +193,7 @@ class _Parser:
     """
     if not len(at):
       return at
-    mark = np.append(0, marks).take(marks.searchsorted(at))
+    mark = marks.take(marks.searchsorted(at) - 1)
     placed, position = self._read('position', mark)
     if not placed.all():
       position[~placed] = _NOWHERE
@@ -198,12 +217,15 @@ class _Parser:
     """Returns the notes with all their tokens in order, int64 `[7, n]`."""
     at = self._find('pitch', 'drum')
     voiced, voice = self._read('voice', at - 1)
-    has_program, program = self._read('program', at - 1 - voiced)
-    has_velocity, velocity = self._read('velocity', at + 1)
-    has_duration, duration = self._read('duration', at + 2)
-    pitch = self._read('pitch', at)[1]
-    fits = (pitch >= _PITCHES) == (program == events.DRUMS)
-    whole = has_program & has_velocity & has_duration & fits
+    places = at + _PLACES
+    places[0] -= voiced
+    ids = self._stream.take(places)
+    starts, sizes = _note_ranges(self._field)
+    ids -= starts
+    # Ids below a range wrap around to large numbers.
+    whole = (ids.view(np.uint32) < sizes).all(axis=0)
+    program, pitch, velocity, duration = ids
+    whole &= (pitch >= _PITCHES) == (program == events.DRUMS)
     notes = np.empty((events.COLUMNS, len(at)), np.int64)
     notes[events.ROW] = at
     notes[events.POSITION] = self._place(at, marks)
