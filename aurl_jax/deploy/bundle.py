@@ -53,7 +53,7 @@ def save(
     params: Nested dict of arrays, as of `Model.init`.
     model_config: Of the model.
     tokenizer: Its vocabulary.
-    card: The model card, Markdown.
+    card: The model card, Markdown; '' writes the bare facts.
 
   Returns:
     The folder.
@@ -76,7 +76,7 @@ def save(
   contents = {
     WEIGHTS: safetensors.numpy.save(arrays),
     CONFIG: config_lib.to_json(config).encode(),
-    CARD: card.encode(),
+    CARD: (card or _card(arrays, model_config, tokenizer)).encode(),
   }
   digests = {name: files.digest(data) for name, data in contents.items()}
   with files.atomic_folder(folder) as work:
@@ -102,16 +102,7 @@ def load(
   """
   folder = _find(path_or_name)
   contents = _read(folder)
-  try:
-    config = config_lib.from_json(contents[CONFIG])
-  except AurlError as error:
-    raise BundleError(f'{folder / CONFIG}: {error}', code='format') from error
-  if config.get('format') != FORMAT:
-    raise BundleError(
-      f'{folder} has format {config.get("format")!r}, this version of '
-      f'aurl_jax reads {FORMAT}; update aurl_jax',
-      code='format',
-    )
+  config = _config(folder, contents[CONFIG])
   model_config = config_lib.from_section(ModelConfig, config['model'], 'model')
   tokenizer = config_lib.build(config['tokenizer'], 'tokenizer', allow)
   model = Model.build(model_config, tokenizer.codec.sizes)
@@ -174,6 +165,17 @@ def _read(folder: pathlib.Path) -> dict[str, bytes]:
     raise BundleError(
       f'{folder / DIGESTS} is damaged: {error}', code='altered'
     ) from error
+  # Hidden files are the file system's own, such as .DS_Store.
+  strange = sorted(
+    path.name
+    for path in folder.iterdir()
+    if path.name not in (*contents, DIGESTS) and path.name[0] != '.'
+  )
+  if strange:
+    raise BundleError(
+      f'{folder} holds {", ".join(strange)}, which no bundle has; remove it',
+      code='foreign',
+    )
   for name, data in contents.items():
     if not isinstance(digests, dict) or digests.get(name) != files.digest(data):
       raise BundleError(
@@ -182,6 +184,27 @@ def _read(folder: pathlib.Path) -> dict[str, bytes]:
         code='altered',
       )
   return contents
+
+
+def _config(folder: pathlib.Path, data: bytes) -> dict[str, Any]:
+  try:
+    config = config_lib.from_json(data)
+  except AurlError as error:
+    raise BundleError(f'{folder / CONFIG}: {error}', code='format') from error
+  if config.get('format') != FORMAT:
+    raise BundleError(
+      f'{folder} has format {config.get("format")!r}, this version of '
+      f'aurl_jax reads {FORMAT}; update aurl_jax, or make the bundle again',
+      code='format',
+    )
+  lacks = [name for name in ('model', 'tokenizer') if name not in config]
+  if lacks:
+    raise BundleError(
+      f'{folder / CONFIG} lacks {" and ".join(lacks)}; make the bundle again '
+      'with `aurl bundle`',
+      code='format',
+    )
+  return config
 
 
 def _params(folder: pathlib.Path, model: Model, data: bytes) -> dict[str, Any]:
@@ -193,8 +216,10 @@ def _params(folder: pathlib.Path, model: Model, data: bytes) -> dict[str, Any]:
       f'{folder / WEIGHTS} is no safetensors file: {error}', code='format'
     ) from error
   like = jax.eval_shape(model.init, jax.random.key(0))
-  wanted = {path: leaf.shape for path, leaf in _by_path(like).items()}
-  found = {path: array.shape for path, array in arrays.items()}
+  wanted, found = (
+    {path: (x.shape, str(x.dtype)) for path, x in leaves.items()}
+    for leaves in (_by_path(like), arrays)
+  )
   if wanted != found:
     names = sorted(
       path
@@ -203,10 +228,26 @@ def _params(folder: pathlib.Path, model: Model, data: bytes) -> dict[str, Any]:
     )
     raise BundleError(
       f'{folder / WEIGHTS} does not fit {CONFIG}: {", ".join(names[:5])} '
-      'differ in shape or are missing',
+      'differ or are missing',
       code='other_model',
     )
   return trees.nest({tuple(p.split('/')): x for p, x in arrays.items()})
+
+
+def _card(
+  arrays: Mapping[str, np.ndarray],
+  model_config: ModelConfig,
+  tokenizer: Tokenizer,
+) -> str:
+  """Returns what the parts themselves tell, for a bundle without a card."""
+  size = sum(array.size for array in arrays.values())
+  return (
+    '# Model card\n\n'
+    f'{size:,} parameters, width {model_config.width}, '
+    f'{model_config.layers} layers, context {model_config.context} steps; '
+    f'tokenizer {type(tokenizer).__name__}.\n\n'
+    'Its data, licence and quality have not been told.\n'
+  )
 
 
 def _by_path(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from aurl_jax.generation.errors import RequestError
+from aurl_jax.tokens import codec as codec_lib
 from aurl_jax.tokens.tokenizer import Grammar, Tokenizer
 
 
@@ -98,20 +99,22 @@ class Length:
 
   Counts the steps whose id of field 0 lies in a range: bar events, or all
   steps. After the last of them only EOS is wanted; until then, anything else.
+  The last one itself shall use no field that it can do without: a bar that
+  is cut short could not be followed by EOS.
 
   Attributes:
     most: How many steps of that kind come before EOS, at least 1.
     low: First id of the kind.
     high: One past its last id.
     eos: The id of EOS.
-    size: Ids of field 0.
+    sizes: Ids of each field.
   """
 
   most: int
   low: int
   high: int
   eos: int
-  size: int
+  sizes: tuple[int, ...]
 
   def init(self) -> Int[Array, '']:
     """Returns a count of 0."""
@@ -119,18 +122,22 @@ class Length:
 
   def mask(
     self, state: Int[Array, ''], field: int, partial: Int[Array, ' f']
-  ) -> Bool[Array, '*v']:
-    """Returns EOS alone, or all but EOS."""
-    del partial
+  ) -> Bool[Array, ' v']:
+    """Returns EOS alone, or all but EOS; in later fields, all or IGNORE."""
+    ids = np.arange(self.sizes[field])
     if field:
-      return jnp.bool_(True)
-    return (np.arange(self.size) == self.eos) == (state >= self.most)
+      last = self._counts(partial) & (state + 1 >= self.most)
+      return ~last | (ids == codec_lib.IGNORE)
+    return (ids == self.eos) == (state >= self.most)
 
   def advance(
     self, state: Int[Array, ''], step: Int[Array, ' f']
   ) -> Int[Array, '']:
     """Returns the count with this step."""
-    return state + ((step[0] >= self.low) & (step[0] < self.high))
+    return state + self._counts(step)
+
+  def _counts(self, step: Int[Array, ' f']) -> Bool[Array, '']:
+    return (step[0] >= self.low) & (step[0] < self.high)
 
 
 def bars(
@@ -167,7 +174,7 @@ def bars(
         'fewer bars or more steps',
         code='steps',
       )
-  return Length(most=most, low=low, high=high, eos=eos, size=kind.size)
+  return Length(most=most, low=low, high=high, eos=eos, sizes=codec.sizes)
 
 
 def _cell_steps(tokenizer: Tokenizer, prompt: np.ndarray, bar: int) -> int:

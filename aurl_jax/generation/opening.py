@@ -20,7 +20,7 @@ _VOICES = 4
 def opening(
   tokenizer: Tokenizer,
   meter: tuple[int, int] | None = None,
-  tempo: float | None = None,
+  tempo: float | int | None = None,
 ) -> Int[np.ndarray, 't f']:
   """Returns the steps to begin with, from BOS.
 
@@ -92,7 +92,7 @@ def _shared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _check(
-  grid: Grid, meter: tuple[int, int] | None, tempo: float | None
+  grid: Grid, meter: tuple[int, int] | None, tempo: float | int | None
 ) -> None:
   if meter is not None and tuple(meter) not in grid.meters:
     raise RequestError(

@@ -36,14 +36,14 @@ class Request:
   n: int = 1
   bars: int = 0
   steps: int = 0
-  temperature: float = 1.0
+  temperature: float | int = 1.0
   top_k: int = 0
-  top_p: float = 1.0
-  min_p: float = 0.0
+  top_p: float | int = 1.0
+  min_p: float | int = 0.0
   seed: int = 0
   prompt: Notes | str | os.PathLike[str] | None = None
   meter: tuple[int, int] | None = None
-  tempo: float | None = None
+  tempo: float | int | None = None
 
   def __post_init__(self) -> None:
     least = {'n': 1, 'bars': 0, 'steps': 0, 'seed': 0}
@@ -74,13 +74,23 @@ class Request:
 
     Raises:
       MidiError: The file holds no music.
-      RequestError: The prompt has no notes.
+      RequestError: There is no such file, or the prompt has no notes.
     """
     if self.prompt is None:
       return None
     given = self.prompt
     if not isinstance(given, Notes):
-      given = midi.read(pathlib.Path(given)).notes
+      given = _read(pathlib.Path(given))
     if not len(given):
       raise RequestError('the prompt has no notes', code='prompt')
     return given
+
+
+def _read(path: pathlib.Path) -> Notes:
+  try:
+    return midi.read(path).notes
+  except OSError as error:
+    cause = 'there is no such file' if not path.exists() else error.strerror
+    raise RequestError(
+      f'the prompt {path} cannot be read: {cause}', code='prompt'
+    ) from error

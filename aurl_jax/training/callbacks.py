@@ -255,7 +255,7 @@ def resume(
   if checkpoints.latest() is not None:
     restored = checkpoints.restore(like)
     _check_run(restored.extra['run'], run)
-  for writer in writers:
+  for writer in writers if jax.process_index() == 0 else ():
     if hasattr(writer, 'truncate'):
       writer.truncate(restored.step if restored else 0)
   if restored is None:

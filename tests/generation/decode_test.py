@@ -122,7 +122,7 @@ def test_a_shape_is_compiled_once(piece):
 
 def test_illegal_prompts_are_refused_with_their_step(piece):
   wrong = np.concatenate([piece[:8], piece[:1]])
-  with pytest.raises(RequestError, match='prompt 0 .*step 8 of 9') as caught:
+  with pytest.raises(RequestError, match=r'prompt 0 .*step 8 of 9') as caught:
     beside(wrong, 60)
   assert caught.value.code == 'prompt'
   with pytest.raises(RequestError, match='empty'):

@@ -17,6 +17,7 @@ STEPS = 60
 SETTINGS = {
   'train.steps': STEPS,
   'train.evaluate_every': 20,
+  'train.checkpoint_every': 10,
   'train.batch_size': 4,
   'model.layers': 1,
   'model.context': 64,
@@ -94,13 +95,13 @@ def test_killed_stopped_and_started_again_equals_unbroken(start, tmp_path):
   broken, unbroken = tmp_path / 'broken', tmp_path / 'unbroken'
 
   process = start(broken)
-  _wait_for(broken, 8, process)
+  _wait_for(broken, 13, process)
   process.kill()
   assert _finish(process)[0] == -signal.SIGKILL
   assert _records(broken)[-1]['step'] < STEPS
 
   process = start(broken)
-  _wait_for(broken, 24, process)
+  _wait_for(broken, 28, process)
   process.send_signal(signal.SIGTERM)
   code, said = _finish(process)
   assert code == 3, said

@@ -212,3 +212,12 @@ def test_a_checkpoint_of_another_run_is_refused_and_its_log_kept(tmp_path):
       )
   assert caught.value.code == 'other_run'
   assert writer.kept is None
+
+
+def test_only_the_first_process_cuts_the_log(tmp_path, monkeypatch):
+  writer = Written()
+  with Checkpoints(tmp_path) as kept:
+    monkeypatch.setattr(callbacks.jax, 'process_index', lambda: 1)
+    monkeypatch.setattr(kept, 'latest', lambda: None)
+    callbacks.resume(kept, _state(0), batches=None, writers=[writer])
+  assert writer.kept is None

@@ -1,0 +1,134 @@
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aurl_jax.generation import constraints
+from aurl_jax.generation.constraints import Length, Rules
+from aurl_jax.generation.decode import decode
+from aurl_jax.generation.errors import RequestError
+from aurl_jax.music.notes import Notes
+from tests import recogniser
+from tests.generation import writers
+
+
+@dataclasses.dataclass(frozen=True)
+class Only:
+  """Wants ids below a limit in field 0, which falls by one a step."""
+
+  limit: int
+
+  def init(self):
+    return jnp.int32(self.limit)
+
+  def mask(self, state, field, partial):
+    return jnp.arange(4) < state if field == 0 else jnp.bool_(True)
+
+  def advance(self, state, step):
+    return state - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Upwards:
+  """A grammar of ids 0..3 that allows those above the last one."""
+
+  def init(self, budget):
+    return jnp.int32(0)
+
+  def mask(self, state, field, partial):
+    return jnp.arange(4) > state
+
+  def advance(self, state, step):
+    return step[0]
+
+  def distance(self, state):
+    return 3 - state
+
+
+def test_rules_want_what_all_want_and_fall_back_on_the_grammar():
+  rules = Rules(Upwards(), (Only(3), Only(4)))
+  state, none = rules.init(jnp.int32(9)), jnp.zeros(2, int)
+  assert rules.mask(state, 0, none).tolist() == [False, True, True, False]
+  assert rules.mask(state, 1, none).tolist() == [False, True, True, True]
+  state = rules.advance(state, jnp.array([1, 0]))
+  # 2 is above 1, but no longer below both limits: the grammar stands alone.
+  assert rules.mask(state, 0, none).tolist() == [False, False, True, True]
+  assert rules.legal(state, 0, none).tolist() == [False, False, True, True]
+  assert rules.distance(state) == 2
+
+
+def test_length_counts_its_kind_and_then_wants_the_end():
+  length = Length(most=2, low=1, high=3, eos=3, sizes=(5, 2))
+  state = length.init()
+  for id_, rest in ((1, True), (4, True), (2, False)):
+    step = jnp.array([id_, 0])
+    assert length.mask(state, 0, step).tolist() == [True] * 3 + [False, True]
+    # The last one of its kind shall leave out what it can.
+    assert length.mask(state, 1, step).tolist() == [True, rest]
+    state = length.advance(state, step)
+  assert length.mask(state, 0, step).tolist() == [False] * 3 + [True, False]
+
+
+def write(name, prompt, bars, steps=120, n=4):
+  tokenizer = writers.TOKENIZERS[name]
+  model, params = writers.model_of(name)
+  wanted = constraints.bars(tokenizer, prompt, bars, steps)
+  return decode(
+    model,
+    params,
+    tokenizer.grammar,
+    [prompt] * n,
+    steps=steps,
+    seed=1,
+    constraints=(wanted,),
+  )
+
+
+def test_cells_stop_where_the_next_bar_would_start():
+  tokenizer = writers.TOKENIZERS['grid']
+  for meter, pickup, cells in (((4, 4), 0, 48), ((3, 4), 4, 4 + 24)):
+    bos = tokenizer.bos(meter, pickup=pickup)[None]
+    for piece in write('grid', bos, 3):
+      assert len(piece.ids) == 1 + cells + 1
+      assert len(tokenizer.bar_steps(piece.ids)) == 3
+      assert recogniser.fault(tokenizer, piece.ids.tolist()) == ''
+
+
+@pytest.mark.parametrize('name', ['remi', 'compound'])
+def test_bars_end_with_the_event_of_the_next_one_or_with_the_budget(name):
+  tokenizer = writers.TOKENIZERS[name]
+  pieces = write(name, tokenizer.bos()[None], 2, n=16)
+  complete = 0
+  for piece in pieces:
+    assert recogniser.fault(tokenizer, piece.ids.tolist()) == ''
+    starts = tokenizer.bar_steps(piece.ids)
+    if len(starts) == 3:
+      # BOS … Bar [Meter] EOS; a meter is due after a bar that was cut.
+      assert len(piece.ids) - starts[-1] <= 3
+      complete += 1
+    else:
+      assert len(starts) < 3
+      assert len(piece.ids) > 115
+  assert complete > 2
+
+
+def test_bars_are_added_to_those_of_the_prompt():
+  tokenizer = writers.TOKENIZERS['grid']
+  voice = np.arange(4)
+  music = Notes.build(
+    4, {'onset': 0, 'duration': 24, 'pitch': 72 - 5 * voice, 'track': voice}
+  )
+  prompt = tokenizer.encode(music)[:-1]
+  assert len(tokenizer.bar_steps(prompt)) == 2
+  # The second bar of the prompt is half over; two more follow it.
+  for piece in write('grid', prompt, 2):
+    assert len(piece.ids) == 1 + 4 * 16 + 1
+
+
+def test_bars_that_cannot_fit_are_refused():
+  tokenizer = writers.TOKENIZERS['grid']
+  bos = tokenizer.bos()[None]
+  with pytest.raises(RequestError, match='8 bars take 130 steps, more than'):
+    constraints.bars(tokenizer, bos, 8, 129)
+  assert constraints.bars(tokenizer, bos, 8, 130).most == 129

@@ -1,0 +1,52 @@
+import pytest
+
+from aurl_jax.generation.errors import RequestError
+from aurl_jax.generation.request import Request
+from aurl_jax.generation.sampling import Sampler
+from aurl_jax.music import midi
+from aurl_jax.music.notes import Notes
+
+TUNE = Notes.build(4, {'onset': [0, 4], 'duration': 4, 'pitch': [60, 62]})
+
+
+def test_a_request_is_a_sampler_and_more():
+  request = Request(n=2, temperature=0.5, top_k=3, top_p=0.9, min_p=0.1)
+  wanted = Sampler(temperature=0.5, top_k=3, top_p=0.9, min_p=0.1)
+  assert request.sampler == wanted
+  assert (Request().bars, Request().steps, Request().prompt) == (0, 0, None)
+
+
+@pytest.mark.parametrize(
+  ('values', 'match'),
+  [
+    ({'n': 0}, 'n must be a whole number of at least 1, not 0'),
+    ({'n': True}, 'n must be'),
+    ({'bars': -1}, 'bars must be'),
+    ({'steps': -3}, 'steps must be'),
+    ({'seed': -1}, 'seed must be'),
+    ({'temperature': -0.1}, 'temperature must be'),
+    ({'top_p': 0.0}, 'top_p must be above 0'),
+    ({'prompt': TUNE, 'tempo': 90.0}, 'a prompt has its own meter and tempo'),
+  ],
+)
+def test_values_out_of_range_are_refused_by_name(values, match):
+  with pytest.raises(RequestError, match=match):
+    Request(**values)
+
+
+def test_a_prompt_is_notes_or_a_file(tmp_path):
+  path = tmp_path / 'tune.mid'
+  midi.write(TUNE, path)
+  assert Request().prompt_notes() is None
+  assert Request(prompt=TUNE).prompt_notes() == TUNE
+  for given in (path, str(path)):
+    assert Request(prompt=given).prompt_notes().pitch.tolist() == [60, 62]
+
+
+def test_a_prompt_without_notes_or_file_is_refused(tmp_path):
+  with pytest.raises(RequestError, match='the prompt has no notes'):
+    Request(prompt=Notes.build(4)).prompt_notes()
+  with pytest.raises(
+    RequestError, match=r'nope\.mid cannot be read: there is no such'
+  ):
+    Request(prompt=tmp_path / 'nope.mid').prompt_notes()

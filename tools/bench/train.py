@@ -1,0 +1,142 @@
+"""Training steps: ours against the same model in PyTorch, and against GPT-2.
+
+    python tools/bench/train.py [--rounds 5]
+
+Tokens/s of whole steps (forward, backward, AdamW) on the CPU in float32:
+width 256, 4 layers, 4 heads, GELU, 512 ids, batches of 8 rows of 512 steps,
+no dropout. Ours is the jitted step of `aurl_jax.training` as `aurl train`
+runs it: one host device a core. The peers are PyTorch eager (SDPA attention,
+its default AdamW) with our very weights, whose first loss must be ours; and
+GPT-2 of Hugging Face, of the same sizes. Each side is a process of its own
+that works only while it is asked to.
+"""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import harness
+import numpy as np
+
+ROWS, STEPS, IDS = 8, 512, 512
+SEED = 1
+_HERE = pathlib.Path(__file__).parent
+_SAME = 1e-3
+
+
+def main() -> int:
+  """Runs both comparisons; returns the exit status."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--rounds', type=int, default=5)
+  parser.add_argument('--ours', help=argparse.SUPPRESS)
+  args = parser.parse_args()
+  if args.ours:
+    serve_ours(args.ours)
+    return 0
+  with tempfile.TemporaryDirectory() as folder:
+    weights = os.path.join(folder, 'weights.npz')
+    ours = Side([__file__, '--ours', weights])
+    for kind in ('torch', 'gpt2'):
+      theirs = Side([str(_HERE / 'train_torch.py'), kind, weights])
+      if theirs.name is None:
+        ours.stop()
+        return harness.missing('torch or transformers')
+      if kind == 'torch' and abs(theirs.loss - ours.loss) > _SAME:
+        raise SystemExit(f'other models: losses {ours.loss}, {theirs.loss}')
+      harness.compare(
+        'train.step',
+        theirs.name,
+        'tokens/s',
+        ours=ours.work,
+        theirs=theirs.work,
+        rounds=args.rounds,
+      )
+      theirs.stop()
+    ours.stop()
+  return 0
+
+
+class Side:
+  """A process that trains when it is told to.
+
+  Attributes:
+    name: What it runs; None if that is not installed.
+    loss: Its loss before the first step.
+  """
+
+  def __init__(self, arguments: list[str]) -> None:
+    self._process = subprocess.Popen(
+      [sys.executable, *arguments],
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+    name, _, loss = self._process.stdout.readline().rpartition(' ')
+    self.name = name or None
+    self.loss = float(loss or 'nan')
+
+  def work(self) -> int:
+    """Lets it do some steps; returns how many tokens they read."""
+    print('go', file=self._process.stdin, flush=True)
+    return int(self._process.stdout.readline())
+
+  def stop(self) -> None:
+    """Ends the process."""
+    self._process.stdin.close()
+    self._process.wait()
+
+
+def batch() -> dict[str, np.ndarray]:
+  """Returns the one batch that every side trains on."""
+  ids = np.random.default_rng(SEED).integers(1, IDS, (ROWS, STEPS, 1))
+  segments = np.ones((ROWS, STEPS))
+  positions = np.tile(np.arange(STEPS), (ROWS, 1))
+  arrays = {'ids': ids, 'segments': segments, 'positions': positions}
+  return {name: rows.astype(np.int32) for name, rows in arrays.items()}
+
+
+def serve_ours(weights: str) -> None:
+  """Writes the fresh weights, then trains as often as stdin asks."""
+  import jax
+
+  from aurl_jax.models import Model, ModelConfig
+  from aurl_jax.parallel import host, rules
+  from aurl_jax.parallel import mesh as mesh_lib
+  from aurl_jax.training import optimizer as optimizer_lib
+  from aurl_jax.training import state as state_lib
+  from aurl_jax.training import steps as steps_lib
+
+  host.keep_memory()
+  mesh_lib.host_devices(os.cpu_count() if ROWS % os.cpu_count() == 0 else 1)
+  mesh = mesh_lib.make_mesh(mesh_lib.MeshConfig())
+  model = Model.build(ModelConfig(context=STEPS, dropout=0.0), (IDS,))
+  config = optimizer_lib.OptimizerConfig(clip_norm=0.0, warmup_steps=0)
+  optimizer, schedule = optimizer_lib.build(config, 10_000)
+  state = state_lib.create(model, optimizer, seed=0, mesh=mesh)
+  leaves = jax.tree_util.tree_leaves_with_path(state['params'])
+  np.savez(weights, **{rules.path_name(p): np.asarray(x) for p, x in leaves})
+  step = steps_lib.make_train_step(model, optimizer, schedule, mesh=mesh)
+  rows = rules.place_batch(batch(), mesh)
+
+  def train() -> float:
+    nonlocal state
+    state, metrics = step(state, rows)
+    return float(metrics['loss'])
+
+  serve(f'jax {jax.__version__}', train)
+
+
+def serve(name: str, train, steps: int = 2) -> None:
+  """Says the name and first loss; then does steps for every line of stdin."""
+  print(name, train(), flush=True)
+  for _ in sys.stdin:
+    for _ in range(steps):
+      train()
+    print(steps * ROWS * STEPS, flush=True)
+
+
+if __name__ == '__main__':
+  sys.exit(main())
