@@ -37,7 +37,7 @@ def opening(
     >>> from aurl_jax.tokens.remi import Remi
     >>> remi = Remi()
     >>> ids = opening(remi, meter=(3, 4), tempo=90)
-    >>> [remi.codec.event(i)[0] for i in ids[:, 0]]
+    >>> [remi.codec.event(i)[0] for i in ids[:, 0].tolist()]
     ['bos', 'bar', 'meter', 'position', 'tempo']
   """
   first = tokenizer.bos()[None]

@@ -1,127 +1,216 @@
-"""Bundles: whole, unaltered, or refused with the reason."""
-
+import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
 import pytest
+import safetensors.numpy
 
+import aurl_jax
+from aurl_jax.core import files
 from aurl_jax.core.errors import BundleError, ConfigError
 from aurl_jax.deploy import bundle
-from aurl_jax.models.config import ModelConfig
-from aurl_jax.models.functional import Model
-from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.generation.request import Request
+from aurl_jax.tokens.remi import Remi
+from tests.generation import writers
 
-CONFIG = ModelConfig(width=16, layers=1, heads=2, context=32, head_width=8)
+FILES = {'MODEL_CARD.md', 'config.json', 'digests.json', 'weights.safetensors'}
+
+
+def save(folder, **changes):
+  model, params = writers.model_of('grid')
+  values = {
+    'params': params,
+    'model_config': model.config,
+    'tokenizer': writers.TOKENIZERS['grid'],
+    'card': '# Mine\n',
+  }
+  return bundle.save(folder, **(values | changes))
 
 
 @pytest.fixture(scope='module')
-def params():
-  model = Model.build(CONFIG, VoiceGrid().codec.sizes)
-  return jax.device_get(model.init(jax.random.key(0)))
+def saved(tmp_path_factory):
+  return save(tmp_path_factory.mktemp('bundles') / 'mine')
 
 
 @pytest.fixture
-def folder(tmp_path, params):
-  return bundle.save(
-    tmp_path / 'mine',
-    params=params,
-    model_config=CONFIG,
-    tokenizer=VoiceGrid(program=19),
-    card='# Mine\n',
-  )
+def copy(saved, tmp_path):
+  return shutil.copytree(saved, tmp_path / 'copy')
 
 
-def test_what_is_saved_is_loaded(folder, params):
-  composer = bundle.load(folder)
-  assert composer.tokenizer == VoiceGrid(program=19)
-  assert composer.model.config == CONFIG
-  same = jax.tree.map(np.array_equal, composer.params, params)
-  assert all(jax.tree.leaves(same))
-  assert (folder / 'MODEL_CARD.md').read_text() == '# Mine\n'
+def test_a_bundle_gives_back_its_parts_exactly(saved):
+  model, params = writers.model_of('grid')
+  composer = bundle.load(saved)
+  assert composer.model == model
+  assert composer.tokenizer == writers.TOKENIZERS['grid']
+  jax.tree.map(np.testing.assert_array_equal, composer.params, params)
+  assert {path.name for path in saved.iterdir()} == FILES
+  assert (saved / 'MODEL_CARD.md').read_text() == '# Mine\n'
 
 
-def test_nothing_in_it_is_code(folder):
-  names = sorted(path.name for path in folder.iterdir())
-  assert names == [
-    'MODEL_CARD.md',
-    'config.json',
-    'digests.json',
-    'weights.safetensors',
-  ]
-  assert b'pickle' not in (folder / 'weights.safetensors').read_bytes()
+def test_the_package_loads_a_bundle_that_writes_as_before(saved):
+  composer = aurl_jax.load(str(saved))
+  piece = composer.generate(Request(n=3, seed=4))[0]
+  model, params = writers.model_of('grid')
+  origin = dataclasses.replace(composer, model=model, params=params)
+  assert piece.midi() == origin.generate(Request(n=3, seed=4))[0].midi()
 
 
-@pytest.mark.parametrize(
-  'name', ['weights.safetensors', 'config.json', 'MODEL_CARD.md']
-)
-def test_one_changed_byte_is_refused(folder, name):
-  path = folder / name
+def test_nothing_in_a_bundle_is_executable(saved):
+  for path in saved.iterdir():
+    assert not path.stat().st_mode & 0o111
+  weights = (saved / 'weights.safetensors').read_bytes()
+  # A safetensors file is a length, that much JSON, and numbers.
+  size = int.from_bytes(weights[:8], 'little')
+  header = json.loads(weights[8 : 8 + size])
+  arrays = [header[name] for name in header if name != '__metadata__']
+  assert {array['dtype'] for array in arrays} == {'F32'}
+  end = max(array['data_offsets'][1] for array in arrays)
+  assert 8 + size + end == len(weights)
+
+
+@pytest.mark.parametrize('name', sorted(FILES - {'digests.json'}))
+@pytest.mark.parametrize('where', [0, 0.5, -1])
+def test_an_altered_byte_is_refused(copy, name, where):
+  path = copy / name
   data = bytearray(path.read_bytes())
-  data[len(data) // 2] ^= 1
-  path.write_bytes(bytes(data))
-  with pytest.raises(BundleError, match=name) as caught:
-    bundle.load(folder)
-  assert caught.value.code == 'altered'
+  index = int(where * len(data)) if where > 0 else where
+  data[index] ^= 1
+  path.write_bytes(data)
+  with pytest.raises(BundleError, match=f'{name} is not what was saved') as e:
+    bundle.load(copy)
+  assert e.value.code == 'altered'
 
 
-@pytest.mark.parametrize('name', ['weights.safetensors', 'digests.json'])
-def test_a_missing_file_is_named(folder, name):
-  (folder / name).unlink()
-  with pytest.raises(BundleError, match=name) as caught:
-    bundle.load(folder)
+@pytest.mark.parametrize('name', sorted(FILES))
+def test_a_missing_file_is_named(copy, name):
+  (copy / name).unlink()
+  with pytest.raises(BundleError, match=f'{name} is missing') as caught:
+    bundle.load(copy)
   assert caught.value.code == 'incomplete'
 
 
-def rewrite(folder, **changes):
-  """Changes the config and makes the digests right again."""
-  from aurl_jax.core import files
+def test_a_foreign_file_is_refused_but_not_a_hidden_one(copy):
+  (copy / '.DS_Store').touch()
+  bundle.load(copy)
+  (copy / 'hook.py').write_text('print("no")')
+  with pytest.raises(BundleError, match=r'holds hook\.py, which no bundle'):
+    bundle.load(copy)
 
-  path = folder / 'config.json'
-  path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+def test_a_broken_digest_list_is_refused(copy):
+  (copy / 'digests.json').write_text('{')
+  with pytest.raises(BundleError, match='damaged'):
+    bundle.load(copy)
+  (copy / 'digests.json').write_text('[]')
+  with pytest.raises(BundleError, match='is not what was saved'):
+    bundle.load(copy)
+
+
+def rewrite(folder, name, data):
+  """Replaces a file and its digest, as a forger or a later version would."""
+  (folder / name).write_bytes(data)
   digests = json.loads((folder / 'digests.json').read_text())
-  digests['config.json'] = files.digest(path)
+  digests[name] = files.digest(data)
   (folder / 'digests.json').write_text(json.dumps(digests))
 
 
-def test_a_later_format_is_refused(folder):
-  rewrite(folder, format=99)
-  with pytest.raises(BundleError, match='update aurl_jax'):
-    bundle.load(folder)
+def change_config(folder, **sections):
+  config = json.loads((folder / 'config.json').read_text()) | sections
+  config = {name: value for name, value in config.items() if value is not None}
+  rewrite(folder, 'config.json', json.dumps(config).encode())
 
 
-def test_a_config_of_another_model_is_refused(folder):
-  model = json.loads((folder / 'config.json').read_text())['model']
-  rewrite(folder, model=model | {'width': 32})
-  with pytest.raises(BundleError, match='does not fit') as caught:
-    bundle.load(folder)
-  assert caught.value.code == 'other_model'
+def test_a_config_of_another_format_is_refused(copy):
+  change_config(copy, format=99)
+  with pytest.raises(BundleError, match=r'format 99.*update aurl_jax'):
+    bundle.load(copy)
+  change_config(copy, format=bundle.FORMAT, tokenizer=None)
+  with pytest.raises(BundleError, match='lacks tokenizer'):
+    bundle.load(copy)
+  rewrite(copy, 'config.json', b'not json')
+  with pytest.raises(BundleError, match='damaged'):
+    bundle.load(copy)
 
 
-def test_a_bundle_cannot_name_foreign_code(folder):
-  rewrite(folder, tokenizer={'name': 'os:system'})
-  with pytest.raises(ConfigError) as caught:
-    bundle.load(folder)
-  assert caught.value.code == 'not_allowed'
+@pytest.mark.parametrize(
+  'name', ['os:system', 'shutil:rmtree', 'tests.deploy.bundle_test:Strange']
+)
+def test_a_bundle_cannot_name_what_is_not_ours(copy, name):
+  change_config(copy, tokenizer={'name': name})
+  with pytest.raises(ConfigError, match='neither part of aurl_jax'):
+    bundle.load(copy)
 
 
-def test_an_unknown_name_says_what_there_is(tmp_path):
-  with pytest.raises(BundleError, match='aurl bundle') as caught:
-    bundle.load(tmp_path / 'nothing')
-  assert caught.value.code == 'no_bundle'
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Strange(Remi):
+  """A user's own tokenizer."""
 
 
-def test_other_files_are_not_overwritten(tmp_path, params):
-  (tmp_path / 'thesis.tex').write_text('years of work')
-  with pytest.raises(BundleError, match='not overwritten'):
-    bundle.save(
-      tmp_path, params=params, model_config=CONFIG, tokenizer=VoiceGrid()
-    )
-  assert (tmp_path / 'thesis.tex').read_text() == 'years of work'
-
-
-def test_a_bundle_replaces_a_bundle(folder, params):
-  bundle.save(
-    folder, params=params, model_config=CONFIG, tokenizer=VoiceGrid(program=5)
+def test_a_name_that_the_user_allows_is_built(tmp_path):
+  model, params = writers.model_of('remi')
+  tokenizer = Strange(voices=2)
+  folder = save(
+    tmp_path / 'own',
+    params=params,
+    model_config=model.config,
+    tokenizer=tokenizer,
+    card='',
   )
-  assert bundle.load(folder).tokenizer == VoiceGrid(program=5)
+  loaded = bundle.load(folder, allow=(Strange.__module__,))
+  assert loaded.tokenizer == tokenizer
+  assert 'tokenizer Strange' in (folder / 'MODEL_CARD.md').read_text()
+
+
+@pytest.mark.parametrize('change', ['shape', 'dtype', 'name', 'bytes'])
+def test_weights_of_another_model_are_refused(copy, change):
+  path = copy / 'weights.safetensors'
+  arrays = safetensors.numpy.load(path.read_bytes())
+  name = 'decoder/norm/scale'
+  array = arrays.pop(name)
+  changed = {
+    'shape': {name: array[:-1]},
+    'dtype': {name: array.astype(np.float16)},
+    'name': {'decoder/norm/skale': array},
+    'bytes': {name: array},
+  }
+  data = safetensors.numpy.save(arrays | changed[change])
+  rewrite(copy, path.name, data if change != 'bytes' else data[:-4])
+  match = 'no safetensors file' if change == 'bytes' else name
+  with pytest.raises(BundleError, match=match):
+    bundle.load(copy)
+
+
+def test_an_unknown_name_tells_what_there_is(tmp_path, monkeypatch):
+  with pytest.raises(BundleError, match=r'no bundle .nope.*aurl bundle'):
+    bundle.load('nope')
+  assert bundle.shipped() == []
+  with pytest.raises(BundleError, match=r'digests\.json is missing'):
+    bundle.load(tmp_path)
+
+
+def test_a_bundle_replaces_a_bundle_but_nothing_else(tmp_path):
+  folder = save(tmp_path / 'mine')
+  save(folder, card='second')
+  assert (folder / 'MODEL_CARD.md').read_text() == 'second'
+  other = tmp_path / 'work'
+  other.mkdir()
+  (other / 'notes.txt').write_text('mine')
+  with pytest.raises(BundleError, match='not overwritten'):
+    save(other)
+  assert [path.name for path in other.iterdir()] == ['notes.txt']
+
+
+def test_a_failed_save_leaves_nothing_and_keeps_the_old(tmp_path, monkeypatch):
+  folder = save(tmp_path / 'mine')
+  before = (folder / 'digests.json').read_bytes()
+
+  def full(path, data):
+    raise OSError(28, 'No space left on device')
+
+  monkeypatch.setattr(files, 'write_atomic', full)
+  with pytest.raises(aurl_jax.core.errors.AurlError, match='No space left'):
+    save(folder, card='second')
+  assert (folder / 'digests.json').read_bytes() == before
+  assert [path.name for path in tmp_path.iterdir()] == ['mine']

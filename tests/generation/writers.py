@@ -6,8 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from aurl_jax.generation.piece import Piece
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.functional import Model
+from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.tokens.remi import Remi
@@ -64,3 +66,25 @@ def _logits(model, params, ids, length, step):
   inputs = (ids, segments, index, targets)
   out = model.apply(params, *(x[None] for x in inputs))
   return [field[0, length - 1] for field in out.logits]
+
+
+def piece(seed=0):
+  """A made-up piece of 16 notes in two tracks."""
+  rng = np.random.default_rng(seed)
+  notes = Notes.build(
+    4,
+    {
+      'onset': np.arange(16),
+      'duration': 4,
+      'pitch': rng.integers(50, 80, 16),
+      'velocity': rng.integers(40, 120, 16),
+      'track': np.arange(16) % 2,
+    },
+  )
+  return Piece(
+    notes=notes,
+    ids=np.ones((18, 1), np.int32),
+    seed=seed,
+    ended=True,
+    grammatical=True,
+  )

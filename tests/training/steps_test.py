@@ -176,3 +176,8 @@ def test_fsdp_holds_a_part_of_each_moment_on_a_device(devices):
 
 def test_nothing_is_compiled_twice(devices):
   assert {found['compiled'] for found in devices.values()} == {1}
+
+
+def test_fewer_than_one_part_is_refused():
+  with pytest.raises(ConfigError, match='accumulate: 0'):
+    StepConfig(accumulate=0)
