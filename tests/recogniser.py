@@ -200,14 +200,15 @@ def _voice_grid(tokenizer, steps):
     [name for name, _ in rows[-1]] == ['eos', 'none', 'none', 'none'],
     'no eos at the end',
   )
-  sounding = [False] * 4
+  sounding = [None] * 4
   for row in rows[1:-1]:
-    for voice, (name, _) in enumerate(row):
+    for voice, (name, pitch) in enumerate(row):
       _require(name in ('rest', 'hold', 'pitch'), f'{name} in voice {voice}')
       _require(
-        name != 'hold' or sounding[voice], f'voice {voice} holds silence'
+        name != 'hold' or sounding[voice] == pitch,
+        f'voice {voice} holds {pitch} while {sounding[voice]} sounds',
       )
-      sounding[voice] = name != 'rest'
+      sounding[voice] = None if name == 'rest' else pitch
 
 
 def _grid_start(grid, row):

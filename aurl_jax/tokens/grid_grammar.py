@@ -1,9 +1,9 @@
 """The legal sequences of `grid`, as pure functions (see `Grammar`).
 
-  BOS ( voice voice voice voice )* EOS      voice = Rest | Hold | Pitch
+  BOS ( voice voice voice voice )* EOS      voice = Rest | Pitch | Hold
 
 where the BOS step also tells meter, tempo and pickup, the pickup is shorter
-than the meter's bar, and a voice holds only what sounds.
+than the meter's bar, and a voice holds only the pitch that sounds.
 """
 
 import dataclasses
@@ -32,12 +32,12 @@ class VoiceGridState(NamedTuple):
   Attributes:
     left: Steps that the budget still has.
     stage: 0 before BOS, 1 before EOS, 2 after it.
-    sounding: Bit `v` is set while voice `v` sounds.
+    sounding: Pitch that each voice sounds, -1 while silent.
   """
 
   left: Scalar
   stage: Scalar
-  sounding: Scalar
+  sounding: tuple[Scalar, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,8 @@ class VoiceGridGrammar:
 
   def init(self, budget: Scalar | int) -> VoiceGridState:
     """Returns the state before BOS; see `Grammar.init`."""
-    return VoiceGridState(*map(lib.scalar, (budget, _START, 0)))
+    silent = tuple(lib.scalar(-1) for _ in self.codec.fields)
+    return VoiceGridState(lib.scalar(budget), lib.scalar(_START), silent)
 
   def distance(self, state: VoiceGridState) -> Scalar:
     """Returns the steps of the shortest legal end; 0 after EOS."""
@@ -92,24 +93,27 @@ class VoiceGridGrammar:
   def _cell(
     self, state: VoiceGridState, voice: int, when: lib.Flag
   ) -> dict[str, Span]:
-    sounds = (state.sounding >> voice) & 1 > 0
+    held = state.sounding[voice]
     return {
       'rest': Span(when),
-      'hold': Span(when & sounds),
       'pitch': Span(when),
+      'hold': Span(when & (held >= 0), held, held),
     }
 
   def advance(
     self, state: VoiceGridState, step: Int[Array, ' f']
   ) -> VoiceGridState:
     """Returns the state after a step, int32 `[4]`."""
-    bits = [
-      self.codec.holds(event, step[voice], voice) << voice
-      for voice in range(len(self.codec.fields))
-      for event in ('hold', 'pitch')
-    ]
+    voices = range(len(self.codec.fields))
+    sounding = tuple(self._pitch(step[voice], voice) for voice in voices)
     end = (step[0] == 0) | self.codec.holds('eos', step[0])
     stage = jnp.where(end | (state.stage == _FINAL), _FINAL, _OPEN)
-    return VoiceGridState(
-      state.left - 1, lib.scalar(stage), lib.scalar(sum(bits))
+    return VoiceGridState(state.left - 1, lib.scalar(stage), sounding)
+
+  def _pitch(self, id_: Scalar, voice: int) -> Scalar:
+    """Returns the pitch that a voice sounds after an id, -1 for none."""
+    sounds = self.codec.holds('pitch', id_, voice) | self.codec.holds(
+      'hold', id_, voice
     )
+    value = lib.lookup(self.codec.fields[voice].values, id_)
+    return lib.scalar(jnp.where(sounds, value, -1))

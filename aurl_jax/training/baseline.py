@@ -4,7 +4,7 @@ For music in voices on a grid, the chance of each voice's next event given
 the pitch the voice last sounded, the voice, and the place in the beat. It
 counts exactly the targets that the model's loss counts, so the two numbers
 compare. Axes: `n` steps of all rows in a line, `f` fields (voices), `m`
-counted targets, `v` ids of a field.
+counted targets, `e` events of a field.
 """
 
 import dataclasses
@@ -32,6 +32,9 @@ class Lookup:
 
   Attributes:
     pitch: For each field, id -> MIDI pitch, or REST, HOLD, OTHER.
+    event: For each field, id -> the event it is counted as, 1, 2 ... without
+      a gap, 0 for id 0. Ids of one event must never be possible at the same
+      place, as the holds of different pitches are not.
     bos: Id in field 0 of the step that begins a piece.
     pickup: Id in `pickup_field` of that step -> cells before the first
       full bar.
@@ -40,6 +43,7 @@ class Lookup:
   """
 
   pitch: Sequence[np.ndarray]
+  event: Sequence[np.ndarray]
   bos: int
   pickup: np.ndarray
   pickup_field: int = 3
@@ -52,8 +56,8 @@ class CountTable:
 
   Attributes:
     lookup: What the ids mean.
-    chances: [f, beat + 1, 130, v] float64: voice, place in the beat (the
-      last for unknown), last pitch (then silent, then unheard), id.
+    chances: [f, beat + 1, 130, e] float64: voice, place in the beat (the
+      last for unknown), last pitch (then silent, then unheard), event.
     strengths: Weight, in counts, of each coarser table, coarsest first.
   """
 
@@ -67,7 +71,7 @@ class CountTable:
 
     Each table is mixed with a coarser one, as if that had been seen
     `strength` times more (MacKay & Peto 1995): all four contexts, without
-    the beat, the voice alone, all ids alike. The strengths are those under
+    the beat, the voice alone, all events alike. The strengths are those under
     which the training events, each left out in turn, are likeliest.
 
     Args:
@@ -78,7 +82,7 @@ class CountTable:
     Raises:
       DataError: There is nothing to count.
     """
-    sizes = [len(table) for table in lookup.pitch]
+    sizes = [int(table.max()) + 1 for table in lookup.event]
     shape = (len(sizes), lookup.beat + 1, _STATES, max(sizes))
     counts = np.zeros(np.prod(shape))
     for batch in batches:
@@ -144,7 +148,7 @@ def _tokens(batch: Batch) -> int:
 
 
 def _events(batch: Batch, lookup: Lookup) -> tuple[np.ndarray, ...]:
-  """Returns voice, place, state and id [m] of every counted target."""
+  """Returns voice, place, state and event [m] of every counted target."""
   ids, segments = _flat(batch)
   before = _follows(segments)
   target = ids[before + 1]
@@ -156,7 +160,8 @@ def _events(batch: Batch, lookup: Lookup) -> tuple[np.ndarray, ...]:
     state = _state(table[ids[:, field]], before, start)
     used = target[:, field] != 0
     voice = np.full(used.sum(), field)
-    columns.append((voice, place[used], state[used], target[used, field]))
+    event = lookup.event[field][target[used, field]]
+    columns.append((voice, place[used], state[used], event))
   return tuple(np.concatenate(parts) for parts in zip(*columns, strict=True))
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -128,7 +129,7 @@ def test_states_are_int32_scalars_and_stay_so(tokenizer):
   grammar = tokenizer.grammar
   state = grammar.init(jnp.int32(5))
   after = sampler.advance(tokenizer, state, tokenizer.bos())
-  for leaf in [*state, *after, grammar.distance(after)]:
+  for leaf in jax.tree.leaves([state, after, grammar.distance(after)]):
     assert (leaf.shape, leaf.dtype) == ((), jnp.int32)
 
 

@@ -26,6 +26,9 @@ def test_only_what_sounds_is_held():
   for voice, sounds in ((1, True), (2, False), (3, True)):
     found = names(state, voice, partial)
     assert found == {'rest', 'pitch'} | ({'hold'} if sounds else set())
+  mask = sampler.mask(GRID, state, 1, partial)
+  held = [CODEC.event(i, 1) for i in np.flatnonzero(mask).tolist()]
+  assert [event for event in held if event[0] == 'hold'] == [('hold', 50)]
 
 
 def test_the_first_step_tells_meter_tempo_and_a_short_pickup():

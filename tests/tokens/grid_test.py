@@ -40,7 +40,7 @@ def test_spells_holds_rests_and_notes_struck_again():
     [(0, 120, 48), (120, 120, 50), (240, 120, 48)],
     tempos=[(0, 600_000)],
   )
-  rest, hold = ('rest', 0), ('hold', 0)
+  rest = ('rest', 0)
   start, *cells, end = spelled(GRID.encode(notes))
   meter = GRID.grid.meters.index((4, 4))
   tempo = int(np.abs(GRID.grid.tempos - 600_000).argmin())
@@ -52,8 +52,8 @@ def test_spells_holds_rests_and_notes_struck_again():
   ]
   assert cells == [
     [('pitch', 72), rest, ('pitch', 64), ('pitch', 48)],
-    [hold, ('pitch', 67), hold, ('pitch', 50)],
-    [('pitch', 72), rest, hold, ('pitch', 48)],
+    [('hold', 72), ('pitch', 67), ('hold', 64), ('pitch', 50)],
+    [('pitch', 72), rest, ('hold', 64), ('pitch', 48)],
   ]
   assert end == [('eos', 0), ('pad', 0), ('pad', 0), ('pad', 0)]
 
@@ -87,10 +87,23 @@ def test_decode_takes_ids_that_were_torn(seed, torn):
 
 
 def test_a_note_longer_than_any_duration_ends_there():
-  bos, hold = GRID.bos(), [GRID.codec.id('hold')] * 4
+  bos, hold = GRID.bos(), [GRID.codec.id('hold', 60)] * 4
   struck = [GRID.codec.id('pitch', 60)] * 4
   ids = np.array([bos, struck, *[hold] * 400])
   assert set(GRID.decode(ids).duration.tolist()) == {256}
+
+
+def test_a_hold_of_what_does_not_sound_is_a_rest():
+  cells = ['pitch 60', 'hold 60', 'hold 61', 'hold 61', 'hold 60', 'pitch 61']
+  column = [
+    GRID.codec.id(event, int(pitch)) for event, pitch in map(str.split, cells)
+  ]
+  rest = GRID.codec.id('rest')
+  ids = np.full((len(column) + 1, 4), rest)
+  ids[0], ids[1:, 2] = GRID.bos(), column
+  notes = GRID.decode(ids)
+  found = zip(notes.onset, notes.duration, notes.pitch, strict=True)
+  assert [tuple(map(int, note)) for note in found] == [(0, 2, 60), (5, 1, 61)]
 
 
 def test_pickup_is_a_first_bar_of_its_own_meter():

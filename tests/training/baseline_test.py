@@ -1,6 +1,7 @@
 """The count table against a dictionary of counts, and against its limits."""
 
 import collections
+import dataclasses
 import math
 
 import numpy as np
@@ -19,6 +20,7 @@ MEANING = np.array(
 )
 LOOKUP = Lookup(
   pitch=[MEANING, MEANING],
+  event=[np.arange(SIZE)] * 2,
   bos=BOS,
   pickup=np.clip(np.arange(SIZE) - 1, 0, 3),
   pickup_field=1,
@@ -154,6 +156,27 @@ def test_regular_music_is_predicted_from_its_place_in_the_beat():
   ids = np.concatenate([[[BOS, 1]], cells, [[EOS, 0]]]).astype(np.int32)
   table = CountTable.fit([baseline.piece(ids)], LOOKUP)
   assert table.evaluate([baseline.piece(ids)])['loss'] < 0.05
+
+
+def test_ids_of_one_event_are_counted_as_one(pieces):
+  """Holds with ids of their own, one for each cell of the beat, are holds."""
+  split = dataclasses.replace(
+    LOOKUP,
+    pitch=[np.append(MEANING, [baseline.HOLD] * 3)] * 2,
+    event=[np.append(np.arange(SIZE), [HOLD] * 3)] * 2,
+  )
+
+  def renamed(ids):
+    names = np.array([HOLD, SIZE, SIZE + 1, SIZE + 2])[np.arange(len(ids)) % 4]
+    return np.where(ids == HOLD, names[:, None], ids)
+
+  plain = CountTable.fit(map(baseline.piece, pieces[:8]), LOOKUP)
+  other = CountTable.fit(
+    (baseline.piece(renamed(p)) for p in pieces[:8]), split
+  )
+  assert other.evaluate(
+    [baseline.piece(renamed(p)) for p in pieces[8:]]
+  ) == pytest.approx(plain.evaluate(map(baseline.piece, pieces[8:])))
 
 
 def test_nothing_to_count_says_so():
