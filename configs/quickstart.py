@@ -14,9 +14,9 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
   """Returns the page."""
   config = base.get_config(variant)
   config.tokenizer = base.section(name='aurl_jax.tokens.grid:VoiceGrid')
-  config.model.update(width=160, layers=4, heads=4, context=256, dropout=0.1)
-  config.optimizer.update(learning_rate=2e-3, warmup_steps=50)
-  config.train.update(steps=480, batch_size=8, evaluate_every=240)
+  config.model.update(width=192, layers=3, heads=4, context=256, dropout=0.1)
+  config.optimizer.update(learning_rate=3e-3, warmup_steps=30)
+  config.train.update(steps=200, batch_size=8, evaluate_every=100)
   config.generate.update(bars=12, steps_per_bar=16, temperature=0.95)
   config.logging.update(baseline=True)
   return config
