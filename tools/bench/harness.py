@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 CPU = time.process_time
@@ -71,37 +71,41 @@ def compare(
   return report(bench, peer, unit, **medians)
 
 
-def compare_commands(
-  bench: str,
-  peer: str,
-  unit: str,
-  *,
-  ours: Sequence[str],
-  theirs: Sequence[str],
-  rounds: int = 3,
-  env: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-  """Like `compare`, with each round of a side in a process of its own.
+class Side:
+  """One side in a process of its own, which works only when it is told to.
 
-  For sides that cannot share a process (device counts, thread pools). A
-  command's last line on stdout is its rate in `unit`, as a bare number; it
-  warms itself up.
+  Attributes:
+    name: What it runs; None if that is not installed.
+    check: What it computed once, for both sides to agree on.
   """
-  sides: dict[str, list[float]] = {'ours': [], 'theirs': []}
-  for _ in range(rounds):
-    sides['theirs'].append(_command_rate(theirs, env))
-    sides['ours'].append(_command_rate(ours, env))
-  medians = {k: statistics.median(v) for k, v in sides.items()}
-  return report(bench, peer, unit, **medians)
+
+  def __init__(self, arguments: Sequence[str]) -> None:
+    self._process = subprocess.Popen(
+      [sys.executable, *arguments],
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+    name, _, check = self._process.stdout.readline().rpartition(' ')
+    self.name = name or None
+    self.check = float(check or 'nan')
+
+  def work(self) -> float:
+    """Lets it do a round; returns how many units it did."""
+    print('go', file=self._process.stdin, flush=True)
+    return float(self._process.stdout.readline())
+
+  def stop(self) -> None:
+    """Ends the process."""
+    self._process.stdin.close()
+    self._process.wait()
 
 
-def _command_rate(
-  command: Sequence[str], env: Mapping[str, str] | None
-) -> float:
-  done = subprocess.run(
-    list(command), env=env, stdout=subprocess.PIPE, text=True, check=True
-  )
-  return float(done.stdout.strip().splitlines()[-1])
+def serve(name: str, check: float, work: Work) -> None:
+  """The other end of `Side`: does a round for every line of stdin."""
+  print(name, check, flush=True)
+  for _ in sys.stdin:
+    print(work(), flush=True)
 
 
 def report(

@@ -12,9 +12,9 @@ that works only while it is asked to.
 """
 
 import argparse
+import functools
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
@@ -25,6 +25,7 @@ ROWS, STEPS, IDS = 8, 512, 512
 SEED = 1
 _HERE = pathlib.Path(__file__).parent
 _SAME = 1e-3
+_AT_ONCE = 2
 
 
 def main() -> int:
@@ -38,14 +39,14 @@ def main() -> int:
     return 0
   with tempfile.TemporaryDirectory() as folder:
     weights = os.path.join(folder, 'weights.npz')
-    ours = Side([__file__, '--ours', weights])
+    ours = harness.Side([__file__, '--ours', weights])
     for kind in ('torch', 'gpt2'):
-      theirs = Side([str(_HERE / 'train_torch.py'), kind, weights])
+      theirs = harness.Side([str(_HERE / 'train_torch.py'), kind, weights])
       if theirs.name is None:
         ours.stop()
         return harness.missing('torch or transformers')
-      if kind == 'torch' and abs(theirs.loss - ours.loss) > _SAME:
-        raise SystemExit(f'other models: losses {ours.loss}, {theirs.loss}')
+      if kind == 'torch' and abs(theirs.check - ours.check) > _SAME:
+        raise SystemExit(f'other models: losses {ours.check}, {theirs.check}')
       harness.compare(
         'train.step',
         theirs.name,
@@ -57,36 +58,6 @@ def main() -> int:
       theirs.stop()
     ours.stop()
   return 0
-
-
-class Side:
-  """A process that trains when it is told to.
-
-  Attributes:
-    name: What it runs; None if that is not installed.
-    loss: Its loss before the first step.
-  """
-
-  def __init__(self, arguments: list[str]) -> None:
-    self._process = subprocess.Popen(
-      [sys.executable, *arguments],
-      stdin=subprocess.PIPE,
-      stdout=subprocess.PIPE,
-      text=True,
-    )
-    name, _, loss = self._process.stdout.readline().rpartition(' ')
-    self.name = name or None
-    self.loss = float(loss or 'nan')
-
-  def work(self) -> int:
-    """Lets it do some steps; returns how many tokens they read."""
-    print('go', file=self._process.stdin, flush=True)
-    return int(self._process.stdout.readline())
-
-  def stop(self) -> None:
-    """Ends the process."""
-    self._process.stdin.close()
-    self._process.wait()
 
 
 def batch() -> dict[str, np.ndarray]:
@@ -126,16 +97,15 @@ def serve_ours(weights: str) -> None:
     state, metrics = step(state, rows)
     return float(metrics['loss'])
 
-  serve(f'jax {jax.__version__}', train)
+  first = train()
+  harness.serve(f'jax {jax.__version__}', first, functools.partial(work, train))
 
 
-def serve(name: str, train, steps: int = 2) -> None:
-  """Says the name and first loss; then does steps for every line of stdin."""
-  print(name, train(), flush=True)
-  for _ in sys.stdin:
-    for _ in range(steps):
-      train()
-    print(steps * ROWS * STEPS, flush=True)
+def work(step) -> int:
+  """Does some steps; returns how many tokens they read."""
+  for _ in range(_AT_ONCE):
+    step()
+  return _AT_ONCE * ROWS * STEPS
 
 
 if __name__ == '__main__':

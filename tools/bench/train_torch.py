@@ -3,9 +3,11 @@
 python tools/bench/train_torch.py torch|gpt2 WEIGHTS.npz
 """
 
+import functools
 import math
 import sys
 
+import harness
 import numpy as np
 import torch
 import train
@@ -117,7 +119,7 @@ def gpt2():
 
 
 def main(kind: str, path: str) -> None:
-  """Serves one peer; see `train.serve`."""
+  """Serves one peer; see `harness.serve`."""
   name, model = f'torch {torch.__version__} eager', None
   if kind == 'gpt2':
     name, model, loss = gpt2()
@@ -135,7 +137,7 @@ def main(kind: str, path: str) -> None:
     assert math.isfinite(value.item())
     return value.item()
 
-  train.serve(name, step)
+  harness.serve(name, step(), functools.partial(train.work, step))
 
 
 if __name__ == '__main__':
