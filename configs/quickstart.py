@@ -2,7 +2,13 @@
 
     python -m aurl_jax.main --config=quickstart --workdir=runs/quickstart
 
-Ends by writing four MIDI files, their piano rolls and one page.
+Ends by writing four MIDI files, their piano rolls and one page. 2:27 on two
+cores from an empty cache: 10 s of data preparation, 200 steps, 1.2 GB.
+
+Nats per voice-16th on its own validation split (66 chorales, seed 0):
+
+  0.792   a count table of last pitch, voice and place in the beat
+  0.621   this model
 """
 
 import ml_collections
