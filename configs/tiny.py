@@ -1,4 +1,4 @@
-"""The smallest real run: a two-layer model over compound tokens.
+"""The smallest real run: a two-layer model over REMI tokens.
 
     python -m aurl_jax.main --config=tiny --workdir=runs/tiny
 
@@ -14,7 +14,11 @@ from aurl_jax.configs import base
 def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
   """Returns the page."""
   config = base.get_config(variant)
-  config.model.update(width=32, layers=2, heads=2, context=128, dropout=0.1)
+  # REMI and plain attention compile in half the time of the defaults.
+  config.tokenizer.name = 'aurl_jax.tokens.remi:Remi'
+  config.model.update(
+    width=32, layers=2, heads=2, context=128, dropout=0.1, attention='naive'
+  )
   config.train.update(
     steps=20,
     batch_size=8,

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 from typing import Any
 
@@ -60,6 +61,11 @@ class Parts:
       params=jax.device_get(params),
       tokenizer=self.run.tokenizer,
     )
+
+  @functools.cached_property
+  def eval_step(self) -> Any:
+    """The jitted evaluation step, compiled once for all who judge."""
+    return steps_lib.make_eval_step(self.model, self.mesh)
 
   def train_step(self) -> Any:
     """Returns the jitted training step."""

@@ -18,7 +18,6 @@ from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.training import baseline as baseline_lib
 from aurl_jax.training import evaluate as evaluate_lib
-from aurl_jax.training import steps as steps_lib
 
 
 def run(
@@ -65,11 +64,9 @@ def judge(
     split: Which split.
     limit: Batches at most; 0 for all.
   """
-  step = steps_lib.make_eval_step(parts.model, parts.mesh)
-
   def function(params: Any) -> dict[str, float]:
     return evaluate_lib.evaluate(
-      step,
+      parts.eval_step,
       params,
       itertools.islice(_epoch(parts, cache, split), limit or None),
       fields=parts.fields,

@@ -17,6 +17,9 @@ from aurl_jax.parallel import rules as rules_lib
 
 TrainState = dict[str, Any]
 
+_ONCE = {'xla_backend_optimization_level': 0}
+"""Options for a program that runs once: half the time to compile."""
+
 
 @runtime_checkable
 class Network(Protocol):
@@ -64,7 +67,9 @@ def create(
     like = abstract(model, optimizer, mesh, rules)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, like)
   fresh = functools.partial(_fresh, model, optimizer)
-  return jax.jit(fresh, out_shardings=shardings)(jnp.uint32(seed))
+  options = _ONCE if jax.default_backend() == 'cpu' else None
+  draw = jax.jit(fresh, out_shardings=shardings, compiler_options=options)
+  return draw(jnp.uint32(seed))
 
 
 def abstract(
