@@ -64,6 +64,7 @@ def judge(
     split: Which split.
     limit: Batches at most; 0 for all.
   """
+
   def function(params: Any) -> dict[str, float]:
     return evaluate_lib.evaluate(
       parts.eval_step,

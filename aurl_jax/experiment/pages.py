@@ -93,7 +93,7 @@ def parse(argv: Sequence[str]) -> CommandLine:
     raise ConfigError(f'unexpected arguments {rest[1:]}', code='bad_flag')
   config = values.config
   if isinstance(config, ml_collections.ConfigDict):
-    config = config.to_dict()
+    config = _fresh_sections(config.to_dict(), _overridden(argv))
   return CommandLine(
     config=config,
     workdir=pathlib.Path(values.workdir) if values.workdir else None,
@@ -116,11 +116,7 @@ def _read(argv: Sequence[str]) -> tuple[flags.FlagValues, list[str]]:
 
 def _check_keys(argv: Sequence[str]) -> None:
   """Raises ConfigError for an override of a key that the page lacks."""
-  keys = [
-    word.lstrip('-').partition('=')[0].removeprefix('config.')
-    for word in argv
-    if word.lstrip('-').startswith('config.')
-  ]
+  keys = _overridden(argv)
   page = [word for word in argv if word.lstrip('-').startswith('config=')]
   if not (keys and page):
     return
@@ -132,6 +128,35 @@ def _check_keys(argv: Sequence[str]) -> None:
         f'unknown config key {key}; {coercion.suggest(key, known)}',
         code='unknown_key',
       )
+
+
+def _overridden(argv: Sequence[str]) -> list[str]:
+  """Returns the keys, as `section.key`, that the flags set."""
+  words = (word.lstrip('-').partition('=')[0] for word in argv)
+  return [
+    word.removeprefix('config.') for word in words if word.startswith('config.')
+  ]
+
+
+def _fresh_sections(
+  config: dict[str, Any], overridden: Sequence[str]
+) -> dict[str, Any]:
+  """Returns the config without what a page says about another class.
+
+  Where a flag names the class of a section, `package.module:Class`, the
+  page's other keys belong to the class that it named; only those that flags
+  set as well stay.
+  """
+  fresh = dict(config)
+  for key in overridden:
+    section, _, name = key.rpartition('.')
+    if name == 'name' and section in config and ':' in config[section][name]:
+      fresh[section] = {
+        inner: value
+        for inner, value in config[section].items()
+        if f'{section}.{inner}' in overridden
+      }
+  return fresh
 
 
 def _with_path(word: str) -> str:

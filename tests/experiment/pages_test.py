@@ -65,6 +65,21 @@ def test_mistakes_are_named(words, said):
   assert said in str(caught.value)
 
 
+def test_another_class_does_not_get_what_the_page_told_the_first():
+  grid = 'aurl_jax.tokens.grid:VoiceGrid'
+  config = pages.load('tiny', [f'tokenizer.name={grid}'])
+  assert config['tokenizer'] == {'name': grid}
+  remi = 'aurl_jax.tokens.remi:Remi'
+  both = [f'tokenizer.name={remi}', 'tokenizer.velocity_bins=8']
+  assert pages.load('tiny', both)['tokenizer'] == {
+    'name': remi,
+    'velocity_bins': 8,
+  }
+  # A choice by name is no class: what stands beside it stays.
+  optimizer = pages.load('tiny', ['optimizer.name=lion'])['optimizer']
+  assert optimizer['warmup_steps'] == 5
+
+
 def test_a_page_that_is_no_python_is_named(tmp_path):
   path = tmp_path / 'broken.py'
   path.write_text('def get_config(:')

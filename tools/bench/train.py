@@ -1,6 +1,6 @@
 """Training steps: ours against the same model in PyTorch, and against GPT-2.
 
-    python tools/bench/train.py [--rounds 5]
+    python tools/bench/train.py [--rounds 11]
 
 Tokens/s of whole steps (forward, backward, AdamW) on the CPU in float32:
 width 256, 4 layers, 4 heads, GELU, 512 ids, batches of 8 rows of 512 steps,
@@ -31,7 +31,7 @@ _AT_ONCE = 2
 def main() -> int:
   """Runs both comparisons; returns the exit status."""
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--rounds', type=int, default=5)
+  parser.add_argument('--rounds', type=int, default=11)
   parser.add_argument('--ours', help=argparse.SUPPRESS)
   args = parser.parse_args()
   if args.ours:
