@@ -4,7 +4,7 @@ Importing the package costs nothing; each name loads its part on first use.
 
   import aurl_jax
 
-  composer = aurl_jax.load('RUN_OR_BUNDLE')
+  composer = aurl_jax.load('BUNDLE')  # made by `aurl bundle RUN`
   for piece in composer.generate(aurl_jax.Request(seed=1)):
     piece.midi()
 """

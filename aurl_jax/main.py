@@ -12,23 +12,31 @@ then be left out. Exit codes are those of `aurl`.
 import sys
 from collections.abc import Sequence
 
-from aurl_jax.core.errors import AurlError
+from aurl_jax.core import guard
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Parses the flags, makes one call, returns the exit code."""
+  words = list(sys.argv[1:] if argv is None else argv)
+  return guard.guarded(lambda: _run(words), _report)
+
+
+def _run(words: Sequence[str]) -> int:
+  # Imported in here: an interrupt of the imports is one of the command.
   from aurl_jax.experiment import pages, run
 
-  try:
-    asked = pages.parse(sys.argv[1:] if argv is None else argv)
-    if asked.workdir is None:
-      print(__doc__, file=sys.stderr)
-      return 2
-    run.run(asked.mode, asked.config, asked.workdir, asked.allow)
-  except AurlError as error:
-    print(f'aurl_jax: {error}', file=sys.stderr)
-    return error.exit_code
+  asked = pages.parse(words)
+  if asked.workdir is None:
+    print(__doc__, file=sys.stderr)
+    print('--workdir is missing: the folder of the run', file=sys.stderr)
+    return 2
+  run.run(asked.mode, asked.config, asked.workdir, asked.allow)
   return 0
+
+
+def _report(message: str, code: str) -> None:
+  del code
+  print(f'aurl_jax: {message}', file=sys.stderr)
 
 
 if __name__ == '__main__':

@@ -5,13 +5,14 @@ same command, 1 a fault of ours.
 """
 
 import argparse
+import functools
 import importlib
 import json
 import sys
 from collections.abc import Sequence
 
 from aurl_jax import __version__
-from aurl_jax.core.errors import AurlError
+from aurl_jax.core import guard
 
 VERBS = {
   'prepare': 'turn a folder of MIDI into a data set',
@@ -23,8 +24,6 @@ VERBS = {
   'doctor': 'check devices, versions and data, and name the remedies',
 }
 """Verb -> what it does; each is a module of `aurl_jax.cli`."""
-
-INTERRUPTED = 3
 
 
 def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
@@ -55,20 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   words = list(sys.argv[1:] if argv is None else argv)
   verb = words[0] if words and words[0] in VERBS else None
   args = build_parser(verb or '').parse_args(words)
-  try:
-    return args.run(args)
-  except AurlError as error:
-    report(str(error), error.code, as_json=args.json)
-    return error.exit_code
-  except BrokenPipeError:
-    sys.stderr.close()
-    return 0
-  except OSError as error:
-    report(f'{error.filename}: {error.strerror}', 'os', as_json=args.json)
-    return AurlError.exit_code
-  except KeyboardInterrupt:
-    print('aurl: interrupted', file=sys.stderr)
-    return INTERRUPTED
+  tell = functools.partial(report, as_json=args.json)
+  return guard.guarded(lambda: args.run(args), tell)
 
 
 def report(message: str, code: str, *, as_json: bool = False) -> None:

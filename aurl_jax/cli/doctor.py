@@ -12,7 +12,7 @@ from aurl_jax.cli import output
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds nothing: this verb has no flags of its own."""
-  parser.set_defaults(verb='doctor')
+  del parser
 
 
 def run(args: argparse.Namespace) -> int:

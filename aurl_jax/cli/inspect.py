@@ -4,7 +4,8 @@ Examples:
   aurl inspect song.mid
   aurl inspect --json broken/*.mid
 
-The exit code is 2 if a file holds no music that can be saved.
+With --json, one line of JSON a file. The exit code is 2 if a file holds no
+music that can be saved.
 """
 
 import argparse

@@ -14,12 +14,17 @@ _PIPE_WIDTH = 200
 
 def emit_json(value: Any) -> None:
   """Prints a value as one line of JSON on stdout."""
-  print(json.dumps(value, ensure_ascii=False))
+  # In ASCII: names of files may hold bytes that are no text.
+  print(json.dumps(value))
 
 
 def facts(rows: Mapping[str, Any], title: str | None = None) -> None:
   """Prints names and values in two columns."""
   table(('', ''), rows.items(), title=title, header=False)
+
+
+def _shown(cell: Any) -> str:
+  return str(cell).encode('utf-8', 'backslashreplace').decode()
 
 
 def table(
@@ -32,10 +37,10 @@ def table(
   """Prints rows under column names."""
   if title:
     # Not the table's own title, which it would break at its width.
-    print(title)
+    print(_shown(title))
   grid = rich.table.Table(*columns, show_header=header, box=None)
   for row in rows:
-    grid.add_row(*(rich.markup.escape(str(cell)) for cell in row))
+    grid.add_row(*(rich.markup.escape(_shown(cell)) for cell in row))
   # A file or pipe has no width to break lines at.
   width = None if sys.stdout.isatty() else _PIPE_WIDTH
   rich.console.Console(width=width).print(grid)

@@ -4,7 +4,8 @@ Examples:
   aurl prepare ~/midi --out data/mine
   aurl prepare chorales --tokenizer grid --out data/chorales
 
-Files that cannot be used are skipped, counted and named in report.json.
+Files that cannot be used are skipped, counted in report.json, and named with
+the reason in files.jsonl.
 """
 
 import argparse
@@ -34,5 +35,6 @@ def run(args: argparse.Namespace) -> int:
   if args.json:
     output.emit_json(report)
   else:
-    output.facts(report, title=args.out)
+    shown = {k: v for k, v in report.items() if k != 'histograms'}
+    output.facts(shown, title=args.out)
   return 0

@@ -45,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
   if args.data:
     overrides.append(f'data.source={pathlib.Path(args.data).resolve()}')
   config = None
-  if args.config or overrides or not folder.holds_run:
+  if args.config or not folder.holds_run:
     config = pages.load(pages.find(args.config or 'base'), overrides)
-  if config is not None and args.json:
-    config['logging']['console'] = False
-  result = train.run(config, folder)
+  elif overrides:
+    config = pages.override(folder.read_config(), overrides)
+  result = train.run(config, folder, quiet=args.json)
   if args.json:
     output.emit_json(result)
   else:

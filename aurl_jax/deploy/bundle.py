@@ -150,12 +150,26 @@ def _find(path_or_name: str | os.PathLike[str]) -> pathlib.Path:
   )
 
 
+def _no_bundle(folder: pathlib.Path) -> BundleError:
+  """Returns the error for a folder that holds something else."""
+  if (folder / 'checkpoints').is_dir():
+    cause = f'{folder} is a run; make a bundle of it: aurl bundle {folder}'
+    return BundleError(f'{cause} --out DIR', code='run')
+  return BundleError(
+    f'{folder} is no bundle: {DIGESTS} is missing; copy the whole folder '
+    'again, or make one of a run with `aurl bundle`',
+    code='incomplete',
+  )
+
+
 def _read(folder: pathlib.Path) -> dict[str, bytes]:
   """Returns the files of a bundle whose digests are right."""
   try:
     digests = json.loads((folder / DIGESTS).read_bytes())
     contents = {n: (folder / n).read_bytes() for n in (WEIGHTS, CONFIG, CARD)}
   except FileNotFoundError as error:
+    if not (folder / DIGESTS).exists():
+      raise _no_bundle(folder) from error
     raise BundleError(
       f'{folder} is no complete bundle: {pathlib.Path(error.filename).name} '
       'is missing; copy the whole folder again, or make it with `aurl bundle`',

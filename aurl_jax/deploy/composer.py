@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from aurl_jax.core.errors import TokenError
 from aurl_jax.generation import constraints, decode, opening
 from aurl_jax.generation.decode import Sample
 from aurl_jax.generation.errors import RequestError
@@ -65,7 +66,14 @@ class Composer:
     notes = request.prompt_notes()
     if notes is None:
       return opening.opening(self.tokenizer, request.meter, request.tempo)
-    ids = self.tokenizer.encode(notes)
+    try:
+      ids = self.tokenizer.encode(notes)
+    except TokenError as error:
+      # The remedy it names is for those who can choose a tokenization.
+      cause = str(error).partition('; use ')[0]
+      raise RequestError(
+        f'this model cannot read the prompt: {cause}', code='prompt'
+      ) from error
     return ids[: np.argmax(self.tokenizer.is_end(ids))]
 
   def _steps(self, request: Request, prompt: np.ndarray) -> int:

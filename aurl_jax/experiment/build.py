@@ -88,11 +88,30 @@ def build(run: RunConfig) -> Parts:
   if run.mesh.host_devices:
     mesh_lib.host_devices(run.mesh.host_devices)
   else:
-    # Too late in a notebook that has used jax: its devices serve as well.
-    with contextlib.suppress(ConfigError):
-      mesh_lib.host_devices(_host_devices(run))
+    _pose(_host_devices(run))
   mesh = mesh_lib.make_mesh(run.mesh)
   sections.check_devices(run, mesh_lib.rows(mesh))
+  return _parts(run, mesh)
+
+
+def here(run: RunConfig) -> Parts:
+  """Returns the objects of a run for the devices of this process alone.
+
+  For all but training: whatever mesh and hosts the run was trained on, and
+  whether or not its batch divides over what is here.
+  """
+  _pose(os.cpu_count() or 1)
+  return _parts(run, mesh_lib.make_mesh(mesh_lib.MeshConfig()))
+
+
+def _pose(count: int) -> None:
+  """Lets a CPU pose as so many devices, unless jax has been used."""
+  # Too late in a notebook, say: its devices serve as well.
+  with contextlib.suppress(ConfigError):
+    mesh_lib.host_devices(count)
+
+
+def _parts(run: RunConfig, mesh: jax.sharding.Mesh) -> Parts:
   optimizer, schedule = optimizer_lib.build(run.optimizer, run.train.steps)
   return Parts(
     run=run,

@@ -35,7 +35,7 @@ def run(
     ConfigError: There is no run, or the config is of another one.
     CheckpointError: The run has no complete checkpoint.
   """
-  values = folder.open(config) if config else folder.read_config()
+  values = folder.agree(config)
   parts = build.build(sections.parse(values, allow))
   cache = data.prepared(parts.run)
   with (

@@ -24,7 +24,7 @@ def run(
   Returns:
     As `write`.
   """
-  values = folder.open(config) if config else folder.read_config()
+  values = folder.agree(config)
   asked = sections.parse(values, allow)
   composer = from_run(folder, allow)
   return write(composer, asked.generate.request(), folder.samples)
@@ -53,6 +53,9 @@ def to_folder(
     request = Request(**changes)
     return write(bundle_lib.load(model), request, pathlib.Path(out))
   asked = sections.parse(folder.read_config())
+  if 'steps' in changes:
+    # The run's own bars need not fit into other steps.
+    changes = {'bars': 0, **changes}
   request = asked.generate.request(**changes)
   return write(from_run(folder), request, pathlib.Path(out))
 
@@ -62,11 +65,14 @@ def from_run(
 ) -> Composer:
   """Returns the model of a run's checkpoint, the newest good by default.
 
+  The machine need not be the one that trained it: the devices are those
+  that are here.
+
   Raises:
     ConfigError: There is no run.
     CheckpointError: It has no such checkpoint, or none that is complete.
   """
-  parts = build.build(sections.parse(folder.read_config(), allow))
+  parts = build.here(sections.parse(folder.read_config(), allow))
   with (
     mesh_lib.use(parts.mesh),
     checkpoint.Checkpoints(

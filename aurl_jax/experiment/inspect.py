@@ -4,8 +4,9 @@ import os
 import pathlib
 from typing import Any
 
+from aurl_jax.core import coercion
 from aurl_jax.core import config as config_lib
-from aurl_jax.core.errors import MidiError
+from aurl_jax.core.errors import ConfigError, MidiError, TokenError
 from aurl_jax.music import midi
 from aurl_jax.music import time as time_lib
 from aurl_jax.tokens import ledger as ledger_lib
@@ -52,6 +53,12 @@ def tokenizer_named(name: str) -> Tokenizer:
   Raises:
     ConfigError: There is no such tokenizer.
   """
+  if name not in TOKENIZERS and ':' not in name:
+    raise ConfigError(
+      f'no tokenizer {name!r}; {coercion.suggest(name, TOKENIZERS)}, or '
+      'package.module:Class',
+      code='no_tokenizer',
+    )
   path = TOKENIZERS.get(name, name)
   allow = (path.partition(':')[0],)
   return config_lib.build({'name': path}, 'tokenizer', allow)
@@ -65,9 +72,13 @@ def tokens(path: str | os.PathLike[str], tokenizer: str) -> dict[str, Any]:
   """
   notes = midi.read(pathlib.Path(path)).notes
   codec = tokenizer_named(tokenizer)
-  ids = codec.encode(notes)
+  try:
+    ids = codec.encode(notes)
+  except TokenError as error:
+    raise TokenError(f'{path}: {error}', code=error.code) from error
   ledger = ledger_lib.ledger(codec, notes)
   return {
+    'file': os.fspath(path),
     'tokens': int(ids.shape[0]),
     'fields': int(ids.shape[1]),
     'exact': ledger.exact,

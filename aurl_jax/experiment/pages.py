@@ -20,6 +20,7 @@ from ml_collections import config_flags
 from aurl_jax.core import coercion
 from aurl_jax.core import config as config_lib
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.experiment.workdir import Workdir
 
 PAGES = 'aurl_jax.configs'
 
@@ -78,17 +79,47 @@ def load(page: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
   return config
 
 
+def override(
+  values: dict[str, Any], overrides: Sequence[str]
+) -> dict[str, Any]:
+  """Returns a stored config with `section.key=value` overrides applied.
+
+  Raises:
+    ConfigError: An unknown key or a value of another type.
+  """
+  config = _parse([f'--config.{item}' for item in overrides], values).config
+  assert config is not None
+  return config
+
+
 def parse(argv: Sequence[str]) -> CommandLine:
   """Parses the flags of `aurl_jax.main` (without the program's name).
+
+  Overrides without a page change the config of the run in the workdir.
 
   Raises:
     ConfigError: A flag, page or key that does not exist, or a bad value; a
       near miss names the key that was probably meant.
     SystemExit: `--help` was asked for and has been printed.
   """
+  given = {}
+  for word, after in zip(argv, [*argv[1:], ''], strict=True):
+    name, equals, value = word.lstrip('-').partition('=')
+    given[name] = value if equals else after
+  stored = None
+  if _overridden(argv) and 'config' not in given and 'workdir' in given:
+    stored = Workdir(pathlib.Path(given['workdir'])).read_config()
+  return _parse(argv, stored)
+
+
+def _parse(argv: Sequence[str], stored: dict[str, Any] | None) -> CommandLine:
+  """Parses flags that change a stored config, or the page that they name."""
   argv = ['aurl_jax.main', *(_with_path(word) for word in argv)]
-  _check_keys(argv)
-  values, rest = _read(argv)
+  _check_keys(argv, stored)
+  values, rest = _read(argv, stored)
+  if values.help:
+    print(main_help(values))
+    raise SystemExit(0)
   if rest[1:]:
     raise ConfigError(f'unexpected arguments {rest[1:]}', code='bad_flag')
   config = values.config
@@ -102,8 +133,19 @@ def parse(argv: Sequence[str]) -> CommandLine:
   )
 
 
-def _read(argv: Sequence[str]) -> tuple[flags.FlagValues, list[str]]:
-  values = _define(argv)
+def main_help(values: flags.FlagValues) -> str:
+  """Returns what `--help` prints: an example, and the flags."""
+  return (
+    'python -m aurl_jax.main --config=quickstart --workdir=runs/quickstart\n\n'
+    'Trains, evaluates or generates from a config page; any key of the page\n'
+    'is a flag: --config.section.key=value.\n\nFlags:\n' + values.get_help()
+  )
+
+
+def _read(
+  argv: Sequence[str], stored: dict[str, Any] | None
+) -> tuple[flags.FlagValues, list[str]]:
+  values = _define(argv, stored)
   try:
     return values, values(argv)
   except flags.Error as error:
@@ -114,14 +156,16 @@ def _read(argv: Sequence[str]) -> tuple[flags.FlagValues, list[str]]:
     raise ConfigError(f'cannot read the page: {error}') from error
 
 
-def _check_keys(argv: Sequence[str]) -> None:
+def _check_keys(argv: Sequence[str], stored: dict[str, Any] | None) -> None:
   """Raises ConfigError for an override of a key that the page lacks."""
   keys = _overridden(argv)
   page = [word for word in argv if word.lstrip('-').startswith('config=')]
-  if not (keys and page):
+  if not keys or not (page or stored):
     return
-  values, _ = _read([argv[0], page[-1]])
-  known = config_lib.flatten(values.config.to_dict())
+  base = stored
+  if base is None:
+    base = _read([argv[0], page[-1]], None)[0].config.to_dict()
+  known = config_lib.flatten(base)
   for key in keys:
     if key not in known:
       raise ConfigError(
@@ -166,15 +210,26 @@ def _with_path(word: str) -> str:
   return word
 
 
-def _define(argv: Sequence[str]) -> flags.FlagValues:
+def _define(
+  argv: Sequence[str], stored: dict[str, Any] | None
+) -> flags.FlagValues:
   values = flags.FlagValues()
-  config_flags.DEFINE_config_file(
-    'config',
-    None,
-    'Config page: a path or a shipped name, with an optional :variant.',
-    flag_values=values,
-    sys_argv=list(argv),
-  )
+  if stored is None:
+    config_flags.DEFINE_config_file(
+      'config',
+      None,
+      'Config page: a path or a shipped name, with an optional :variant.',
+      flag_values=values,
+      sys_argv=list(argv),
+    )
+  else:
+    config_flags.DEFINE_config_dict(
+      'config',
+      ml_collections.ConfigDict(stored),
+      'The config of the run in the workdir.',
+      flag_values=values,
+      sys_argv=list(argv),
+    )
   flags.DEFINE_string('workdir', None, 'Folder of the run.', flag_values=values)
   flags.DEFINE_enum(
     'mode',

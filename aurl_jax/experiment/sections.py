@@ -12,9 +12,11 @@ from typing import Any
 
 from aurl_jax.core import config as config_lib
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.request import Request
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.parallel.mesh import MeshConfig
+from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.tokens.tokenizer import Tokenizer
 from aurl_jax.training.optimizer import OptimizerConfig
 
@@ -40,7 +42,10 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-  """How long to train, and what happens how often (in steps; 0 is never).
+  """How long to train, and what happens how often.
+
+  In steps; 0 is never, but for the last step, which is always logged and
+  kept.
 
   Attributes:
     steps: Optimiser steps in all.
@@ -68,6 +73,15 @@ class TrainConfig:
     if min(self.steps, self.batch_size, self.accumulate) < 1:
       raise ConfigError(
         'train.steps, train.batch_size and train.accumulate must be positive'
+      )
+    for name in ('log', 'evaluate', 'checkpoint', 'sample'):
+      if getattr(self, f'{name}_every') < 0:
+        raise ConfigError(f'train.{name}_every must be 0 (never) or more')
+    if self.evaluate_batches < 0:
+      raise ConfigError('train.evaluate_batches must be 0 (all) or more')
+    if not 0 <= self.label_smoothing < 1:
+      raise ConfigError(
+        f'train.label_smoothing {self.label_smoothing} is not in [0, 1)'
       )
     if self.batch_size % self.accumulate:
       raise ConfigError(
@@ -130,6 +144,10 @@ class LoggingConfig:
   baseline: bool = False
   page: bool = True
 
+  def __post_init__(self) -> None:
+    if self.keep_checkpoints < 1:
+      raise ConfigError('logging.keep_checkpoints must be at least 1')
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -182,7 +200,10 @@ def parse(config: Mapping[str, Any], allow: tuple[str, ...] = ()) -> RunConfig:
     for name, cls in SECTIONS.items()
   }
   tokenizer = config_lib.build(config['tokenizer'], 'tokenizer', allow)
-  run = RunConfig(seed=int(config['seed']), tokenizer=tokenizer, **parts)
+  seed = config['seed']
+  if not (isinstance(seed, int) and 0 <= seed < 1 << 32):
+    raise ConfigError(f'seed must be a whole number in 0..2^32-1, not {seed}')
+  run = RunConfig(seed=seed, tokenizer=tokenizer, **parts)
   check(run)
   return run
 
@@ -195,13 +216,22 @@ def check(run: RunConfig) -> None:
       f'generate.steps {steps} exceed model.context {run.model.context}'
     )
   need = run.generate.bars * run.generate.steps_per_bar
-  if need > run.model.context:
+  if need > steps:
+    limit = 'generate.steps' if run.generate.steps else 'model.context'
     raise ConfigError(
       f'generate.bars {run.generate.bars} × generate.steps_per_bar '
       f'{run.generate.steps_per_bar} = {need} steps do not fit '
-      f'model.context {run.model.context}; ask for fewer bars or give the '
-      'model a longer context'
+      f'{limit} {steps}; ask for fewer bars or give the model a longer context'
     )
+  if run.logging.baseline and not isinstance(run.tokenizer, VoiceGrid):
+    raise ConfigError(
+      'logging.baseline needs the tokenizer aurl_jax.tokens.grid:VoiceGrid; '
+      'set it to False'
+    )
+  try:
+    run.generate.request()
+  except RequestError as error:
+    raise ConfigError(f'generate: {error}') from error
 
 
 def check_devices(run: RunConfig, rows: int) -> None:

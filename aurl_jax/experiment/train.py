@@ -1,7 +1,9 @@
 """Training: one call from a config and a folder to a trained run."""
 
+import dataclasses
+import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -19,6 +21,7 @@ from aurl_jax.experiment import (
 )
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
+from aurl_jax.parallel import host
 from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.training import callbacks as callbacks_lib
 from aurl_jax.training import loop, signals
@@ -39,6 +42,8 @@ def run(
   config: Mapping[str, Any] | None,
   folder: Workdir,
   allow: tuple[str, ...] = (),
+  *,
+  quiet: bool = False,
 ) -> dict[str, Any]:
   """Trains to the last step, or goes on with the run in the folder.
 
@@ -46,6 +51,8 @@ def run(
     config: Plain sections; None takes those stored in the folder.
     folder: The run's folder.
     allow: Modules outside `aurl_jax` that the config may name.
+    quiet: Whether to keep progress from the console, whatever the config
+      says.
 
   Returns:
     `workdir`, `steps`, the figures on the validation split, and `page` if
@@ -58,16 +65,20 @@ def run(
   """
   if config is not None:
     sections.parse(config, allow)
-  values = folder.open(config)
+  values = folder.agree(config)
   asked = sections.parse(values, allow)
-  logs.setup(folder.root)
+  host.keep_memory()
   parts = build.build(asked)
-  quiet = not asked.logging.console
+  logs.setup(folder.root)
+  quiet = quiet or not asked.logging.console
   progress.say(f'devices: {mesh_lib.describe(parts.mesh)}', quiet=quiet)
   cache = data.prepared(asked, quiet=quiet)
   progress.say(_described(cache), quiet=quiet)
   with mesh_lib.use(parts.mesh), signals.Stop() as stop:
-    params = _train(parts, cache, folder, stop)
+    writers = _writers(parts, folder, quiet=quiet)
+    # The folder is the run's once nothing stands in its way any more.
+    begin = functools.partial(folder.store, values)
+    params = _train(parts, cache, folder, _Session(stop, writers, begin))
     figures = _figures(parts, cache, params)
   result = _leave(parts, cache, folder, params, figures)
   return {'workdir': str(folder.root), 'steps': asked.train.steps, **result}
@@ -79,12 +90,27 @@ def _described(cache: TokenCache) -> str:
   return f'data: {", ".join(counts)}; the first step compiles, a minute or so'
 
 
+@dataclasses.dataclass(frozen=True)
+class _Session:
+  """What one call of the run brings: who stops it, and who is told.
+
+  Attributes:
+    stop: Asked after each step.
+    writers: Who takes the records.
+    begin: Called when the run is about to go on.
+  """
+
+  stop: signals.Stop
+  writers: list[Any]
+  begin: Callable[[], None]
+
+
 def _train(
-  parts: Parts, cache: TokenCache, folder: Workdir, stop: signals.Stop
+  parts: Parts, cache: TokenCache, folder: Workdir, session: _Session
 ) -> Any:
   """Resumes or starts, trains, and returns the parameters."""
   batches = data.train_batches(parts.run, cache)
-  writers = _writers(parts, folder)
+  writers = session.writers
   identity = {'data': data.digest(cache)}
   with checkpoint.Checkpoints(
     folder.checkpoints, keep=parts.run.logging.keep_checkpoints
@@ -96,6 +122,7 @@ def _train(
       writers=writers,
       run=identity,
     )
+    session.begin()
     if resumed:
       _log.info('going on after step %d', resumed.step)
     state = loop.fit(
@@ -113,19 +140,21 @@ def _train(
       steps=parts.run.train.steps,
       mesh=parts.mesh,
       totals=resumed.totals if resumed else None,
-      stop=stop,
+      stop=session.stop,
     )
   for writer in writers:
     writer.close()
   return state['params']
 
 
-def _writers(parts: Parts, folder: Workdir) -> list[Any]:
+def _writers(parts: Parts, folder: Workdir, *, quiet: bool) -> list[Any]:
   """Returns who takes the log records, in this order."""
+  if jax.process_index():
+    return []
   writers: list[Any] = [logs.JsonlWriter(folder.metrics)]
   if parts.run.logging.tensorboard:
     writers.append(logs.TensorBoardWriter(folder.root / 'tb'))
-  if parts.run.logging.console:
+  if not quiet:
     writers.append(
       logs.ConsoleWriter(total=parts.run.train.steps, shown=_SHOWN)
     )

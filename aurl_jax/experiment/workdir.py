@@ -70,7 +70,7 @@ class Workdir:
       ConfigError: There is no run here, or its config is damaged.
     """
     try:
-      return config_lib.from_json(self.config.read_text())
+      return self._checked(self.config.read_text())
     except FileNotFoundError as error:
       raise ConfigError(
         f'{self.root} holds no run (no config.json); start one with '
@@ -78,29 +78,39 @@ class Workdir:
         code='no_run',
       ) from error
 
-  def open(self, config: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Returns the config to go on with, stored in the folder.
+  def _checked(self, text: str) -> dict[str, Any]:
+    try:
+      return config_lib.from_json(text)
+    except ConfigError as error:
+      raise ConfigError(
+        f'{self.config}: {error}; put back a copy of it, or train anew in '
+        'another workdir',
+        code='damaged_config',
+      ) from error
+
+  def agree(self, config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Returns the config to go on with; nothing is written.
 
     Without a stored run the given config starts one. With one, the given
     config (None: the stored) must agree with it in the keys of `IDENTITY`;
-    its other values take effect from now on.
+    its other values take effect once it is stored.
 
     Raises:
       ConfigError: No config at all, or one of another run (shown).
     """
     if not self.holds_run:
-      if config is None:
-        return self.read_config()
-      values = dict(config)
-    else:
-      saved = self.read_config()
-      values = dict(saved if config is None else config)
-      self._refuse_other_run(saved, values)
+      return self.read_config() if config is None else dict(config)
+    saved = self.read_config()
+    values = dict(saved if config is None else config)
+    self._refuse_other_run(saved, values)
+    return values
+
+  def store(self, values: Mapping[str, Any]) -> None:
+    """Makes the folder that of a run of this config."""
     self.root.mkdir(parents=True, exist_ok=True)
     for name in ('logs', 'tb', 'samples', 'plots', 'exports'):
       (self.root / name).mkdir(exist_ok=True)
     files.write_atomic(self.config, config_lib.to_json(values))
-    return values
 
   def _refuse_other_run(
     self, saved: Mapping[str, Any], values: Mapping[str, Any]

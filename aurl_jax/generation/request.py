@@ -1,13 +1,26 @@
 """`Request`: what a piece shall be, in one value for every way in."""
 
 import dataclasses
+import math
+import numbers
 import os
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.sampling import Sampler
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
+
+_WHOLE = {
+  'n': (1, 100_000),
+  'bars': (0, 100_000),
+  'steps': (0, 1 << 24),
+  'top_k': (0, (1 << 31) - 1),
+  'seed': (0, (1 << 63) - 1),
+}
+"""The ranges of the whole numbers of a request."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,14 +59,20 @@ class Request:
   tempo: float | int | None = None
 
   def __post_init__(self) -> None:
-    least = {'n': 1, 'bars': 0, 'steps': 0, 'seed': 0}
-    for name, low in least.items():
+    for name, (low, high) in _WHOLE.items():
       value = getattr(self, name)
-      whole = isinstance(value, int) and not isinstance(value, bool)
-      if not whole or value < low:
+      if not _is_whole(value) or not low <= value <= high:
         raise RequestError(
-          f'{name} must be a whole number of at least {low}, not {value!r}'
+          f'{name} must be a whole number in {low}..{high}, not {value!r}'
         )
+      # Of numpy, say: a plain number from here on.
+      object.__setattr__(self, name, int(value))
+    for name in ('temperature', 'top_p', 'min_p'):
+      value = getattr(self, name)
+      if not _is_real(value):
+        raise RequestError(f'{name} must be a number, not {value!r}')
+      object.__setattr__(self, name, float(value))
+    _check_start(self)
     if self.prompt is not None and (self.meter or self.tempo):
       raise RequestError('a prompt has its own meter and tempo; give neither')
     # Its constructor checks the values.
@@ -84,6 +103,34 @@ class Request:
     if not len(given):
       raise RequestError('the prompt has no notes', code='prompt')
     return given
+
+
+def _is_whole(value: Any) -> bool:
+  return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_real(value: Any) -> bool:
+  return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _check_start(request: Request) -> None:
+  """Raises RequestError unless prompt, meter and tempo can be what they are."""
+  meter, tempo, prompt = request.meter, request.tempo, request.prompt
+  if meter is not None:
+    pair = isinstance(meter, Sequence) and not isinstance(meter, str)
+    if not pair or len(meter) != 2 or not all(map(_is_whole, meter)):
+      raise RequestError(
+        f'meter must be a pair of whole numbers such as (3, 4), not {meter!r}'
+      )
+  if tempo is not None:
+    if not _is_real(tempo) or not 0 < tempo < math.inf:
+      raise RequestError(
+        f'tempo must be a positive number of beats a minute, not {tempo!r}'
+      )
+  if not isinstance(prompt, Notes | str | os.PathLike | None):
+    raise RequestError(
+      f'the prompt must be Notes or a path of a MIDI file, not {prompt!r}'
+    )
 
 
 def _read(path: pathlib.Path) -> Notes:

@@ -55,7 +55,9 @@ def naive(
   mask: Bool[Array, 'b #q t'],
 ) -> Float[Array, 'b h q k']:
   """Plain softmax attention under any mask; the softmax is float32."""
-  scores = jnp.einsum('bhqk,bhtk->bhqt', q, k).astype(jnp.float32)
+  scores = jnp.einsum(
+    'bhqk,bhtk->bhqt', q, k, preferred_element_type=jnp.float32
+  )
   scores = scores * q.shape[-1] ** -0.5
   scores = jnp.where(mask[:, None], scores, _MASKED)
   weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)

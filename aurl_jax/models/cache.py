@@ -182,7 +182,7 @@ def _attend(
   seen: Bool[Array, 'n 1 s'],
 ) -> Float[Array, 'n 1 k']:
   """Softmax attention of one step; the softmax is float32."""
-  scores = jnp.einsum('nqk,nsk->nqs', q, k).astype(jnp.float32)
+  scores = jnp.einsum('nqk,nsk->nqs', q, k, preferred_element_type=jnp.float32)
   scores = jnp.where(seen, scores * q.shape[-1] ** -0.5, _MASKED)
   weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
   return jnp.einsum('nqs,nsk->nqk', weights, v)

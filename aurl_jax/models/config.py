@@ -101,6 +101,7 @@ def _check_values(config: ModelConfig) -> None:
     f'gives heads of odd width {config.head_dim}, which rotary positions '
     f'cannot turn; choose heads so that width / heads is even',
   )
+  _require(config.context >= 2, 'context', 'must be at least 2')
   _require(config.hidden >= 0, 'hidden', 'must be 0 (default) or more')
   _require(0 <= config.dropout < 1, 'dropout', 'must lie in [0, 1)')
   _require(config.rope_base > 1, 'rope_base', 'must be above 1')

@@ -1,6 +1,7 @@
 """From an `OptimizerConfig` to an optax transformation and its schedule."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -69,14 +70,14 @@ def build(
   schedule = SCHEDULES[config.schedule](
     config.learning_rate, config.warmup_steps, steps, config.final_fraction
   )
-  parts = [
+  # The same parts always: a checkpoint fits a run with another limit.
+  limit = config.clip_norm or math.inf
+  return optax.chain(
+    optax.clip_by_global_norm(limit),
     _direction(config),
     optax.add_decayed_weights(config.weight_decay, mask=decay_mask),
     optax.scale_by_learning_rate(schedule),
-  ]
-  if config.clip_norm:
-    parts.insert(0, optax.clip_by_global_norm(config.clip_norm))
-  return optax.chain(*parts), schedule
+  ), schedule
 
 
 def decay_mask(params: Mapping[str, Any]) -> Any:

@@ -1,11 +1,12 @@
 """Pages: what a command line makes of them."""
 
+import dataclasses
 import textwrap
 
 import pytest
 
 from aurl_jax.core.errors import ConfigError
-from aurl_jax.experiment import pages
+from aurl_jax.experiment import pages, sections, workdir
 
 
 @pytest.fixture
@@ -78,6 +79,35 @@ def test_another_class_does_not_get_what_the_page_told_the_first():
   # A choice by name is no class: what stands beside it stays.
   optimizer = pages.load('tiny', ['optimizer.name=lion'])['optimizer']
   assert optimizer['warmup_steps'] == 5
+
+
+def test_the_base_page_has_every_key_there_is():
+  config = pages.load(pages.find('base'))
+  for section, cls in sections.SECTIONS.items():
+    assert set(config[section]) == {f.name for f in dataclasses.fields(cls)}
+
+
+def test_flags_without_a_page_change_the_stored_config(tmp_path):
+  stored = pages.load('tiny', ['data.source=/music', 'train.steps=3'])
+  changed = pages.override(stored, ['train.steps=8'])
+  assert changed['train']['steps'] == 8
+  assert changed['data'] == stored['data']
+  with pytest.raises(ConfigError, match=r"'train\.steps'"):
+    pages.override(stored, ['train.stps=8'])
+  workdir.Workdir(tmp_path).store(stored)
+  for words in ([f'--workdir={tmp_path}'], ['--workdir', str(tmp_path)]):
+    asked = pages.parse([*words, '--config.train.steps=8'])
+    assert asked.config == changed
+    assert asked.workdir == tmp_path
+
+
+def test_help_shows_the_flags_on_stdout(capsys):
+  with pytest.raises(SystemExit) as caught:
+    pages.parse(['--help'])
+  assert caught.value.code == 0
+  shown = capsys.readouterr().out
+  for word in ('--config', '--workdir', '--mode', '--allow'):
+    assert word in shown
 
 
 def test_a_page_that_is_no_python_is_named(tmp_path):

@@ -1,6 +1,7 @@
 """A whole run in this process: train, go on, judge, generate, bundle."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -134,9 +135,34 @@ def test_a_bundle_plays_what_the_run_plays(run, tmp_path):
   assert ours[0].midi() == theirs[0].midi()
 
 
+def test_the_machine_that_plays_need_not_be_the_one_that_trained(run, tmp_path):
+  """Another mesh, and hosts that are not here any more."""
+  folder, _ = run
+  away = Workdir(tmp_path / 'away')
+  shutil.copytree(folder.root, away.root)
+  config = away.read_config()
+  config['mesh'] |= {'data': 8, 'coordinator': 'gone:1', 'processes': 2}
+  away.store(config)
+  request = aurl_jax.Request(n=1, seed=3, steps=40)
+  ours, theirs = (
+    generate.from_run(f).generate(request) for f in (folder, away)
+  )
+  assert ours[0].midi() == theirs[0].midi()
+
+
+def test_an_optimizer_without_a_limit_goes_on_from_one_with(
+  songs, run, tmp_path
+):
+  folder, _ = run
+  copy = Workdir(tmp_path / 'copy')
+  shutil.copytree(folder.root, copy.root)
+  more = page(songs, 'optimizer.clip_norm=0.0', 'train.steps=7')
+  assert train.run(more, copy)['steps'] == 7
+
+
 def test_a_run_without_checkpoints_cannot_generate(songs, home, tmp_path):
   folder = Workdir(tmp_path)
-  folder.open(page(songs))
+  folder.store(page(songs))
   with pytest.raises(CheckpointError, match='no complete checkpoint'):
     generate.from_run(folder)
 
@@ -147,6 +173,9 @@ def test_bad_data_is_refused_before_training(tmp_path, home):
     train.run(page(tmp_path / 'music'), Workdir(tmp_path / 'run'))
   with pytest.raises(DataError, match='nowhere'):
     train.run(page(tmp_path / 'nowhere'), Workdir(tmp_path / 'run2'))
+  # The folders are free for a better try.
+  assert not Workdir(tmp_path / 'run').holds_run
+  assert not Workdir(tmp_path / 'run2').holds_run
 
 
 @pytest.mark.parametrize(
@@ -161,6 +190,14 @@ def test_bad_data_is_refused_before_training(tmp_path, home):
     ('optimizer.name=adan', 'adamw'),
     ('model.mode=vae', 'transformer'),
     ('mesh.data=3', 'devices'),
+    ('seed=-1', 'seed'),
+    ('model.context=1', 'context'),
+    ('generate.temperature=-1.0', 'temperature'),
+    ('generate.n=0', 'generate: n'),
+    ('logging.baseline=True', 'VoiceGrid'),
+    ('logging.keep_checkpoints=0', 'keep_checkpoints'),
+    ('train.evaluate_every=-5', 'evaluate_every'),
+    ('train.label_smoothing=2.0', 'label_smoothing'),
   ],
 )
 def test_sections_that_do_not_fit_are_refused(
@@ -170,4 +207,4 @@ def test_sections_that_do_not_fit_are_refused(
   with pytest.raises(ConfigError) as caught:
     train.run(page(songs, override), folder)
   assert said in str(caught.value)
-  assert not folder.checkpoints.exists()
+  assert not folder.holds_run

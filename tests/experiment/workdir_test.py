@@ -14,18 +14,20 @@ def config():
   return pages.load(pages.find('tiny'))
 
 
-def test_a_new_folder_keeps_the_config(tmp_path, config):
+def test_a_folder_is_a_run_once_its_config_is_stored(tmp_path, config):
   folder = Workdir(tmp_path / 'run')
+  assert folder.agree(config) == config
   assert not folder.holds_run
-  assert folder.open(config) == config
+  assert not folder.root.exists()
+  folder.store(config)
   assert folder.holds_run
   assert json.loads(folder.config.read_text()) == config
-  assert folder.open(None) == config
+  assert folder.agree(None) == config
 
 
 def test_an_empty_folder_without_a_config_is_refused(tmp_path):
   with pytest.raises(ConfigError, match='holds no run') as caught:
-    Workdir(tmp_path).open(None)
+    Workdir(tmp_path).agree(None)
   assert caught.value.code == 'no_run'
 
 
@@ -43,10 +45,11 @@ def test_another_identity_is_refused_and_shown(
   tmp_path, config, section, key, value
 ):
   folder = Workdir(tmp_path)
-  stored = folder.open(config)
+  folder.store(config)
+  stored = folder.read_config()
   config[section] = config[section] | {key: value}
   with pytest.raises(ConfigError) as caught:
-    folder.open(config)
+    folder.agree(config)
   assert caught.value.code == 'other_run'
   assert f'{section}.{key}' in str(caught.value)
   assert repr(value) in str(caught.value)
@@ -65,15 +68,18 @@ def test_another_identity_is_refused_and_shown(
 )
 def test_free_values_take_effect(tmp_path, config, section, key, value):
   folder = Workdir(tmp_path)
-  folder.open(config)
+  folder.store(config)
   config[section] = config[section] | {key: value}
-  assert folder.open(config)[section][key] == value
+  folder.store(folder.agree(config))
   assert folder.read_config()[section][key] == value
 
 
 def test_a_damaged_config_is_named(tmp_path, config):
   folder = Workdir(tmp_path)
-  folder.open(config)
+  folder.store(config)
   folder.config.write_text('{')
-  with pytest.raises(ConfigError, match='damaged'):
-    folder.open(config)
+  with pytest.raises(ConfigError) as caught:
+    folder.agree(config)
+  said = str(caught.value)
+  assert str(folder.config) in said
+  assert 'another workdir' in said

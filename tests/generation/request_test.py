@@ -1,3 +1,5 @@
+import jaxtyping
+import numpy as np
 import pytest
 
 from aurl_jax.generation.errors import RequestError
@@ -19,12 +21,14 @@ def test_a_request_is_a_sampler_and_more():
 @pytest.mark.parametrize(
   ('values', 'match'),
   [
-    ({'n': 0}, 'n must be a whole number of at least 1, not 0'),
+    ({'n': 0}, 'n must be a whole number in 1..100000, not 0'),
     ({'n': True}, 'n must be'),
     ({'bars': -1}, 'bars must be'),
     ({'steps': -3}, 'steps must be'),
     ({'seed': -1}, 'seed must be'),
     ({'temperature': -0.1}, 'temperature must be'),
+    ({'seed': 1 << 70}, 'seed must be'),
+    ({'tempo': 0}, 'tempo must be a positive number'),
     ({'top_p': 0.0}, 'top_p must be above 0'),
     ({'prompt': TUNE, 'tempo': 90.0}, 'a prompt has its own meter and tempo'),
   ],
@@ -32,6 +36,32 @@ def test_a_request_is_a_sampler_and_more():
 def test_values_out_of_range_are_refused_by_name(values, match):
   with pytest.raises(RequestError, match=match):
     Request(**values)
+
+
+@pytest.mark.parametrize(
+  ('values', 'match'),
+  [
+    ({'temperature': 'hot'}, "temperature must be a number, not 'hot'"),
+    ({'temperature': None}, 'temperature must be a number'),
+    ({'top_k': True}, 'top_k must be'),
+    ({'meter': (3,)}, 'meter must be a pair'),
+    ({'meter': '34'}, 'meter must be a pair'),
+    ({'tempo': 'fast'}, 'tempo must be a positive number'),
+    ({'prompt': 3}, 'the prompt must be Notes or a path'),
+  ],
+)
+def test_values_of_another_type_are_refused_by_name(values, match, monkeypatch):
+  """As users meet it: only tests check annotations at run time."""
+  monkeypatch.setattr(jaxtyping.config, 'jaxtyping_disable', True)
+  with pytest.raises(RequestError, match=match):
+    Request(**values)
+
+
+def test_numbers_of_numpy_will_do(monkeypatch):
+  monkeypatch.setattr(jaxtyping.config, 'jaxtyping_disable', True)
+  request = Request(n=np.int64(2), temperature=np.float32(0.5))
+  assert request == Request(n=2, temperature=0.5)
+  assert type(request.n) is int
 
 
 def test_a_prompt_is_notes_or_a_file(tmp_path):
