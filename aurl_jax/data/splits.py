@@ -75,7 +75,8 @@ def assign(digests: Sequence[str]) -> dict[str, str]:
   for split in SPLITS[: len(chosen)]:
     if split not in chosen.values():
       groups = {s: [d for d in chosen if chosen[d] == s] for s in SPLITS}
-      largest = max(SPLITS, key=lambda name: len(groups[name]))
+      # Of equal ones the last: what has just been filled is not emptied.
+      largest = max(SPLITS[::-1], key=lambda name: len(groups[name]))
       chosen[groups[largest][0]] = split
   return chosen
 

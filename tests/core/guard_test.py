@@ -67,8 +67,14 @@ def test_an_interrupt_while_the_command_starts_ends_with_3(tmp_path, module):
   words = [f'--config={page}', f'--workdir={tmp_path / "run"}']
   if module == 'aurl_jax.cli':
     words = ['train', *words]
+  # Where the tests themselves run in the background, SIGINT is ignored.
+  start = (
+    'import runpy, signal\n'
+    'signal.signal(signal.SIGINT, signal.default_int_handler)\n'
+    f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+  )
   child = subprocess.Popen(
-    [sys.executable, '-m', module, *words],
+    [sys.executable, '-c', start, *words],
     stderr=subprocess.PIPE,
     cwd=pathlib.Path(__file__).parents[2],
   )

@@ -117,15 +117,20 @@ def test_the_console_line_holds_step_and_numbers():
   )
 
 
-@pytest.fixture
-def restored_logging() -> Iterator[None]:
-  root, ours = logging.getLogger(), logging.getLogger('aurl_jax')
-  before = list(root.handlers), list(ours.handlers), ours.level
-  yield
+def _uninstall() -> None:
   logs.setup()
   for logger, handler in logs._installed:
     logger.removeHandler(handler)
   logs._installed.clear()
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+  root, ours = logging.getLogger(), logging.getLogger('aurl_jax')
+  _uninstall()  # what a run in another test has left
+  before = list(root.handlers), list(ours.handlers), ours.level
+  yield
+  _uninstall()
   assert (list(root.handlers), list(ours.handlers)) == before[:2]
   ours.setLevel(before[2])
 

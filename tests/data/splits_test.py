@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aurl_jax.core.errors import DataError
@@ -80,6 +80,7 @@ FROZEN = (
 
 
 @given(st.lists(st.text('0123456789abcdef', min_size=4, max_size=4)))
+@example(['0000', '1072'])
 def test_small_sets_leave_no_split_empty_if_they_can(digests):
   chosen = splits.assign(digests)
   assert chosen.keys() == set(digests)
