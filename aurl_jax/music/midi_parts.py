@@ -307,8 +307,10 @@ def assemble(layout: Layout) -> Notes:
 def _joined(pieces: list[Notes], issues: Log) -> Notes:
   """Returns pieces one after another, in ticks that suit all of them."""
   beat = math.lcm(*(piece.ticks_per_beat for piece in pieces))
-  if beat > _MOST_TICKS_PER_BEAT:
-    beat = pieces[0].ticks_per_beat
+  first = pieces[0].ticks_per_beat
+  longest = cut.next_bar(pieces[0], whole=True) * beat // first
+  if beat > _MOST_TICKS_PER_BEAT or longest > MAX_TICKS:
+    beat = first
   kept: list[Notes] = []
   end = 0
   for index, piece in enumerate(pieces):

@@ -162,9 +162,10 @@ class _Finder:
     after = position + CHUNK.size + length
     if length != 6:
       self._issue('header_length', here, f'{length} bytes instead of 6')
-      if not (length > 6 and self._is_chunk(after)):
-        # The shortest header that could be has no division.
-        after = self._next(position + CHUNK.size + 2)
+      # The shortest header that could be has no division.
+      named = self._next(position + CHUNK.size + 2)
+      if length < 6 or named < after or not self._is_chunk(after):
+        after = named
     whole = after >= position + HEADER.size
     self._time(division if whole else 0, position + 12)
     return after
