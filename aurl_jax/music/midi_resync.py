@@ -78,6 +78,8 @@ _WRONG, _ENDED = -1, -2
 
 def _event(chunk: bytes, position: int, running: int) -> tuple[int, int]:
   """Returns where the next event begins, and the status that holds there."""
+  if chunk[position] < 0x80:
+    return _behind_delta(chunk, position + 1, running)
   delta, position = number(chunk, position)
   if position < 0 or delta >= _LONG:
     return _WRONG, 0
@@ -122,15 +124,18 @@ def data_bytes(
 
   Either the byte is wrong and the event ends `after` it as it should; or it
   is a real-time message inside the event; or bytes are lost, and an event
-  begins at it or a little later.
+  begins at it or a little later. A pitch loses its highest bit, so that it
+  is one that may have been meant; what tells how much becomes 127.
 
   Returns:
     The data, none if the event is lost, and where the next one begins.
   """
   best = _surest(chunk, after, status)
-  capped = bytes(min(byte, 0x7F) for byte in chunk[position:after])
-  found = capped, after
-  if best > SURE:
+  is_pitch = status < 0xB0
+  first, *more = chunk[position:after]
+  capped = [first & 0x7F if is_pitch else first, *more]
+  found = bytes(min(byte, 0x7F) for byte in capped), after
+  if best > SURE or _next_alike(chunk, after):
     return found
   rest = bytes(b for b in chunk[position : after + 1] if b not in _REAL_TIME)
   if len(rest) == after - position and rest.isascii():
@@ -144,6 +149,18 @@ def data_bytes(
     if lost > best:
       best, found = lost, (b'', place)
   return found
+
+
+def _next_alike(chunk: bytes, position: int) -> bool:
+  """Whether an event with wrong data follows, and behind it all is sure."""
+  try:
+    _, position = number(chunk, position)
+    status = chunk[position]
+  except IndexError:
+    return False
+  if position < 0 or not 0x80 <= status < 0xF0:
+    return False
+  return score(chunk, position + 1 + DATA_BYTES[status & 0xF0], 0) >= SURE
 
 
 def behind(chunk: bytes, position: int, running: int) -> Place:

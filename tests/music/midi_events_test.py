@@ -114,13 +114,13 @@ def test_garbage_to_the_end_is_left_out(code):
   assert 'left out' in events.issues[0].action
 
 
-def test_a_data_byte_too_high_is_taken_for_127():
+def test_a_data_byte_too_high_is_mended():
   events = read(*NOTES, (0, b'\x90\xbc\xc0'), *NOTES, (5, b'\xc3\x80'), *NOTES)
-  assert events.channel[20] == (2070, 0x90, 127, 127)
+  assert events.channel[20] == (2070, 0x90, 60, 127)
   assert events.channel[41] == (4145, 0xC3, 127, 0)
   assert len(events.channel) == 62
   assert codes(events) == ['data_byte'] * 2
-  assert events.issues[0].action == 'taken for 127 and 127'
+  assert events.issues[0].action == 'taken for 60 and 127'
   assert events.issues[1].action == 'taken for 127'
 
 

@@ -40,8 +40,22 @@ def test_places_are_scored_by_what_can_be_read(chunk, running, expected):
   assert midi_resync.score(chunk, 0, running) == expected
 
 
-def test_data_too_high_is_capped():
-  chunk = b'\x3c\xc0' + NOTES
+def test_data_too_high_is_capped_and_a_pitch_loses_a_bit():
+  def data(first, second, status):
+    chunk = bytes([first, second]) + NOTES
+    found, place = midi_resync.data_bytes(chunk, 0, 2, status)
+    assert place == 2
+    return tuple(found)
+
+  assert data(60, 0xC0, 0x90) == (60, 127)
+  assert data(0xBC, 0x80, 0x90) == (60, 127)
+  assert data(0xBC, 0x40, 0x85) == (60, 64)
+  assert data(0x87, 0xFF, 0xB0) == (127, 127)
+  assert data(0x80, 0xC1, 0xE0) == (127, 127)
+
+
+def test_two_wrong_events_in_a_row_are_both_kept():
+  chunk = b'\xbc\xc0\x10\x80\x3c\xff' + NOTES
   assert midi_resync.data_bytes(chunk, 0, 2, 0x90) == (b'\x3c\x7f', 2)
 
 
