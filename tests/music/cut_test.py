@@ -202,7 +202,7 @@ def test_a_whole_piece_lasts_until_all_is_told():
     480,
     note,
     controls=[(1920, 0, 64, 0)],
-    texts=[notes_lib.Text(4000, -1, 'marker', 'end')],
+    texts=[Text(4000, -1, 'marker', 'end')],
   )
   assert cut.next_bar(told) == 1920
   assert cut.next_bar(told, whole=True) == 3 * 1920
