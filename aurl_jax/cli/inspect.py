@@ -1,4 +1,4 @@
-"""Read MIDI files and say what was found, and what was repaired.
+"""Read MIDI files and say what was found, what was repaired, what is odd.
 
 Examples:
   aurl inspect song.mid
@@ -35,11 +35,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(report: dict) -> None:
-  facts = {k: v for k, v in report.items() if k not in ('file', 'issues')}
+  lists = ('issues', 'remarks')
+  facts = {k: v for k, v in report.items() if k not in ('file', *lists)}
   output.facts(facts, title=report['file'])
-  if report['issues']:
-    rows = [
-      (issue['code'], issue['where'], issue['action'])
-      for issue in report['issues']
-    ]
-    output.table(('issue', 'where', 'action'), rows)
+  for name in lists:
+    rows = [(x['code'], x['where'], x['action']) for x in report[name]]
+    if rows:
+      output.table((name.removesuffix('s'), 'where', 'action'), rows)

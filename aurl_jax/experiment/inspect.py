@@ -24,8 +24,9 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
   """Returns what reading a MIDI file gives, as plain values.
 
   Keys: `file`, `status` (`ok`, `repaired`, `rejected`), `notes`, `tracks`,
-  `seconds`, `issues` (each `code`, `where`, `action`). A file that holds no
-  music is `rejected`, its one issue says why.
+  `seconds`, `issues` and `remarks` (each `code`, `where`, `action`). Issues
+  make a file `repaired`, remarks leave it `ok`. A file that holds no music
+  is `rejected`, its one issue says why.
   """
   report: dict[str, Any] = {'file': os.fspath(path)}
   try:
@@ -34,16 +35,15 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
     code = getattr(error, 'code', 'unreadable')
     issue = {'code': code, 'where': 'file', 'action': str(error)}
     empty = {'notes': 0, 'tracks': 0, 'seconds': 0.0}
-    return report | {'status': 'rejected'} | empty | {'issues': [issue]}
+    told = {'issues': [issue], 'remarks': []}
+    return report | {'status': 'rejected'} | empty | told
   return report | {
     'status': 'repaired' if reading.issues else 'ok',
     'notes': len(reading.notes),
     'tracks': len(reading.notes.tracks),
     'seconds': round(time_lib.duration_seconds(reading.notes), 3),
-    'issues': [
-      {'code': issue.code, 'where': issue.where, 'action': issue.action}
-      for issue in reading.issues
-    ],
+    'issues': [issue._asdict() for issue in reading.issues],
+    'remarks': [remark._asdict() for remark in reading.remarks],
   }
 
 

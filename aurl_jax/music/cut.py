@@ -127,12 +127,16 @@ def slice_bars(notes: Notes, first: int, last: int) -> Notes:
   return slice_ticks(notes, int(starts[first]), end)
 
 
-def concatenate(pieces: Sequence[Notes]) -> Notes:
+def concatenate(pieces: Sequence[Notes], *, whole: bool = False) -> Notes:
   """Joins pieces; each begins with the first bar after the one before.
 
   What a piece tells later than that, such as a tempo, does not count.
   Tracks of equal name, program and drum flag are joined, the first with
   the first, the second with the second. The title is that of the first.
+
+  Args:
+    pieces: At least one.
+    whole: Whether a piece lasts until all that it tells has been told.
 
   Raises:
     TransformError: There is no piece (code `empty`), or the ticks of a beat
@@ -151,7 +155,7 @@ def concatenate(pieces: Sequence[Notes]) -> Notes:
   parts = []
   start = 0
   for index, piece in enumerate(pieces):
-    length = _next_bar(piece)
+    length = next_bar(piece, whole=whole)
     if index < len(pieces) - 1:
       piece = slice_ticks(piece, 0, length)
     joined = _join_tracks(tracks, piece.tracks)
@@ -207,10 +211,20 @@ def _slice_texts(texts: tuple[Text, ...], start: int, stop: int) -> list[Text]:
   return kept + inside
 
 
-def _next_bar(notes: Notes) -> int:
-  """Returns the first bar start at or after the end of the last note."""
+def next_bar(notes: Notes, *, whole: bool = False) -> int:
+  """Returns the first bar start at or after the end of the last note.
+
+  Args:
+    notes: The piece.
+    whole: Whether texts and tables must have ended too.
+  """
   # A note without length at a bar line belongs to the bar that begins there.
   end = max(notes.end, int(notes.onset.max(initial=-1)) + 1)
+  if whole:
+    tables = [getattr(notes, name)['tick'] for name in notes_lib.TABLES]
+    last = [int(ticks.max(initial=-1)) for ticks in tables]
+    end = max(end, *(tick + 1 for tick in last))
+    end = max([end, *(text.tick + 1 for text in notes.texts)])
   tick, numerator, denominator = [
     change for change in time.meter_changes(notes) if change[0] <= end
   ][-1]

@@ -11,7 +11,7 @@ import os
 import pathlib
 
 from aurl_jax.core.errors import MidiError
-from aurl_jax.music import midi_chunks, midi_fast, midi_parts
+from aurl_jax.music import midi_chunks, midi_fast, midi_parts, midi_salvage
 from aurl_jax.music.midi_chunks import Issue
 from aurl_jax.music.midi_write import write
 from aurl_jax.music.notes import Notes
@@ -25,11 +25,13 @@ class Reading:
 
   Attributes:
     notes: The music.
-    issues: Empty for a sound file; else what was found and done.
+    issues: Empty for a sound file; else what was wrong and how it was mended.
+    remarks: What is odd but allowed, and how it was read.
   """
 
   notes: Notes
   issues: tuple[Issue, ...] = ()
+  remarks: tuple[Issue, ...] = ()
 
 
 def read(source: str | os.PathLike[str] | bytes) -> Reading:
@@ -55,13 +57,14 @@ def read(source: str | os.PathLike[str] | bytes) -> Reading:
 
 
 def _read(data: bytes) -> Reading:
-  layout = midi_chunks.layout(data)
+  layout = midi_chunks.layout(data) or midi_salvage.layout(data)
   fast = midi_fast.read_fast(layout)
   if fast is not None:
     return Reading(fast)
-  notes, issues = midi_parts.assemble(layout)
+  notes = midi_parts.assemble(layout)
+  issues, remarks = layout.issues.issues, layout.remarks.issues
   if issues and not len(notes):
     raise midi_chunks.refuse(
       issues[0].code, f'{issues[0].where}: nothing is left that sounds'
     )
-  return Reading(notes, issues)
+  return Reading(notes, issues, remarks)

@@ -1,9 +1,11 @@
-"""The outer shape of a MIDI file: its header and where its tracks lie.
+"""The outer shape of a sound MIDI file: its header and where its tracks lie.
 
 After "Standard MIDI Files 1.0" (MIDI Manufacturers Association, RP-001).
-Nothing here looks inside a track.
+Nothing here looks inside a track; what is not sound is for
+`music.midi_salvage`.
 """
 
+import collections
 import dataclasses
 import struct
 from typing import NamedTuple
@@ -14,13 +16,17 @@ MAX_BYTES = 64 << 20
 """Larger files are refused before anything is parsed."""
 MAX_TRACKS = 65535
 """More track chunks than a header can declare."""
+MAX_PIECES = 1024
+"""Pieces in a file, which is meant for one."""
 MAX_TICKS = (1 << 31) - 1
 """The last tick: what the 32 bits of other readers hold."""
 MAX_EVENTS = 1 << 23
 """Events (and so notes) in a file."""
+_MOST_TOLD = 20
+"""Issues of one kind that are told one by one."""
 
-_HEADER = struct.Struct('>4sIHHH')
-_CHUNK = struct.Struct('>4sI')
+HEADER = struct.Struct('>4sIHHH')
+CHUNK = struct.Struct('>4sI')
 _END_OF_TRACK = b'\xff\x2f\x00'
 
 
@@ -38,30 +44,80 @@ class Issue(NamedTuple):
   action: str
 
 
+class Log:
+  """Issues in their order; of each kind the first, then a number."""
+
+  def __init__(self) -> None:
+    self._issues: list[Issue] = []
+    self._count = collections.Counter[str]()
+
+  def tell(self, code: str, where: str, action: str) -> None:
+    """Takes in an issue."""
+    self._count[code] += 1
+    if self._count[code] <= _MOST_TOLD:
+      self._issues.append(Issue(code, where, action))
+
+  @property
+  def issues(self) -> tuple[Issue, ...]:
+    """All that was told, and how much was not told one by one."""
+    more = [
+      Issue(code, 'file', f'{count - _MOST_TOLD} more of this kind')
+      for code, count in self._count.items()
+      if count > _MOST_TOLD
+    ]
+    return (*self._issues, *more)
+
+
+Span = tuple[int, int]
+"""Start and end byte of what stands inside an `MTrk` chunk."""
+
+
+class Section(NamedTuple):
+  """Tracks that sound together.
+
+  Attributes:
+    ticks_per_beat: 1..32767.
+    spans: Where their events lie.
+    micros: Microseconds of a beat where the file counts film frames, whose
+      length no tempo changes; 0 where it counts beats.
+  """
+
+  ticks_per_beat: int
+  spans: tuple[Span, ...]
+  micros: int = 0
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Layout:
-  """Header fields, and the start and end byte of each track's events.
+  """What a file holds, track by track.
 
   Attributes:
     data: The whole file.
-    format: 0, 1; or another number, which then is an issue.
-    ticks_per_beat: 1..32767.
-    spans: (start, end) of what stands inside each `MTrk` chunk.
-    issues: What is odd about the outer shape.
-    sound: Whether the shape is exactly as the header says, so that other
-      readers see the same tracks.
+    sections: One; more where a file holds several pieces (format 2, or one
+      file behind another), which follow each other in time.
+    issues: What is wrong with the outer shape, and was mended.
+    remarks: What is odd about it, and allowed.
   """
 
   data: bytes
-  format: int
-  ticks_per_beat: int
-  spans: tuple[tuple[int, int], ...]
-  issues: tuple[Issue, ...]
+  sections: tuple[Section, ...]
+  issues: Log = dataclasses.field(default_factory=Log)
+  remarks: Log = dataclasses.field(default_factory=Log)
 
   @property
   def sound(self) -> bool:
     """Whether any reader sees these tracks and no others."""
-    return not self.issues
+    return not (self.issues.issues or self.remarks.issues)
+
+  @property
+  def ticks_per_beat(self) -> int:
+    """That of the first section, on which all others are put."""
+    return self.sections[0].ticks_per_beat
+
+  @property
+  def spans(self) -> tuple[Span, ...]:
+    """Those of all sections."""
+    return tuple(span for section in self.sections for span in section.spans)
 
 
 def refuse(code: str, message: str) -> errors.MidiError:
@@ -69,100 +125,44 @@ def refuse(code: str, message: str) -> errors.MidiError:
   return errors.MidiError(f'not a readable MIDI file: {message}', code=code)
 
 
-def layout(data: bytes) -> Layout:
-  """Reads the header and finds the tracks.
+def layout(data: bytes) -> Layout | None:
+  """Finds the tracks of a file whose outer shape is as it says, else None.
 
   Raises:
-    MidiError: The bytes are no MIDI file of musical time (codes `empty`,
-      `too_large`, `no_header`, `header`, `format_2`, `smpte`, `division`,
-      `no_tracks`, `too_many_tracks`).
+    MidiError: There is nothing to look at, or too much (codes `empty`,
+      `too_large`).
   """
   if not data:
     raise refuse('empty', 'it has no bytes')
   if len(data) > MAX_BYTES:
     raise refuse('too_large', f'{len(data)} bytes, at most {MAX_BYTES}')
-  if not data.startswith(b'MThd'):
-    raise refuse('no_header', f'it begins with {data[:4]!r}, not MThd')
-  if len(data) < _HEADER.size:
-    raise refuse('header', f'the header ends after {len(data)} bytes')
-  _, length, format_, count, division = _HEADER.unpack_from(data)
-  if length < 6:
-    raise refuse('header', f'its header has {length} bytes instead of 6')
-  _check_time(format_, division)
-  issues = []
-  if length > 6:
-    issues.append(Issue('header', 'byte 4', f'{length - 6} bytes skipped'))
-  if format_ > 2:
-    issues.append(Issue('format', 'byte 8', f'format {format_} taken for 1'))
-  spans = _spans(data, 8 + length, issues)
-  _check_count(format_, count, len(spans), issues)
-  return Layout(
-    data=data,
-    format=format_,
-    ticks_per_beat=division,
-    spans=tuple(spans),
-    issues=tuple(issues),
-  )
+  if len(data) < HEADER.size:
+    return None
+  name, length, format_, count, division = HEADER.unpack_from(data)
+  if (name, length) != (b'MThd', 6) or not 0 < division < 0x8000:
+    return None
+  spans = _spans(data)
+  if spans is None or len(spans) != count or count < 1:
+    return None
+  if format_ > 1 or (format_ == 0 and count > 1):
+    return None
+  return Layout(data=data, sections=(Section(division, tuple(spans)),))
 
 
-def _check_time(format_: int, division: int) -> None:
-  if format_ == 2:
-    raise refuse(
-      'format_2', 'format 2 holds several pieces; split it into files'
-    )
-  if division & 0x8000:
-    raise refuse('smpte', 'it counts film frames (SMPTE), not beats')
-  if division == 0:
-    raise refuse('division', 'a beat has 0 ticks')
-
-
-def _check_count(
-  format_: int, count: int, found: int, issues: list[Issue]
-) -> None:
-  if not found:
-    raise refuse('no_tracks', 'it holds no track (MTrk)')
-  if found > MAX_TRACKS:
-    raise refuse('too_many_tracks', f'{found} tracks, at most {MAX_TRACKS}')
-  if count != found:
-    issues.append(
-      Issue('track_count', 'byte 10', f'{found} tracks read, {count} declared')
-    )
-  if format_ == 0 and found > 1:
-    issues.append(
-      Issue('format', 'byte 8', f'format 0 with {found} tracks taken for 1')
-    )
-
-
-def _spans(
-  data: bytes, position: int, issues: list[Issue]
-) -> list[tuple[int, int]]:
-  """Returns where the events of each track lie; notes what is odd."""
-  spans: list[tuple[int, int]] = []
-  size = len(data)
+def _spans(data: bytes) -> list[Span] | None:
+  """Returns where the tracks lie if there is nothing but tracks."""
+  spans: list[Span] = []
+  position, size = HEADER.size, len(data)
   while position < size:
-    here = f'byte {position}'
-    if size - position < _CHUNK.size or not _is_name(data, position):
-      issues.append(
-        Issue('trailing_bytes', here, f'{size - position} bytes ignored')
-      )
-      break
-    name, length = _CHUNK.unpack_from(data, position)
-    start = position + _CHUNK.size
+    if size - position < CHUNK.size:
+      return None
+    name, length = CHUNK.unpack_from(data, position)
+    start = position + CHUNK.size
     position = start + length
-    if name != b'MTrk':
-      issues.append(Issue('unknown_chunk', here, f'{name!r} skipped'))
-      continue
-    if position > size:
-      missing = f'{position - size} bytes missing; read up to the end'
-      issues.append(Issue('truncated', f'track {len(spans)}', missing))
-    spans.append((start, min(position, size)))
+    if name != b'MTrk' or position > size:
+      return None
+    spans.append((start, position))
   return spans
-
-
-def _is_name(data: bytes, position: int) -> bool:
-  """Whether the four bytes look like the name of a chunk."""
-  name = data[position : position + 4]
-  return name.isalnum() and name.isascii()
 
 
 def ends_itself(data: bytes, end: int) -> bool:

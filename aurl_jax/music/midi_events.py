@@ -1,16 +1,24 @@
 """The exact reader of one track's events, a loop over bytes.
 
 It keeps what symusic loses, and says what is wrong; a hundred times slower,
-so `music.midi` asks it only where symusic cannot be proved right.
+so `music.midi` asks it only where symusic cannot be proved right. Where the
+bytes stop making sense it asks `music.midi_resync` where they do again.
 """
 
 import dataclasses
 
-from aurl_jax.music.midi_chunks import MAX_EVENTS, MAX_TICKS, Issue, refuse
+from aurl_jax.music import midi_resync
+from aurl_jax.music.midi_chunks import MAX_EVENTS, MAX_TICKS, Log, refuse
+from aurl_jax.music.midi_resync import DATA_BYTES, END_OF_TRACK
 
-_DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
-_SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
-_END_OF_TRACK = 0x2F
+_LONG_DELTA = 1 << 21
+"""Ticks from which a delta time takes four bytes, the most there may be."""
+_LONG_BEATS = 8192
+"""Beats of a delta time that is told: over an hour at 120 bpm."""
+_LONGEST_NUMBER = 32
+"""Bytes of a number that is read to its end; longer ones are no numbers."""
+_NOWHERE = -1
+"""Where the next event begins if there is none."""
 
 
 @dataclasses.dataclass
@@ -22,7 +30,6 @@ class Events:
       where the message has one byte.
     metas: (tick, type, payload).
     end: Tick of the last event.
-    issues: What was wrong.
   """
 
   channel: list[tuple[int, int, int, int]] = dataclasses.field(
@@ -30,132 +37,192 @@ class Events:
   )
   metas: list[tuple[int, int, bytes]] = dataclasses.field(default_factory=list)
   end: int = 0
-  issues: list[Issue] = dataclasses.field(default_factory=list)
 
 
-class _Broken(Exception):
-  """The rest of the track cannot be told apart."""
-
-  def __init__(self, code: str, position: int) -> None:
-    super().__init__(code)
-    self.code = code
-    self.position = position
-
-
-def read_events(chunk: bytes, where: str) -> Events:
-  """Reads the events of a track, as far as they make sense.
+def read_events(
+  chunk: bytes, where: str, ticks_per_beat: int, issues: Log, remarks: Log
+) -> Events:
+  """Reads the events of a track.
 
   Args:
     chunk: What stands inside an `MTrk` chunk.
     where: Name of the track in issues.
+    ticks_per_beat: Tells how long a delta time is.
+    issues: Takes in what was wrong.
+    remarks: Takes in what is odd.
 
   Raises:
-    MidiError: More ticks or events than the limits of `midi_chunks`.
+    MidiError: More events than the limits of `midi_chunks`.
   """
-  events = Events()
-  try:
-    _walk(chunk, events, where)
-  except IndexError:
-    events.issues.append(Issue('cut_event', where, 'its last event left out'))
-  except _Broken as broken:
-    place = f'{where}, byte {broken.position}'
-    rest = len(chunk) - broken.position
-    events.issues.append(
-      Issue(broken.code, place, f'the last {rest} bytes left out')
-    )
-  return events
+  longest = max(_LONG_DELTA - 1, _LONG_BEATS * ticks_per_beat)
+  reader = _Reader(chunk, where, longest, issues, remarks)
+  reader.run()
+  return reader.events
 
 
-def _walk(chunk: bytes, events: Events, where: str) -> None:
-  position, tick, running, size = 0, 0, 0, len(chunk)
-  cancelled = False
-  while position < size:
-    delta, position = _number(chunk, position)
-    tick += delta
-    if tick > MAX_TICKS:
-      raise refuse('ticks', f'{where} goes past tick {MAX_TICKS}')
-    status = chunk[position]
-    if status >= 0xF0:
-      position = _system(chunk, position, tick, events, where)
-      events.end = tick
+class _Reader:
+  """Walks over the events; what a step leaves is here.
+
+  Attributes:
+    tick: Of the last event.
+    running: Status that holds for an event without one; 0 for none.
+    cancelled: Whether a meta or exclusive event stands between.
+    open: Where an exclusive event began that has not ended; -1 for none.
+  """
+
+  def __init__(
+    self, chunk: bytes, where: str, longest: int, issues: Log, remarks: Log
+  ) -> None:
+    self.chunk, self.where, self.longest = chunk, where, longest
+    self.issues, self.remarks = issues, remarks
+    self.events = Events()
+    self.tick, self.running, self.cancelled = 0, 0, False
+    self.open = -1
+
+  def run(self) -> None:
+    """Reads the track to its end."""
+    position, size = 0, len(self.chunk)
+    while 0 <= position < size:
+      position = self._event(position)
+      if len(self.events.channel) > MAX_EVENTS:
+        raise refuse('too_many_events', f'over {MAX_EVENTS} in a track')
+    if position != _NOWHERE:
+      self._tell('no_end_of_track', size, 'ended with its last event')
+    if self.open >= 0:
+      self._tell('exclusive_open', self.open, 'taken as it is')
+
+  def _event(self, begin: int) -> int:
+    """Reads one event; returns where the next begins."""
+    try:
+      delta, position = self._delta(begin)
       if position < 0:
-        return
-      cancelled = True
-      continue
+        return self._skip('number', begin)
+      status = self.chunk[position]
+      if status < 0x80 and not self.running:
+        return self._skip('running_status', begin)
+      self.tick += delta
+      return self._behind_delta(position)
+    except IndexError:
+      self._tell('cut_event', begin, 'the last event left out')
+      return _NOWHERE
+
+  def _behind_delta(self, position: int) -> int:
+    """Reads an event but for its delta time."""
+    status = self.chunk[position]
+    if status >= 0xF0:
+      self.cancelled = True
+      self.events.end = self.tick
+      if status in (0xF0, 0xF7, 0xFF):
+        return self._meta_or_exclusive(position)
+      return self._system(position)
     if status >= 0x80:
-      running, cancelled = status, False
+      self.running, self.cancelled = status, False
       position += 1
-    elif not running:
-      raise _Broken('running_status', position)
-    elif cancelled:
-      cancelled = False
-      place = f'{where}, byte {position}'
-      events.issues.append(
-        Issue('running_status', place, 'taken from the last channel event')
-      )
-    position = _message(chunk, position, tick, running, events)
-    events.end = tick
-  events.issues.append(
-    Issue('no_end_of_track', where, 'ended with its last event')
-  )
+    elif self.cancelled:
+      self.cancelled = False
+      action = 'taken from the last channel event'
+      self._tell('running_status', position, action)
+    return self._message(position)
 
+  def _message(self, position: int) -> int:
+    """Reads the data of a channel message."""
+    chunk, status = self.chunk, self.running
+    first, second, after = chunk[position], 0, position + 1
+    if DATA_BYTES[status & 0xF0] == 2:
+      second, after = chunk[after], after + 1
+    if first > 0x7F or second > 0x7F:
+      data, next_ = midi_resync.data_bytes(chunk, position, after, status)
+      if not data:
+        self._tell('data_byte', position, 'the event left out')
+        return next_
+      if next_ > after:
+        self._tell('system_message', position, 'inside an event; passed over')
+      else:
+        action = f'taken for {" and ".join(map(str, data))}'
+        self._tell('data_byte', position, action)
+      first, after = data[0], next_
+      second = data[-1] if len(data) > 1 else 0
+    self.events.channel.append((self.tick, status, first, second))
+    self.events.end = self.tick
+    return after
 
-def _number(chunk: bytes, position: int) -> tuple[int, int]:
-  """Returns a variable-length number and the position behind it."""
-  value = chunk[position]
-  if value < 0x80:
-    return value, position + 1
-  value &= 0x7F
-  for place in range(position + 1, position + 4):
-    byte = chunk[place]
-    value = value << 7 | byte & 0x7F
-    if byte < 0x80:
-      return value, place + 1
-  raise _Broken('number', position)
+  def _system(self, position: int) -> int:
+    """Passes over a message that has no place in a file."""
+    self._tell('system_message', position, 'passed over')
+    found = midi_resync.behind(self.chunk, position, self.running)
+    if found.has_delta:
+      return found.position
+    return self._behind_delta(found.position)
 
-
-def _message(
-  chunk: bytes, position: int, tick: int, status: int, events: Events
-) -> int:
-  """Reads the data of a channel message; returns the position behind."""
-  first = chunk[position]
-  if _DATA_BYTES[status & 0xF0] == 1:
-    second, after = 0, position + 1
-  else:
-    second, after = chunk[position + 1], position + 2
-  if first > 0x7F or second > 0x7F:
-    raise _Broken('data_byte', position)
-  events.channel.append((tick, status, first, second))
-  if len(events.channel) > MAX_EVENTS:
-    raise refuse('too_many_events', f'over {MAX_EVENTS} events in a track')
-  return after
-
-
-def _system(
-  chunk: bytes, position: int, tick: int, events: Events, where: str
-) -> int:
-  """Reads a meta, exclusive or system event; -1 after the end of track."""
-  status = chunk[position]
-  if status == 0xFF:
-    kind = chunk[position + 1]
-    size, start = _number(chunk, position + 2)
-    if start + size > len(chunk):
-      raise _Broken('meta_length', position)
-    if kind == _END_OF_TRACK:
-      left = len(chunk) - start - size
-      if left:
-        events.issues.append(
-          Issue('after_end', where, f'{left} bytes after its end left out')
-        )
-      return -1
-    events.metas.append((tick, kind, chunk[start : start + size]))
+  def _meta_or_exclusive(self, position: int) -> int:
+    chunk, status = self.chunk, self.chunk[position]
+    is_meta = status == 0xFF
+    kind = chunk[position + 1] if is_meta else -1
+    size, start = midi_resync.number(chunk, position + 1 + is_meta)
+    if kind == END_OF_TRACK:
+      return self._finish(position + 3)
+    if start < 0 or start + size > len(chunk):
+      code = 'meta_length' if is_meta else 'exclusive_length'
+      return self._skip(code, position, from_=position + 2)
+    if is_meta:
+      payload = chunk[start : start + size]
+      self.events.metas.append((self.tick, kind, payload))
+    else:
+      self._exclusive(position, size > 0 and chunk[start + size - 1] == 0xF7)
     return start + size
-  if status in (0xF0, 0xF7):
-    size, start = _number(chunk, position + 1)
-    if start + size > len(chunk):
-      raise _Broken('exclusive_length', position)
-    return start + size
-  events.issues.append(
-    Issue('system_message', f'{where}, byte {position}', 'skipped')
-  )
-  return position + 1 + _SYSTEM_BYTES.get(status, 0)
+
+  def _exclusive(self, position: int, ends: bool) -> None:
+    """Keeps whether an exclusive event waits for its rest.
+
+    Without one that waits, 0xF7 begins any bytes, which need no end.
+    """
+    begins = self.chunk[position] == 0xF0
+    if begins and self.open >= 0:
+      self._tell('exclusive_open', self.open, 'taken as it is')
+    if ends:
+      self.open = -1
+    elif begins:
+      self.open = position
+
+  def _finish(self, after: int) -> int:
+    """Ends the track, unless events follow its end."""
+    left = len(self.chunk) - after
+    if left <= 0:
+      return _NOWHERE
+    if midi_resync.score(self.chunk, after, 0) >= midi_resync.SURE:
+      self._tell('after_end', after, 'events after its end kept')
+      return after
+    self._tell('after_end', after, f'{left} bytes after its end left out')
+    return _NOWHERE
+
+  def _delta(self, begin: int) -> tuple[int, int]:
+    """Reads a delta time; the second is -1 if there is none."""
+    delta = self.chunk[begin]
+    if delta < 0x80:
+      position = begin + 1
+    else:
+      delta, position = midi_resync.number(self.chunk, begin, _LONGEST_NUMBER)
+    if position > begin + 4:
+      self._tell('long_number', begin, f'{position - begin} bytes read')
+    if self.tick + delta > MAX_TICKS:
+      action = f'{delta} ticks would pass the limit; taken for 0'
+      self._tell('ticks', begin, action)
+      return 0, position
+    if delta > self.longest:
+      place = f'{self.where}, byte {begin}'
+      self.remarks.tell('huge_delta', place, f'{delta} ticks kept')
+    return delta, position
+
+  def _skip(self, code: str, position: int, from_: int = -1) -> int:
+    """Passes over bytes that make no sense."""
+    begin = position + 1 if from_ < 0 else from_
+    found = midi_resync.resume(self.chunk, begin)
+    if found < 0:
+      left = len(self.chunk) - position
+      self._tell(code, position, f'the last {left} bytes left out')
+      return _NOWHERE
+    self._tell(code, position, f'{found - position} bytes passed over')
+    return found
+
+  def _tell(self, code: str, position: int, action: str) -> None:
+    self.issues.tell(code, f'{self.where}, byte {position}', action)

@@ -6,11 +6,12 @@ split a track alike: one `Track` for each channel and program in it.
 
 import collections
 import dataclasses
-import itertools
+import math
 
 import numpy as np
 
-from aurl_jax.music.midi_chunks import Issue, Layout
+from aurl_jax.music import cut, transform
+from aurl_jax.music.midi_chunks import MAX_TICKS, Layout, Log, Section
 from aurl_jax.music.midi_events import Events, read_events
 from aurl_jax.music.notes import Notes, Text, Track
 
@@ -19,6 +20,9 @@ CHORD_PREFIX = 'chord:'
 """A marker that begins so holds a chord symbol."""
 
 _NAME, _LYRIC, _MARKER, _TEMPO, _METER, _KEY = 3, 5, 6, 0x51, 0x58, 0x59
+_MOST_TICKS_PER_BEAT = 32767
+_OFFSET = 0x54
+_OFFSET_LIMITS = (24, 60, 60, 30, 100)
 
 
 @dataclasses.dataclass
@@ -111,9 +115,17 @@ class Splitter:
 
 @dataclasses.dataclass
 class Assembly:
-  """Collects the tracks of a file and builds the piece."""
+  """Collects the tracks of a section and builds its piece.
+
+  Attributes:
+    layout: The file.
+    section: Where its tracks lie.
+    first: Number of its first track in the file.
+  """
 
   layout: Layout
+  section: Section
+  first: int = 0
   tracks: list[Track] = dataclasses.field(default_factory=list)
   parts: list[Part] = dataclasses.field(default_factory=list)
   tempos: list[tuple[int, int]] = dataclasses.field(default_factory=list)
@@ -121,14 +133,18 @@ class Assembly:
   keys: list[tuple[int, int, bool]] = dataclasses.field(default_factory=list)
   texts: list[Text] = dataclasses.field(default_factory=list)
   title: str = ''
-  issues: list[Issue] = dataclasses.field(default_factory=list)
 
   def add(self, index: int) -> None:
-    """Takes in one track chunk of the layout."""
-    start, end = self.layout.spans[index]
-    where = f'track {index}'
-    events = read_events(self.layout.data[start:end], where)
-    self.issues += events.issues
+    """Takes in one track chunk of the section."""
+    start, end = self.section.spans[index]
+    where = f'track {self.first + index}'
+    events = read_events(
+      self.layout.data[start:end],
+      where,
+      self.section.ticks_per_beat,
+      self.layout.issues,
+      self.layout.remarks,
+    )
     splitter = Splitter()
     never_ended = splitter.run(events)
     if never_ended:
@@ -154,13 +170,14 @@ class Assembly:
     names = ('onset', 'duration', 'pitch', 'velocity', 'track')
     table = np.array(rows, np.int64).reshape(-1, len(names))
     columns = dict(zip(names, table.T, strict=True))
+    tempos = [(0, self.section.micros)] if self.section.micros else self.tempos
     return Notes.build(
-      self.layout.ticks_per_beat,
+      self.section.ticks_per_beat,
       columns,
       tracks=self.tracks,
       texts=self.texts,
       title=self.title,
-      tempos=self.tempos,
+      tempos=tempos,
       meters=self.meters,
       keys=self.keys,
       controls=[
@@ -208,26 +225,36 @@ class Assembly:
         self._meter(tick, payload, place)
       elif kind == _KEY:
         self._key(tick, payload, place)
+      elif kind == _OFFSET and not is_offset(payload):
+        self._note('smpte_offset', place, f'{payload.hex()} left out')
     return name
 
   def _decode(self, payload: bytes, where: str) -> str:
     try:
       return payload.decode('utf-8')
     except UnicodeDecodeError:
-      self._note('text_encoding', where, 'not UTF-8; read as Latin-1')
+      action = 'not UTF-8; read as Latin-1'
+      self.layout.remarks.tell('text_encoding', where, action)
       return payload.decode('latin-1')
 
   def _tempo(self, tick: int, payload: bytes, where: str) -> None:
     micros = int.from_bytes(payload)
     if len(payload) != 3 or not micros:
       self._note('tempo', where, f'{payload.hex()} is no tempo; left out')
+    elif self.section.micros:
+      action = 'means nothing where film frames are counted; left out'
+      self.layout.remarks.tell('smpte_tempo', where, action)
     else:
       self.tempos.append((tick, micros))
 
   def _meter(self, tick: int, payload: bytes, where: str) -> None:
-    if len(payload) < 2 or not payload[0] or payload[1] > 15:
+    if len(payload) < 2 or payload[1] > 15 or not payload[0]:
       self._note('meter', where, f'{payload.hex()} is no meter; left out')
     else:
+      bar = 4 * self.section.ticks_per_beat * payload[0]
+      if bar >> payload[1] == 0:
+        action = f'{payload[0]}/{1 << payload[1]} is less than a tick; kept'
+        self.layout.remarks.tell('short_bar', where, action)
       self.meters.append((tick, payload[0], 1 << payload[1]))
 
   def _key(self, tick: int, payload: bytes, where: str) -> None:
@@ -238,7 +265,7 @@ class Assembly:
       self.keys.append((tick, fifths, bool(payload[1])))
 
   def _note(self, code: str, where: str, action: str) -> None:
-    self.issues.append(Issue(code, where, action))
+    self.layout.issues.tell(code, where, action)
 
 
 def as_text(tick: int, track: int, is_lyric: bool, text: str) -> Text:
@@ -250,15 +277,53 @@ def as_text(tick: int, track: int, is_lyric: bool, text: str) -> Text:
   return Text(tick, track, 'marker', text)
 
 
-def assemble(layout: Layout) -> tuple[Notes, tuple[Issue, ...]]:
-  """Reads every track of a layout exactly.
+def is_offset(payload: bytes) -> bool:
+  """Whether five bytes tell hour, minute, second, frame and hundredths."""
+  if len(payload) != len(_OFFSET_LIMITS):
+    return False
+  # The bits above the hour tell the rate of the frames.
+  values = (payload[0] & 0x1F, *payload[1:])
+  limits = zip(values, _OFFSET_LIMITS, strict=True)
+  return payload[0] < 0x80 and all(value < limit for value, limit in limits)
+
+
+def assemble(layout: Layout) -> Notes:
+  """Reads every track of a layout exactly; its logs tell what was found.
 
   Raises:
     MidiError: The limits of `midi_chunks` are passed.
   """
-  assembly = Assembly(layout)
-  for index in range(len(layout.spans)):
-    assembly.add(index)
-  return assembly.notes(), tuple(
-    itertools.chain(layout.issues, assembly.issues)
-  )
+  pieces: list[Notes] = []
+  first = 0
+  for section in layout.sections:
+    assembly = Assembly(layout, section, first)
+    for index in range(len(section.spans)):
+      assembly.add(index)
+    first += len(section.spans)
+    pieces.append(assembly.notes())
+  return pieces[0] if len(pieces) == 1 else _joined(pieces, layout.issues)
+
+
+def _joined(pieces: list[Notes], issues: Log) -> Notes:
+  """Returns pieces one after another, in ticks that suit all of them."""
+  beat = math.lcm(*(piece.ticks_per_beat for piece in pieces))
+  first = pieces[0].ticks_per_beat
+  longest = cut.next_bar(pieces[0], whole=True) * beat // first
+  if beat > _MOST_TICKS_PER_BEAT or longest > MAX_TICKS:
+    beat = first
+  kept: list[Notes] = []
+  end = 0
+  for index, piece in enumerate(pieces):
+    where, old = f'piece {index}', piece.ticks_per_beat
+    if beat % old:
+      action = f'{old} ticks a beat made {beat}, times rounded'
+      issues.tell('ticks_per_beat', where, action)
+    if old != beat:
+      piece = transform.resample(piece, beat)
+    end += cut.next_bar(piece, whole=True)
+    if end > MAX_TICKS and kept:
+      action = 'it and what follows end past the limit; left out'
+      issues.tell('ticks', where, action)
+      break
+    kept.append(piece)
+  return cut.concatenate(kept, whole=True)

@@ -36,8 +36,26 @@ def test_a_good_file(song, capsys):
       'tracks': 1,
       'seconds': 1.5,
       'issues': [],
+      'remarks': [],
     }
   ]
+
+
+def test_what_is_odd_is_ok_and_what_is_wrong_is_repaired(
+  song, tmp_path, capsys
+):
+  odd, wrong = tmp_path / 'odd.mid', tmp_path / 'wrong.mid'
+  odd.write_bytes(song.read_bytes()[:14] + song.read_bytes())
+  wrong.write_bytes(song.read_bytes() + b'\0')
+  assert cli.main(['inspect', str(odd), str(wrong), '--json']) == 0
+  first, second = told(capsys)
+  assert (first['status'], first['issues']) == ('ok', [])
+  (remark,) = first['remarks']
+  assert remark.keys() == {'code', 'where', 'action'}
+  assert remark['code'] == 'repeated_header'
+  assert (second['status'], second['remarks']) == ('repaired', [])
+  assert [issue['code'] for issue in second['issues']] == ['trailing_bytes']
+  assert first['notes'] == second['notes'] == 3
 
 
 def test_rejected_files_end_with_2_but_do_not_stop_the_others(
@@ -59,6 +77,16 @@ def test_people_get_a_table(song, capsys):
   shown = capsys.readouterr().out
   assert 'song.mid' in shown
   assert 'seconds' in shown
+  assert 'remark' not in shown
+
+
+def test_people_see_remarks_and_issues(song, capsys):
+  data = song.read_bytes()
+  song.write_bytes(data[:14] + data + b'\0')
+  assert cli.main(['inspect', str(song)]) == 0
+  shown = capsys.readouterr().out
+  for word in ('remark', 'repeated_header', 'issue', 'trailing_bytes'):
+    assert word in shown
 
 
 @pytest.mark.parametrize(('name', 'fields'), [('remi', 1), ('compound', 7)])

@@ -194,3 +194,19 @@ def test_pieces_that_cannot_be_joined_are_refused():
   with pytest.raises(cut.TransformError) as caught:
     cut.concatenate([Notes.build(4), Notes.build(8)])
   assert caught.value.code == 'ticks_per_beat'
+
+
+def test_a_whole_piece_lasts_until_all_is_told():
+  note = {'onset': 0, 'duration': 480, 'pitch': 60}
+  told = Notes.build(
+    480,
+    note,
+    controls=[(1920, 0, 64, 0)],
+    texts=[Text(4000, -1, 'marker', 'end')],
+  )
+  assert cut.next_bar(told) == 1920
+  assert cut.next_bar(told, whole=True) == 3 * 1920
+  joined = cut.concatenate([told, Notes.build(480, note)], whole=True)
+  assert joined.onset.tolist() == [0, 3 * 1920]
+  assert joined.controls.tolist() == [(1920, 0, 64, 0)]
+  assert joined.texts == told.texts

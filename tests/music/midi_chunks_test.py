@@ -1,5 +1,3 @@
-import struct
-
 import pytest
 
 from aurl_jax.core.errors import MidiError
@@ -9,81 +7,55 @@ from tests.music import smf
 SOUND = smf.file(smf.track(*smf.NOTE), smf.track(*smf.NOTE))
 
 
-def header(length=6, format_=1, count=1, division=480):
-  return struct.pack('>4sIHHH', b'MThd', length, format_, count, division)
-
-
 def test_tracks_are_found():
   layout = midi_chunks.layout(SOUND)
   assert layout.sound
-  assert (layout.format, layout.ticks_per_beat) == (1, 480)
+  assert layout.ticks_per_beat == 480
+  assert layout.sections == (midi_chunks.Section(480, layout.spans),)
   bodies = [SOUND[start:end] for start, end in layout.spans]
   assert bodies == [smf.track(*smf.NOTE)[8:]] * 2
   assert midi_chunks.ends_itself(SOUND, layout.spans[0][1])
   assert not midi_chunks.ends_itself(SOUND, layout.spans[0][1] - 1)
 
 
-NOTHING = {
-  'empty': b'',
-  'no_header': b'<html>',
-  'header': b'MThd\0\0\0\6\0',
-  'format_2': smf.file(smf.track(*smf.NOTE), format_=2),
-  'division': smf.file(smf.track(*smf.NOTE), division=0),
-  'smpte': smf.file(smf.track(*smf.NOTE), division=0xE728),
-  'no_tracks': smf.file(),
+TRACK = smf.track(*smf.NOTE)
+UNSOUND = {
+  'a header cut off': b'MThd\0\0\0\6\0',
+  'no header': TRACK,
+  'format 2': smf.file(TRACK, format_=2),
+  'no time': smf.file(TRACK, division=0),
+  'film frames': smf.file(TRACK, division=0xE728),
+  'no tracks': smf.file(),
+  'more tracks than declared': smf.file(TRACK, TRACK, count=1),
+  'two tracks in format 0': smf.file(TRACK, TRACK, format_=0),
+  'trailing bytes': smf.file(TRACK) + bytes(5),
+  'an unknown chunk': smf.file(smf.chunk(b'abc', b'XFIH'), TRACK, count=1),
+  'a track cut off': smf.file(TRACK[:-2]),
 }
 
 
-@pytest.mark.parametrize(('code', 'data'), NOTHING.items())
-def test_what_holds_no_music_is_refused(code, data):
+@pytest.mark.parametrize('data', UNSOUND.values(), ids=UNSOUND.keys())
+def test_what_is_not_as_it_says_is_left_to_salvage(data):
+  assert midi_chunks.layout(data) is None
+
+
+def test_nothing_and_too_much_are_refused(monkeypatch):
   with pytest.raises(MidiError) as caught:
-    midi_chunks.layout(data)
-  assert caught.value.code == code
-
-
-def test_a_short_header_is_refused():
-  with pytest.raises(MidiError) as caught:
-    midi_chunks.layout(header(length=4) + smf.track(*smf.NOTE))
-  assert caught.value.code == 'header'
-
-
-def test_sizes_are_limited(monkeypatch):
+    midi_chunks.layout(b'')
+  assert caught.value.code == 'empty'
   monkeypatch.setattr(midi_chunks, 'MAX_BYTES', 40)
   with pytest.raises(MidiError) as caught:
     midi_chunks.layout(SOUND)
   assert caught.value.code == 'too_large'
-  monkeypatch.setattr(midi_chunks, 'MAX_BYTES', 4000)
-  monkeypatch.setattr(midi_chunks, 'MAX_TRACKS', 1)
-  with pytest.raises(MidiError) as caught:
-    midi_chunks.layout(SOUND)
-  assert caught.value.code == 'too_many_tracks'
 
 
-TRACK = smf.track(*smf.NOTE)
-ODD = {
-  'track_count': (smf.file(TRACK, TRACK, count=1), 2),
-  'format': (smf.file(TRACK, TRACK, format_=0), 2),
-  'header': (header(length=8) + b'\0\0' + TRACK, 1),
-  'trailing_bytes': (smf.file(TRACK) + bytes(5), 1),
-  'unknown_chunk': (smf.file(smf.chunk(b'abc', b'XFIH'), TRACK, count=1), 1),
-  'truncated': (smf.file(TRACK[:-2]), 1),
-}
-
-
-@pytest.mark.parametrize('code', ODD)
-def test_oddities_are_told(code):
-  data, found = ODD[code]
-  layout = midi_chunks.layout(data)
-  assert [issue.code for issue in layout.issues] == [code]
-  assert not layout.sound
-  assert len(layout.spans) == found
-
-
-def test_a_format_that_does_not_exist_is_taken_for_1():
-  layout = midi_chunks.layout(smf.file(TRACK, format_=9))
-  assert layout.issues[0].action == 'format 9 taken for 1'
-
-
-def test_a_track_never_reaches_past_the_file():
-  layout = midi_chunks.layout(header() + smf.chunk(b'abc', length=2**32 - 1))
-  assert layout.spans == ((22, 25),)
+def test_a_log_tells_many_of_a_kind_in_one():
+  log = midi_chunks.Log()
+  for place in range(24):
+    log.tell('many', str(place), 'done')
+  log.tell('one', 'here', 'done')
+  assert [issue.where for issue in log.issues[:20]] == [*map(str, range(20))]
+  assert log.issues[20:] == (
+    midi_chunks.Issue('one', 'here', 'done'),
+    midi_chunks.Issue('many', 'file', '4 more of this kind'),
+  )

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from aurl_jax.music import midi_chunks, midi_fast, midi_parts, midi_write
+from aurl_jax.music import (
+  midi_chunks,
+  midi_fast,
+  midi_parts,
+  midi_salvage,
+  midi_write,
+)
 from tests.music import smf
 from tests.music.pieces import pieces
 
@@ -13,8 +19,8 @@ from tests.music.pieces import pieces
 def both(data):
   """The fast reading, if there is one, and the exact one."""
   layout = midi_chunks.layout(data)
-  exact, issues = midi_parts.assemble(layout)
-  return midi_fast.read_fast(layout), exact, issues
+  exact = midi_parts.assemble(layout)
+  return midi_fast.read_fast(layout), exact, layout.issues.issues
 
 
 def test_sound_files_are_read_fast():
@@ -70,6 +76,9 @@ LOSSES = {
   'a name that is not UTF-8': [
     smf.track((0, smf.meta(3, b'caf\xe9')), *smf.NOTE)
   ],
+  'a film time that is none': [
+    smf.track((0, smf.meta(0x54, b'\x18\0\0\0\0')), *smf.NOTE)
+  ],
   'no end': [smf.track(*smf.NOTE, end=False)],
   'ticks past 31 bits': [
     smf.track(*[(2**28 - 1, smf.control(7, 3))] * 9, *smf.NOTE)
@@ -85,7 +94,7 @@ def test_what_symusic_would_lose_is_left_to_the_exact_reader(tracks):
 
 def test_a_wrong_count_of_tracks_is_left_to_the_exact_reader():
   data = smf.file(smf.track(*smf.NOTE), smf.track(*smf.NOTE), count=1)
-  assert midi_fast.read_fast(midi_chunks.layout(data)) is None
+  assert midi_fast.read_fast(midi_salvage.layout(data)) is None
 
 
 @hypothesis.given(pieces())

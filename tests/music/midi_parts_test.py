@@ -7,9 +7,10 @@ from tests.music import smf
 
 
 def read(*tracks):
-  notes, issues = midi_parts.assemble(midi_chunks.layout(smf.file(*tracks)))
+  layout = midi_chunks.layout(smf.file(*tracks))
+  notes = midi_parts.assemble(layout)
   notes.check()
-  return notes, [issue.code for issue in issues]
+  return notes, [issue.code for issue in layout.issues.issues]
 
 
 def rows(notes):
@@ -120,9 +121,105 @@ def test_metas_are_read():
 
 
 def test_texts_that_are_no_utf8_are_latin_1():
-  notes, codes = read(smf.track((0, smf.meta(3, b'caf\xe9')), *smf.NOTE))
-  assert notes.tracks == (Track('café'),)
-  assert codes == ['text_encoding']
+  data = smf.file(smf.track((0, smf.meta(3, b'caf\xe9')), *smf.NOTE))
+  reading = midi.read(data)
+  assert reading.notes.tracks == (Track('café'),)
+  assert reading.issues == ()
+  assert [remark.code for remark in reading.remarks] == ['text_encoding']
+
+
+def test_a_bar_shorter_than_a_tick_is_remarked():
+  meter = smf.meta(0x58, b'\x01\x0a\x18\x08')
+  track = smf.track((0, meter), *smf.NOTE)
+  short = midi.read(smf.file(track, division=96))
+  assert short.notes.meters.tolist() == [(0, 1, 1024)]
+  assert short.issues == ()
+  assert [remark.code for remark in short.remarks] == ['short_bar']
+  assert midi.read(smf.file(track, division=256)).remarks == ()
+
+
+OFFSETS = {
+  'sound': (b'\x00\x00\x00\x00\x00', []),
+  'another rate': (b'\x61\x00\x00\x00\x00', []),
+  'the last': (b'\x17\x3b\x3b\x1d\x63', []),
+  'hour 24': (b'\x18\x00\x00\x00\x00', ['smpte_offset']),
+  'minute 60': (b'\x00\x3c\x00\x00\x00', ['smpte_offset']),
+  'four bytes': (b'\x00\x00\x00\x00', ['smpte_offset']),
+}
+
+
+@pytest.mark.parametrize(
+  ('payload', 'expected'), OFFSETS.values(), ids=OFFSETS.keys()
+)
+def test_a_time_that_is_none_is_told(payload, expected):
+  _, codes = read(smf.track((0, smf.meta(0x54, payload)), *smf.NOTE))
+  assert codes == expected
+
+
+def piece(*events, division=480, notes=smf.NOTE):
+  return smf.file(smf.track(*events, *notes), division=division)
+
+
+def test_pieces_follow_each_other_at_bars():
+  tempo = (0, smf.meta(0x51, b'\x07\xa1\x21'))
+  lyric = (0, smf.meta(5, b'la'))
+  reading = midi.read(piece() + piece(tempo, lyric))
+  notes = reading.notes
+  notes.check()
+  assert rows(notes) == [(0, 480, 60, 64, 0), (1920, 480, 60, 64, 0)]
+  assert notes.texts == (Text(1920, 0, 'lyric', 'la'),)
+  assert (1920, 500_001) in notes.tempos.tolist()
+  assert [issue.code for issue in reading.issues] == ['second_file']
+
+
+def test_what_a_piece_tells_behind_its_notes_is_kept():
+  events = [*smf.NOTE, (1440, smf.control(64, 0)), (9, smf.meta(6, b'end'))]
+  notes = midi.read(piece(notes=events) + piece()).notes
+  assert rows(notes)[1][0] == 2 * 1920
+  assert notes.controls.tolist() == [(1920, 0, 64, 0)]
+  assert notes.texts == (Text(1929, 0, 'marker', 'end'),)
+
+
+def test_ticks_are_made_equal_exactly_where_possible():
+  data = piece() + piece(
+    division=320, notes=[(0, smf.on(60)), (1, smf.off(60))]
+  )
+  reading = midi.read(data)
+  assert reading.notes.ticks_per_beat == 960
+  assert rows(reading.notes)[1][:2] == (4 * 960, 3)
+  assert [issue.code for issue in reading.issues] == ['second_file']
+  rounded = midi.read(piece(division=32000) + piece(division=31999))
+  assert rounded.notes.ticks_per_beat == 32000
+  codes = [issue.code for issue in rounded.issues]
+  assert codes == ['second_file', 'ticks_per_beat']
+
+
+def test_a_pattern_without_notes_takes_no_time():
+  silent = smf.track((0, smf.name('title')))
+  data = smf.file(silent, smf.track(*smf.NOTE), silent, format_=2)
+  notes = midi.read(data).notes
+  assert rows(notes) == [(0, 480, 60, 64, 0)]
+  assert notes.title == 'title'
+
+
+def test_pieces_past_the_last_tick_are_left_out():
+  late = [(2**28 - 1, smf.control(7, 3))] * 7
+  data = piece(*late) + piece() + piece(*late)
+  reading = midi.read(data)
+  assert len(reading.notes) == 2
+  assert midi.read(midi.write(reading.notes)).notes == reading.notes
+  codes = [issue.code for issue in reading.issues]
+  assert codes == ['second_file', 'second_file', 'ticks']
+
+
+def test_film_frames_have_one_tempo():
+  tempo = (0, smf.meta(0x51, b'\x07\xa1\x21'))
+  reading = midi.read(piece(tempo, division=0xE728))
+  assert reading.notes.ticks_per_beat == 1000
+  assert reading.notes.tempos.tolist() == [(0, 1_000_000)]
+  assert reading.issues == ()
+  codes = [remark.code for remark in reading.remarks]
+  assert codes == ['smpte', 'smpte_tempo']
 
 
 def test_a_broken_file_without_notes_is_refused():

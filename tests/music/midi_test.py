@@ -1,5 +1,6 @@
 import collections
 import contextlib
+import csv
 import pathlib
 import random
 import subprocess
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 from aurl_jax.core.errors import MidiError
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes, Text, Track
-from tests.music import smf
+from tests.music import broken, smf
 from tests.music.pieces import pieces
+
+seeds = st.integers(0, 2**32)
 
 
 @hypothesis.given(pieces())
@@ -120,7 +123,98 @@ def test_no_broken_byte_gives_another_error_or_broken_notes():
 def test_arbitrary_bytes_are_refused_by_name(data):
   with pytest.raises(MidiError) as caught:
     midi.read(data)
-  assert caught.value.code in ('empty', 'no_header', 'header')
+  assert caught.value.code in ('empty', 'no_header', 'no_tracks')
+
+
+def is_repaired_for_good(reading):
+  """Whether a repaired piece is sound when it is written and read again."""
+  reading.notes.check()
+  again = midi.read(midi.write(reading.notes))
+  return again.notes == reading.notes and again.issues == ()
+
+
+def read_or_none(data):
+  """What is read, None for what is refused."""
+  with contextlib.suppress(MidiError):
+    return midi.read(data)
+  return None
+
+
+def break_it(piece, mutate, seed):
+  """A piece that sounds, as a file, and what a mutation makes of it."""
+  hypothesis.assume(len(piece))
+  data = midi.write(piece)
+  return mutate(data, random.Random(seed))
+
+
+def same_music(notes, piece):
+  """Equal, but for what a header tells."""
+  names = ('onset', 'duration', 'pitch', 'velocity', 'track')
+  tables = ('tempos', 'meters', 'keys', 'controls', 'bends')
+  return (notes.tracks, notes.texts, notes.title) == (
+    piece.tracks, piece.texts, piece.title,
+  ) and all(
+    np.array_equal(getattr(notes, name), getattr(piece, name))
+    for name in names + tables
+  )  # fmt: skip
+
+
+@pytest.mark.parametrize('mutate', broken.MENDED)
+@hypothesis.given(piece=pieces(), seed=seeds)
+def test_a_broken_shape_costs_no_event_and_is_told(mutate, piece, seed):
+  reading = midi.read(break_it(piece, mutate, seed))
+  assert same_music(reading.notes, piece)
+  assert reading.issues
+  assert is_repaired_for_good(reading)
+
+
+@pytest.mark.parametrize('mutate', broken.ODD)
+@hypothesis.given(piece=pieces(), seed=seeds)
+def test_an_odd_shape_is_remarked_and_costs_nothing(mutate, piece, seed):
+  reading = midi.read(break_it(piece, mutate, seed))
+  assert reading.notes == piece
+  assert reading.issues == ()
+  assert reading.remarks
+
+
+@pytest.mark.parametrize('mutate', broken.LOSING)
+@hypothesis.given(piece=pieces(), seed=seeds)
+def test_what_is_lost_is_told(mutate, piece, seed):
+  reading = read_or_none(break_it(piece, mutate, seed))
+  if reading is not None:
+    assert reading.issues
+    assert is_repaired_for_good(reading)
+
+
+@pytest.mark.parametrize('mutate', broken.UNSEEN)
+@hypothesis.given(piece=pieces(), seed=seeds)
+def test_whatever_is_read_can_be_written(mutate, piece, seed):
+  reading = read_or_none(break_it(piece, mutate, seed))
+  assert reading is None or is_repaired_for_good(reading)
+
+
+def test_the_broken_set_is_read_as_it_is_labelled(shared_data):
+  folder = shared_data.parent / 'broken_midi'
+  if not folder.is_dir():
+    pytest.skip(f'no broken files at {folder}')
+  with (folder / 'MANIFEST.csv').open(newline='') as manifest:
+    rows = list(csv.DictReader(manifest))
+  agreed, recall = 0, []
+  for row in rows:
+    expected, found = row['expected'], int(row['oracle_notes'] or 0)
+    label, count = 'reject', 0
+    reading = read_or_none((folder / row['file']).read_bytes())
+    if reading is not None:
+      label = 'repair' if reading.issues else 'parse'
+      count = len(reading.notes)
+      assert is_repaired_for_good(reading), row['file']
+    agreed += label == expected or (
+      expected == 'repair_or_reject' and label != 'parse'
+    )
+    if expected == 'repair' and found:
+      recall.append(min(1, count / found))
+  assert agreed >= 0.95 * len(rows)
+  assert np.mean(recall) >= 0.98
 
 
 def columns_of(score):
