@@ -1,8 +1,8 @@
 """Writes batches of pieces: prompts in, ids out, one program a shape.
 
 Axes: `b` rows, `t` time, `f` fields. A shape is rounded up (rows to a power
-of two, steps to one or three times such a power), so that few programs are compiled,
-and a compiled one is kept for the process. The batch is spread over the local
+of two, steps to one or three times such a power): so few programs are
+compiled, and each is kept for the process. The batch is spread over the local
 devices as the data axis of a mesh; a CPU that poses as one device a core
 decodes a large batch on all of them.
 """
