@@ -93,6 +93,11 @@ class Rules:
     return self.grammar.distance(state[0])
 
 
+@functools.partial(
+  jax.tree_util.register_dataclass,
+  data_fields=['most'],
+  meta_fields=['low', 'high', 'eos', 'sizes'],
+)
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Length:
   """The piece ends when something has come `most` times, and not before.
@@ -100,7 +105,8 @@ class Length:
   Counts the steps whose id of field 0 lies in a range: bar events, or all
   steps. After the last of them only EOS is wanted; until then, anything else.
   The last one itself shall use no field that it can do without: a bar that
-  is cut short could not be followed by EOS.
+  is cut short could not be followed by EOS. A pytree of the count alone: a
+  program that was compiled for one serves for all.
 
   Attributes:
     most: How many steps of that kind come before EOS, at least 1.
@@ -110,7 +116,7 @@ class Length:
     sizes: Ids of each field.
   """
 
-  most: int
+  most: Int[Array, ''] | int
   low: int
   high: int
   eos: int
@@ -167,20 +173,27 @@ def bars(
     most = len(before) + count + 1
   else:
     low, high = 1, kind.size
-    most = _cell_steps(tokenizer, prompt, len(before) + count)
+    most = _cell_steps(tokenizer, prompt, len(before) + count, steps)
     if most + 1 > steps:
       raise RequestError(
-        f'{count} bars take {most + 1} steps, more than {steps}; ask for '
-        'fewer bars or more steps',
+        f'{count} bars take at least {most + 1} steps, more than {steps}; ask '
+        'for fewer bars or more steps',
         code='steps',
       )
   return Length(most=most, low=low, high=high, eos=eos, sizes=codec.sizes)
 
 
-def _cell_steps(tokenizer: Tokenizer, prompt: np.ndarray, bar: int) -> int:
-  """Returns the index of the step at which bar number `bar` starts."""
+def _cell_steps(
+  tokenizer: Tokenizer, prompt: np.ndarray, bar: int, most: int
+) -> int:
+  """Returns the index of the step at which bar number `bar` starts.
+
+  Beyond `most`, some index beyond it.
+  """
   filler = np.full((1, prompt.shape[1]), tokenizer.codec.id('rest'), np.int32)
   ids = prompt
   while len(starts := tokenizer.bar_steps(ids)) <= bar:
+    if len(ids) > most:
+      return len(ids)
     ids = np.concatenate([ids, np.repeat(filler, len(ids), axis=0)])
   return int(starts[bar])

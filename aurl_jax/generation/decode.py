@@ -1,8 +1,8 @@
 """Writes batches of pieces: prompts in, ids out, one program a shape.
 
 Axes: `b` rows, `t` time, `f` fields. A shape is rounded up (rows to a power
-of two, steps to multiples of 32), so that few programs are compiled, and a
-compiled one is kept for the process. The batch is spread over the local
+of two, steps to one or three times such a power): so few programs are
+compiled, and each is kept for the process. The batch is spread over the local
 devices as the data axis of a mesh; a CPU that poses as one device a core
 decodes a large batch on all of them.
 """
@@ -29,7 +29,7 @@ from aurl_jax.tokens.tokenizer import Grammar
 MOST_ROWS = 64
 """Rows decoded at once: more gain little speed and cost memory for keys."""
 _BLOCK = 32
-"""Steps that lengths are rounded up to."""
+"""Steps that parts of a length, and prompts, are rounded up to."""
 _SEGMENTS = 4
 """Lengths of a large cache in a program: attention over what is filled costs
 about 5/8 of that over all; more lengths gain little."""
@@ -81,7 +81,8 @@ def decode(
     steps: Steps a piece may have in all, prompt and EOS included.
     seed: Of the first piece; the others count on.
     sampler: How ids are drawn; None draws from the model's distribution.
-    constraints: What a piece shall be beyond legal; hashable.
+    constraints: What a piece shall be beyond legal. A pytree, whose numbers
+      may change without another compilation, or hashable.
 
   Raises:
     RequestError: A prompt is empty, illegal (code `prompt`), or leaves too
@@ -90,16 +91,12 @@ def decode(
   """
   budgets = [steps] * len(prompts) if isinstance(steps, int) else list(steps)
   _check(prompts, budgets)
-  rules = Rules(grammar, constraints)
+  writer = _Writer(model, params, grammar, constraints, sampler or Sampler())
   samples: list[Sample] = []
   for first in range(0, len(prompts), MOST_ROWS):
     part = slice(first, first + MOST_ROWS)
     samples += _batch(
-      model,
-      params,
-      rules,
-      sampler or Sampler(),
-      _Batch(list(prompts[part]), budgets[part], seed + first),
+      writer, _Batch(list(prompts[part]), budgets[part], seed + first)
     )
   return samples
 
@@ -160,23 +157,31 @@ def chance(seed: int, shape: tuple[int, ...]) -> np.ndarray:
   return ((raw >> 40) * 2.0**-24).astype(np.float32).reshape(shape)
 
 
-def _batch(
-  model: Model, params: Any, rules: Rules, sampler: Sampler, batch: _Batch
-) -> list[Sample]:
+@dataclasses.dataclass(frozen=True)
+class _Writer:
+  """What writes: the arguments of `decode` that all rows share."""
+
+  model: Model
+  params: Any
+  grammar: Grammar
+  constraints: tuple[Constraint, ...]
+  sampler: Sampler
+
+
+def _batch(writer: _Writer, batch: _Batch) -> list[Sample]:
   """Decodes up to `MOST_ROWS` rows."""
   ours = len(batch.prompts)
   devices = tuple(jax.local_devices()[: _power(ours)])
   # A power of two need not divide by the devices: 3 cores, say.
   count = -(-_power(ours) // len(devices)) * len(devices)
-  sizes = lengths(batch.width, batch.room, _step_bytes(model, count))
-  rows = batch.rows(count, sizes[-1])
-  written = _run(model, rules, sizes, devices, (params, sampler, rows))
-  _check_prompts(rules, batch, np.asarray(written.illegal)[:ours])
+  sizes = lengths(batch.width, batch.room, _step_bytes(writer.model, count))
+  written = _run(writer, sizes, devices, batch.rows(count, sizes[-1]))
+  _check_prompts(writer.grammar, batch, np.asarray(written.illegal)[:ours])
   _check_finite(np.asarray(written.broken)[:ours])
   # A row has nothing but PAD before its prompt and behind its end.
   ids = [_trim(row) for row in np.asarray(written.ids)[:ours]]
   ended = np.asarray(written.ended).tolist()
-  legal = (first_illegal(rules.grammar, ids) < 0).tolist()
+  legal = (first_illegal(writer.grammar, ids) < 0).tolist()
   return [
     Sample(ids=ids[row], ended=ended[row], legal=legal[row])
     for row in range(ours)
@@ -220,7 +225,10 @@ def lengths(width: int, room: int, step_bytes: int = 0) -> tuple[int, ...]:
     >>> lengths(1, 250), lengths(1, 250, 1 << 18), lengths(96, 250, 1 << 18)
     ((256,), (64, 128, 192, 256), (128, 192, 256))
   """
-  last = max(-(-room // _BLOCK) * _BLOCK, width + 1)
+  last = max(_BLOCK, width + 1, room)
+  # 2^k or 3 * 2^(k - 1): few programs, and none much longer than it must be.
+  power = _power(last)
+  last = power * 3 // 4 if power * 3 // 4 >= last else power
   if last * step_bytes < _LARGE:
     return (last,)
   part = -(-last // (_SEGMENTS * _BLOCK)) * _BLOCK
@@ -234,43 +242,66 @@ def _step_bytes(model: Model, rows: int) -> int:
 
 
 def _run(
-  model: Model,
-  rules: Rules,
+  writer: _Writer,
   sizes: tuple[int, ...],
   devices: tuple[jax.Device, ...],
-  arguments: tuple[Any, Sampler, loop.Rows],
+  rows: loop.Rows,
 ) -> loop.Written:
   """Runs the program on the devices."""
-  program, mesh = _compiled(model, rules, sizes, devices)
+  leaves, tree = jax.tree.flatten(writer.constraints)
+  numbers = tuple(leaf if _is_number(leaf) else None for leaf in leaves)
+  rest = tuple(None if _is_number(leaf) else leaf for leaf in leaves)
+  key = (writer.model, writer.grammar, tree, rest)
+  program, mesh = _compiled(key, sizes, devices)
   whole, split = (
     NamedSharding(mesh, spec) for spec in (PartitionSpec(), _BY_ROW)
   )
   # The caller's mesh, of a training run say, is another one.
   with jax.set_mesh(mesh):
-    placed = jax.device_put(arguments, (whole, whole, split))
-    return program(*placed)
+    shared = jax.device_put((writer.params, writer.sampler, numbers), whole)
+    return program(*shared, jax.device_put(rows, split))
+
+
+def _is_number(leaf: Any) -> bool:
+  return isinstance(leaf, int | float | np.ndarray | jax.Array)
 
 
 @functools.lru_cache(maxsize=64)
 def _compiled(
-  model: Model,
-  rules: Rules,
+  key: tuple[Model, Grammar, Any, tuple[Any, ...]],
   sizes: tuple[int, ...],
   devices: tuple[jax.Device, ...],
 ) -> tuple[Callable[..., loop.Written], Mesh]:
-  """Returns the jitted program and the mesh that it runs on."""
+  """Returns the jitted program and the mesh that it runs on.
+
+  Args:
+    key: Model; grammar; tree of the constraints; their leaves that are no
+      numbers, None for those that are.
+    sizes: Lengths of the cache.
+    devices: Those of the mesh.
+  """
+  model, grammar, tree, rest = key
+
+  def program(
+    params: Any, sampler: Sampler, numbers: tuple[Any, ...], rows: loop.Rows
+  ) -> loop.Written:
+    pairs = zip(numbers, rest, strict=True)
+    leaves = [other if number is None else number for number, other in pairs]
+    rules = Rules(grammar, jax.tree.unflatten(tree, leaves))
+    return loop.Program(model, rules, sizes)(params, sampler, rows)
+
   mesh = jax.make_mesh(
     (len(devices),), ('data',), (AxisType.Auto,), devices=devices
   )
   # Each device runs a loop of its own, which ends with its own rows.
-  program = jax.shard_map(
-    loop.Program(model, rules, sizes),
+  mapped = jax.shard_map(
+    program,
     mesh=mesh,
-    in_specs=(PartitionSpec(), PartitionSpec(), _BY_ROW),
+    in_specs=(*(PartitionSpec(),) * 3, _BY_ROW),
     out_specs=_BY_ROW,
     check_vma=False,
   )
-  return jax.jit(program), mesh
+  return jax.jit(mapped), mesh
 
 
 def _power(count: int) -> int:
@@ -300,14 +331,14 @@ def _check(prompts: Sequence[np.ndarray], budgets: list[int]) -> None:
 
 
 def _check_prompts(
-  rules: Rules, batch: _Batch, illegal: Int[np.ndarray, ' b']
+  grammar: Grammar, batch: _Batch, illegal: Int[np.ndarray, ' b']
 ) -> None:
   """Raises RequestError if a prompt has an illegal step (not -1)."""
   if (illegal < 0).all():
     return
   row = int(np.argmax(illegal >= 0))
   prompt = batch.prompts[row]
-  at = int(first_illegal(rules.grammar, [prompt])[0])
+  at = int(first_illegal(grammar, [prompt])[0])
   if at < 0:
     raise _too_few(row, len(prompt), batch.budgets[row])
   raise RequestError(

@@ -122,11 +122,10 @@ def _check_start(request: Request) -> None:
       raise RequestError(
         f'meter must be a pair of whole numbers such as (3, 4), not {meter!r}'
       )
-  if tempo is not None:
-    if not _is_real(tempo) or not 0 < tempo < math.inf:
-      raise RequestError(
-        f'tempo must be a positive number of beats a minute, not {tempo!r}'
-      )
+  if tempo is not None and not (_is_real(tempo) and 0 < tempo < math.inf):
+    raise RequestError(
+      f'tempo must be a positive number of beats a minute, not {tempo!r}'
+    )
   if not isinstance(prompt, Notes | str | os.PathLike | None):
     raise RequestError(
       f'the prompt must be Notes or a path of a MIDI file, not {prompt!r}'

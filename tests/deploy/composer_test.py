@@ -58,7 +58,11 @@ def test_a_prompt_is_gone_on_from(composer):
   ('asked', 'error', 'match'),
   [
     ({'steps': 129}, RequestError, 'steps 129 exceed the context .* 128'),
-    ({'bars': 8}, RequestError, '8 bars take 130 steps, more than 128'),
+    (
+      {'bars': 8},
+      RequestError,
+      '8 bars take at least 130 steps, more',
+    ),
     ({'prompt': CHORD, 'steps': 17}, RequestError, 'takes 17 of 17 steps'),
     ({'meter': (5, 32)}, RequestError, 'meter 5/32'),
     (

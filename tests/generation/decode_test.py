@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from aurl_jax.generation import constraints
 from aurl_jax.generation import decode as decode_lib
 from aurl_jax.generation.decode import decode, lengths
 from aurl_jax.generation.errors import DecodeError, RequestError
@@ -110,6 +111,18 @@ def test_rows_over_several_devices_and_under_a_mesh_are_the_same():
   pieces = run([first()] * 64, steps=96, seed=4)[:5]
   found = json.loads(done.stdout.splitlines()[-1])
   assert found == [one.ids.tolist() for one in pieces]
+
+
+def test_more_bars_need_no_other_program():
+  grid = writers.TOKENIZERS['grid']
+  found = {}
+  before = decode_lib._compiled.cache_info().misses
+  for count in (1, 2, 3):
+    wanted = constraints.bars(grid, first(), count, 120)
+    piece = run([first()], steps=120, constraints=(wanted,))[0]
+    found[count] = len(grid.bar_steps(piece.ids))
+  assert found == {1: 1, 2: 2, 3: 3}
+  assert decode_lib._compiled.cache_info().misses <= before + 1
 
 
 def test_a_shape_is_compiled_once(piece):
