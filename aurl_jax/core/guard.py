@@ -8,9 +8,9 @@ a traceback and 1.
 import sys
 from collections.abc import Callable
 
-from aurl_jax.core.errors import AurlError
+from aurl_jax.core.errors import AurlError, Interrupted
 
-INTERRUPTED = 3
+INTERRUPTED = Interrupted.exit_code
 
 Report = Callable[[str, str], None]
 """Tells a person or a machine: the message, and the error's code."""

@@ -71,6 +71,10 @@ class TokenSplit:
     begin, end = self.offsets[piece : piece + 2]
     return self.ids[begin:end].astype(np.int32)
 
+  def __iter__(self) -> Iterator[Int32[np.ndarray, 'time fields']]:
+    """Yields the ids of each piece."""
+    return (self[piece] for piece in range(len(self)))
+
   @functools.cached_property
   def pieces(self) -> list[PieceEntry]:
     """Name, digest, steps and notes of each piece."""

@@ -1,14 +1,13 @@
 """Likelihood of a split under a run's model, and the table beside it."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
 from aurl_jax.core import checkpoint
-from aurl_jax.core.errors import ConfigError
 from aurl_jax.data import pipeline
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.experiment import build, data, sections
@@ -100,23 +99,12 @@ def baseline(parts: Parts, cache: TokenCache) -> dict[str, float]:
   Raises:
     ConfigError: The tokenization is no grid of voices.
   """
-  tokenizer = parts.run.tokenizer
-  if not isinstance(tokenizer, VoiceGrid):
-    raise ConfigError(
-      'logging.baseline needs the tokenizer aurl_jax.tokens.grid:VoiceGrid; '
-      'set it to False'
-    )
   table = baseline_lib.CountTable.fit(
-    map(baseline_lib.piece, _pieces(cache, 'train')), lookup(tokenizer)
+    map(baseline_lib.piece, cache['train']),
+    lookup(sections.voice_grid(parts.run)),
   )
-  found = table.evaluate(map(baseline_lib.piece, _pieces(cache, 'valid')))
+  found = table.evaluate(map(baseline_lib.piece, cache['valid']))
   return {'table/loss': found['loss']}
-
-
-def _pieces(cache: TokenCache, split: str) -> Iterator[np.ndarray]:
-  """Yields the ids [t, f] of each piece."""
-  found = cache[split]
-  return (found[piece] for piece in range(len(found)))
 
 
 def lookup(tokenizer: VoiceGrid) -> baseline_lib.Lookup:

@@ -102,10 +102,7 @@ def parse(argv: Sequence[str]) -> CommandLine:
       near miss names the key that was probably meant.
     SystemExit: `--help` was asked for and has been printed.
   """
-  given = {}
-  for word, after in zip(argv, [*argv[1:], ''], strict=True):
-    name, equals, value = word.lstrip('-').partition('=')
-    given[name] = value if equals else after
+  given = _given(argv)
   stored = None
   if _overridden(argv) and 'config' not in given and 'workdir' in given:
     stored = Workdir(pathlib.Path(given['workdir'])).read_config()
@@ -118,7 +115,7 @@ def _parse(argv: Sequence[str], stored: dict[str, Any] | None) -> CommandLine:
   _check_keys(argv, stored)
   values, rest = _read(argv, stored)
   if values.help:
-    print(main_help(values))
+    print(_help(values))
     raise SystemExit(0)
   if rest[1:]:
     raise ConfigError(f'unexpected arguments {rest[1:]}', code='bad_flag')
@@ -133,7 +130,7 @@ def _parse(argv: Sequence[str], stored: dict[str, Any] | None) -> CommandLine:
   )
 
 
-def main_help(values: flags.FlagValues) -> str:
+def _help(values: flags.FlagValues) -> str:
   """Returns what `--help` prints: an example, and the flags."""
   return (
     'python -m aurl_jax.main --config=quickstart --workdir=runs/quickstart\n\n'
@@ -174,11 +171,21 @@ def _check_keys(argv: Sequence[str], stored: dict[str, Any] | None) -> None:
       )
 
 
+def _given(argv: Sequence[str]) -> dict[str, str]:
+  """Returns what the flags say, of `--name=value` and of `--name value`."""
+  given = {}
+  for word, after in zip(argv, [*argv[1:], ''], strict=True):
+    name, equals, value = word.lstrip('-').partition('=')
+    given[name] = value if equals else after
+  return given
+
+
 def _overridden(argv: Sequence[str]) -> list[str]:
   """Returns the keys, as `section.key`, that the flags set."""
-  words = (word.lstrip('-').partition('=')[0] for word in argv)
   return [
-    word.removeprefix('config.') for word in words if word.startswith('config.')
+    name.removeprefix('config.')
+    for name in _given(argv)
+    if name.startswith('config.')
   ]
 
 

@@ -223,15 +223,26 @@ def check(run: RunConfig) -> None:
       f'{run.generate.steps_per_bar} = {need} steps do not fit '
       f'{limit} {steps}; ask for fewer bars or give the model a longer context'
     )
-  if run.logging.baseline and not isinstance(run.tokenizer, VoiceGrid):
-    raise ConfigError(
-      'logging.baseline needs the tokenizer aurl_jax.tokens.grid:VoiceGrid; '
-      'set it to False'
-    )
+  if run.logging.baseline:
+    voice_grid(run)
   try:
     run.generate.request()
   except RequestError as error:
     raise ConfigError(f'generate: {error}') from error
+
+
+def voice_grid(run: RunConfig) -> VoiceGrid:
+  """Returns the tokenizer, which must be the one that `baseline` counts.
+
+  Raises:
+    ConfigError: The tokenization is no grid of voices.
+  """
+  if isinstance(run.tokenizer, VoiceGrid):
+    return run.tokenizer
+  raise ConfigError(
+    'logging.baseline needs the tokenizer aurl_jax.tokens.grid:VoiceGrid; '
+    'set it to False'
+  )
 
 
 def check_devices(run: RunConfig, rows: int) -> None:

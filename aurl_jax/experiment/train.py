@@ -63,10 +63,9 @@ def run(
     DataError: There is nothing to train on.
     Interrupted: A signal came; the same call goes on.
   """
-  if config is not None:
-    sections.parse(config, allow)
-  values = folder.agree(config)
-  asked = sections.parse(values, allow)
+  given = folder.read_config() if config is None else config
+  asked = sections.parse(given, allow)
+  values = folder.agree(given)
   host.keep_memory()
   parts = build.build(asked)
   logs.setup(folder.root)

@@ -9,10 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from aurl_jax.models.blocked import attend_blocked
-
-# Not -inf: a row without any key must stay finite through its gradient.
-_MASKED = -1e30
+from aurl_jax.models.blocked import MASKED, attend_blocked
 
 
 def attend(
@@ -59,7 +56,7 @@ def naive(
     'bhqk,bhtk->bhqt', q, k, preferred_element_type=jnp.float32
   )
   scores = scores * q.shape[-1] ** -0.5
-  scores = jnp.where(mask[:, None], scores, _MASKED)
+  scores = jnp.where(mask[:, None], scores, MASKED)
   weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
   return jnp.einsum('bhqt,bhtk->bhqk', weights, v)
 

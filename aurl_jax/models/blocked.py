@@ -15,7 +15,8 @@ from jaxtyping import Array, Float, Int
 # measured best on two CPUs at 512 steps.
 _BLOCKS = 8
 _ROW_MULTIPLE = 16
-_MASKED = -1e30
+# Not -inf: a row without any key must stay finite through its gradient.
+MASKED = -1e30
 
 _Residuals = tuple[Array, Array, Array, Array, Array, Array]
 
@@ -85,7 +86,7 @@ def _scores(
   scores = _product('bhqk,bhtk->bhqt', q[:, :, low:high], k[:, :, :high])
   same = segments[:, low:high, None] == segments[:, None, :high]
   causal = jnp.arange(low, high)[:, None] >= jnp.arange(high)
-  return jnp.where((same & causal)[:, None], scores, _MASKED)
+  return jnp.where((same & causal)[:, None], scores, MASKED)
 
 
 def _product(axes: str, x: Array, y: Array) -> Array:

@@ -20,13 +20,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from aurl_jax.models.attention import attend
+from aurl_jax.models.blocked import MASKED
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.decoder import Block, Rope
 from aurl_jax.models.positions import rotate
 from aurl_jax.models.vaegan import MusicTransformerVAEGAN
-
-# Not -inf, so that a row whose steps are all padding stays finite.
-_MASKED = -1e30
 
 
 @jax.tree_util.register_dataclass
@@ -183,7 +181,7 @@ def _attend(
 ) -> Float[Array, 'n 1 k']:
   """Softmax attention of one step; the softmax is float32."""
   scores = jnp.einsum('nqk,nsk->nqs', q, k, preferred_element_type=jnp.float32)
-  scores = jnp.where(seen, scores * q.shape[-1] ** -0.5, _MASKED)
+  scores = jnp.where(seen, scores * q.shape[-1] ** -0.5, MASKED)
   weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
   return jnp.einsum('nqs,nsk->nqk', weights, v)
 

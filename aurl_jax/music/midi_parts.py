@@ -20,8 +20,9 @@ CHORD_PREFIX = 'chord:'
 """A marker that begins so holds a chord symbol."""
 
 _NAME, _LYRIC, _MARKER, _TEMPO, _METER, _KEY = 3, 5, 6, 0x51, 0x58, 0x59
+OFFSET = 0x54
+"""The meta that tells a time by hour, minute, second and frame."""
 _MOST_TICKS_PER_BEAT = 32767
-_OFFSET = 0x54
 _OFFSET_LIMITS = (24, 60, 60, 30, 100)
 
 
@@ -225,7 +226,7 @@ class Assembly:
         self._meter(tick, payload, place)
       elif kind == _KEY:
         self._key(tick, payload, place)
-      elif kind == _OFFSET and not is_offset(payload):
+      elif kind == OFFSET and not is_offset(payload):
         self._note('smpte_offset', place, f'{payload.hex()} left out')
     return name
 

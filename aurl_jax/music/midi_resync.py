@@ -19,10 +19,10 @@ _LONG = 1 << 21
 """Ticks of a delta time that make a place unlikely."""
 _NEAR = 4
 """Bytes behind a wrong data byte at which an event may begin."""
-
-
 _REAL_TIME = range(0xF8, 0xFF)
 """System messages that may stand anywhere, even inside others."""
+_WRONG, _ENDED = -1, -2
+"""In place of a position: no event stands there; the track has ended."""
 
 
 class Place(NamedTuple):
@@ -71,9 +71,6 @@ def score(chunk: bytes, position: int, running: int) -> int:
       return SURE if position == _ENDED else events
     events += 1
   return events
-
-
-_WRONG, _ENDED = -1, -2
 
 
 def _event(chunk: bytes, position: int, running: int) -> tuple[int, int]:

@@ -118,12 +118,12 @@ class _Finder:
         'a track (MTrk) follows',
       )
     if self.data.startswith(b'MTrk', first):
-      self._issue(
+      self.issues.tell(
         'no_header', f'byte {start}', f'{_ASSUMED} ticks a beat assumed'
       )
     if first > start:
       skipped = f'{first - start} bytes passed over'
-      self._issue('leading_bytes', f'byte {start}', skipped)
+      self.issues.tell('leading_bytes', f'byte {start}', skipped)
     return first
 
   def _unwrap(self) -> int:
@@ -142,10 +142,12 @@ class _Finder:
       )
       fits = inner + inner_size <= self.size
       if not fits or abs(start + 8 + outer_size - self.size) > 1:
-        self._issue('riff_length', f'byte {start}', 'its lengths not heeded')
+        self.issues.tell(
+          'riff_length', f'byte {start}', 'its lengths not heeded'
+        )
       else:
         self.size = inner + inner_size
-      self._remark('riff', f'byte {start}', 'unwrapped')
+      self.remarks.tell('riff', f'byte {start}', 'unwrapped')
       start = inner
     return start
 
@@ -153,7 +155,7 @@ class _Finder:
     """Takes in a header; returns where the chunks behind it begin."""
     data, here = self.data, f'byte {position}'
     if self.size - position < HEADER.size:
-      self._issue('header', here, 'a header that is cut off passed over')
+      self.issues.tell('header', here, 'a header that is cut off passed over')
       return self.size
     _, length, format_, count, division = HEADER.unpack_from(data, position)
     header = data[position : position + HEADER.size]
@@ -161,7 +163,7 @@ class _Finder:
     self._pieces.append(self._piece)
     after = position + CHUNK.size + length
     if length != 6:
-      self._issue('header_length', here, f'{length} bytes instead of 6')
+      self.issues.tell('header_length', here, f'{length} bytes instead of 6')
       # The shortest header that could be has no division.
       named = self._next(position + CHUNK.size + 2)
       if length < 6 or named < after or not self._is_chunk(after):
@@ -181,24 +183,26 @@ class _Finder:
     if division and rate in _FRAMES and ticks:
       frames = 30 if rate == 29 else rate
       piece.beat, piece.micros = frames * ticks, _FRAMES[rate]
-      self._remark('smpte', here, f'{frames} frames taken for a beat')
+      self.remarks.tell('smpte', here, f'{frames} frames taken for a beat')
       return
     piece.beat = _ASSUMED
     action = f'{division:#06x} tells no time; {_ASSUMED} ticks a beat assumed'
-    self._issue('division', here, action)
+    self.issues.tell('division', here, action)
 
   def _track(self, position: int) -> int:
     """Takes in a track; returns where it ends."""
     where = f'track {self._tracks}'
     start = position + CHUNK.size
     if start > self.size:
-      self._issue('truncated', where, 'cut off before its first event')
+      self.issues.tell('truncated', where, 'cut off before its first event')
       return self.size
     declared = CHUNK.unpack_from(self.data, position)[1]
     end = self._end(start, start + declared)
     if end != start + declared:
       code = 'truncated' if start + declared > end == self.size else 'length'
-      self._issue(code, where, f'{declared} bytes declared, {end - start} read')
+      self.issues.tell(
+        code, where, f'{declared} bytes declared, {end - start} read'
+      )
     self._piece.spans.append((start, end))
     self._tracks += 1
     return end
@@ -220,11 +224,11 @@ class _Finder:
       name, length = CHUNK.unpack_from(self.data, position)
       after = position + CHUNK.size + length
       if self._is_chunk(after):
-        self._remark('unknown_chunk', here, f'{name!r} passed over')
+        self.remarks.tell('unknown_chunk', here, f'{name!r} passed over')
         return after
     after = self._next(position)
     code = 'junk' if after < self.size else 'trailing_bytes'
-    self._issue(code, here, f'{after - position} bytes passed over')
+    self.issues.tell(code, here, f'{after - position} bytes passed over')
     return after
 
   def _joined(self) -> list[_Piece]:
@@ -243,17 +247,17 @@ class _Finder:
         and (tracks <= piece.count or not (last.spans and piece.spans))
       ):
         last.spans += piece.spans
-        self._remark('repeated_header', piece.where, 'passed over')
+        self.remarks.tell('repeated_header', piece.where, 'passed over')
       elif piece.header or piece.spans:
         pieces.append(piece)
     kept = [piece for piece in pieces if piece.spans]
     for piece in pieces:
       if not piece.spans:
         action = 'a header without tracks passed over'
-        self._issue('header', piece.where, action)
+        self.issues.tell('header', piece.where, action)
     for piece in kept[1:]:
       action = 'its music follows the music before it'
-      self._issue('second_file', piece.where, action)
+      self.issues.tell('second_file', piece.where, action)
     return kept
 
   def _close(self, piece: _Piece) -> None:
@@ -261,16 +265,16 @@ class _Finder:
     spans, where = piece.spans, piece.where
     if piece.count not in (-1, len(spans)):
       action = f'{len(spans)} tracks read, {piece.count} declared'
-      self._issue('track_count', where, action)
+      self.issues.tell('track_count', where, action)
     if piece.format > 2:
-      self._issue('format', where, 'one that does not exist taken for 1')
+      self.issues.tell('format', where, 'one that does not exist taken for 1')
     if piece.format == 0 and len(spans) > 1:
       action = f'format 0 with {len(spans)} tracks taken for 1'
-      self._issue('format', where, action)
+      self.issues.tell('format', where, action)
     groups = [(*spans,)]
     if piece.format == 2 and len(spans) > 1:
       action = f'{len(spans)} patterns follow each other in time'
-      self._remark('format_2', where, action)
+      self.remarks.tell('format_2', where, action)
       groups = [(span,) for span in spans]
     for group in groups:
       self.sections.append(Section(piece.beat, group, piece.micros))
@@ -301,9 +305,3 @@ class _Finder:
     index = bisect.bisect_left(self._named, position)
     named = self._named[index : index + 1]
     return min([*named, self.size])
-
-  def _issue(self, code: str, where: str, action: str) -> None:
-    self.issues.tell(code, where, action)
-
-  def _remark(self, code: str, where: str, action: str) -> None:
-    self.remarks.tell(code, where, action)

@@ -15,12 +15,11 @@ import dataclasses
 import numpy as np
 
 from aurl_jax.music.midi_chunks import MAX_TICKS, Layout, ends_itself
-from aurl_jax.music.midi_parts import as_text, is_offset
+from aurl_jax.music.midi_parts import OFFSET, as_text, is_offset
 from aurl_jax.music.notes import Text
 
 TEMPO, METER, KEY = 0x51, 0x58, 0x59
 _NAME, _LYRIC, _MARKER, _END = 0x03, 0x05, 0x06, 0x2F
-_OFFSET = 0x54
 _SIZES = {TEMPO: 3, METER: 4, KEY: 2, _END: 0}
 _EXCLUSIVE = -1
 _KINDS = frozenset({*range(10), 0x20, 0x21, 0x54, 0x7F, *_SIZES})
@@ -170,9 +169,9 @@ def _take(
     return place + 1
   if not is_meta and not payload.endswith(b'\xf7'):
     return place + 1
-  if kind == _OFFSET:
-    _check_meta(kind, payload, after == end)
-  elif kind in _SIZES:
+  if kind == OFFSET and not is_offset(payload):
+    raise Unsure
+  if kind in _SIZES:
     _check_meta(kind, payload, after == end)
     tally.metas[kind] += 1
   elif kind in (_LYRIC, _MARKER) and not head:
@@ -218,10 +217,6 @@ def _number(data: bytes, position: int) -> tuple[int, int]:
 
 def _check_meta(kind: int, payload: bytes, at_end: bool) -> None:
   """Raises Unsure for a value that must be refused, with an issue."""
-  if kind == _OFFSET:
-    if not is_offset(payload):
-      raise Unsure
-    return
   sound = len(payload) == _SIZES[kind]
   if kind == _END:
     sound = at_end

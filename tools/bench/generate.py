@@ -21,6 +21,7 @@ import tempfile
 
 import harness
 import numpy as np
+import train
 
 STEPS, IDS = 256, 512
 BATCHES = (1, 64)
@@ -132,7 +133,6 @@ def serve_ours(view: str, batch: str, weights: str) -> None:
   from aurl_jax.generation import constraints, decode
   from aurl_jax.models import Model, ModelConfig
   from aurl_jax.parallel import mesh as mesh_lib
-  from aurl_jax.parallel import rules
   from aurl_jax.tokens.compound import Compound
 
   mesh_lib.host_devices(os.cpu_count())
@@ -151,8 +151,7 @@ def serve_ours(view: str, batch: str, weights: str) -> None:
     wanted = (whole,)
   else:
     grammar, first = Anything(), np.array([[1]])
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    np.savez(weights, **{rules.path_name(p): np.asarray(x) for p, x in leaves})
+    train.save(weights, params)
   seed = 0
 
   def work() -> int:

@@ -87,8 +87,7 @@ def serve_ours(weights: str) -> None:
   config = optimizer_lib.OptimizerConfig(clip_norm=0.0, warmup_steps=0)
   optimizer, schedule = optimizer_lib.build(config, 10_000)
   state = state_lib.create(model, optimizer, seed=0, mesh=mesh)
-  leaves = jax.tree_util.tree_leaves_with_path(state['params'])
-  np.savez(weights, **{rules.path_name(p): np.asarray(x) for p, x in leaves})
+  save(weights, state['params'])
   step = steps_lib.make_train_step(model, optimizer, schedule, mesh=mesh)
   rows = rules.place_batch(batch(), mesh)
 
@@ -99,6 +98,16 @@ def serve_ours(weights: str) -> None:
 
   first = train()
   harness.serve(f'jax {jax.__version__}', first, functools.partial(work, train))
+
+
+def save(path: str, params) -> None:
+  """Writes our parameters for a peer, each under its path."""
+  import jax
+
+  from aurl_jax.parallel import rules
+
+  leaves = jax.tree_util.tree_leaves_with_path(params)
+  np.savez(path, **{rules.path_name(p): np.asarray(x) for p, x in leaves})
 
 
 def work(step) -> int:
