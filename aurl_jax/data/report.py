@@ -75,7 +75,6 @@ class Report:
     repairs: Code of an issue -> files that had it.
     histograms: Name -> label -> count; see `Tally`.
     warnings: What a person should know.
-    duplicates: Some of them: [name, name of the first with its music].
     reused: Whether the data was there already.
   """
 
@@ -86,7 +85,6 @@ class Report:
   repairs: Mapping[str, int]
   histograms: Mapping[str, Mapping[str, int]]
   warnings: tuple[str, ...] = ()
-  duplicates: tuple[tuple[str, str], ...] = ()
   reused: bool = False
 
   def as_dict(self) -> dict[str, Any]:
@@ -98,9 +96,7 @@ class Report:
     """Reads the report of a prepared folder, as one that is used again."""
     values = json.loads((folder / REPORT).read_text())
     values |= {'folder': folder, 'reused': True}
-    pairs = tuple((name, first) for name, first in values['duplicates'])
-    values |= {'warnings': tuple(values['warnings']), 'duplicates': pairs}
-    return cls(**values)
+    return cls(**values | {'warnings': tuple(values['warnings'])})
 
   def files(self) -> list[FileReport]:
     """Returns what became of each file."""
@@ -183,26 +179,15 @@ class Tally:
       repairs=dict(self._repairs.most_common()),
       histograms={n: _sorted(c) for n, c in sorted(self._music.items())},
       warnings=tuple(self._warnings()),
-      duplicates=self._duplicates(),
     )
     values = report.as_dict()
     text = json.dumps(values, indent=1)
     files.write_atomic(self._folder / REPORT, text + '\n')
-    report_page.write(self._folder, values, self._folder / FILES)
-    return report
-
-  def _duplicates(self) -> tuple[tuple[str, str], ...]:
-    """Returns [name, name of the first with its music] of some."""
     if not self._lines.closed:
       self._lines.flush()
-    wanted = {digest for _, digest in self._again}
-    first: dict[str, str] = {}
-    with (self._folder / FILES).open() as lines:
-      for line in lines if wanted else ():
-        row = json.loads(line)
-        if row['digest'] in wanted:
-          first.setdefault(row['digest'], row['name'])
-    return tuple((name, first[digest]) for name, digest in self._again)
+    lines = self._folder / FILES
+    report_page.write(self._folder, values, lines, self._again)
+    return report
 
   def _warnings(self) -> Iterable[str]:
     for split in splits.SPLITS:

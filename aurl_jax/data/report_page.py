@@ -24,7 +24,7 @@ _ROWS = 12
 _BINS = 128
 """Bars of a plot of numbers; outer ones are added up."""
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 320, 150, 34, 18, 14
-_ROW, _LABEL = 18, 120
+_ROW, _LABEL = 18, 134
 
 
 class Plot(NamedTuple):
@@ -72,8 +72,25 @@ PLOTS = (
 )
 
 
+class Examples(NamedTuple):
+  """Files to name on the page, a few of each sort.
+
+  Attributes:
+    dropped: Code -> (name, reason).
+    repaired: Code -> (name, what was done).
+    duplicates: (name, name of the first with its music).
+  """
+
+  dropped: Mapping[str, list[tuple[str, str]]] = {}
+  repaired: Mapping[str, list[tuple[str, str]]] = {}
+  duplicates: Iterable[tuple[str, str]] = ()
+
+
 def write(
-  folder: pathlib.Path, values: Mapping[str, Any], lines: pathlib.Path
+  folder: pathlib.Path,
+  values: Mapping[str, Any],
+  lines: pathlib.Path,
+  duplicates: Iterable[tuple[str, str]] = (),
 ) -> None:
   """Writes the page.
 
@@ -81,37 +98,46 @@ def write(
     folder: Where to.
     values: What `Report.as_dict` gives.
     lines: The file with one JSON object a file.
+    duplicates: (name, digest) of those to name.
   """
   with lines.open() as rows:
-    examples = find_examples(json.loads(line) for line in rows)
+    examples = find_examples((json.loads(line) for line in rows), duplicates)
   files.write_atomic(folder / PAGE, render(values, examples))
 
 
 def find_examples(
   rows: Iterable[Mapping[str, Any]],
-) -> dict[str, list[tuple[str, str]]]:
-  """Returns code -> the first files dropped or repaired for it.
+  duplicates: Iterable[tuple[str, str]] = (),
+) -> Examples:
+  """Returns the first files dropped or repaired for each code.
 
   Args:
     rows: What became of each file; read once, a few of each code are held.
-
-  Returns:
-    Code -> (name, what was said of it).
+    duplicates: (name, digest) of those to name.
   """
-  found = collections.defaultdict[str, list[tuple[str, str]]](list)
+  dropped = collections.defaultdict[str, list[tuple[str, str]]](list)
+  repaired = collections.defaultdict[str, list[tuple[str, str]]](list)
+  wanted = {digest for _, digest in duplicates}
+  first: dict[str, str] = {}
   for row in rows:
-    told = {code: f'{where}: {action}' for code, where, action in row['issues']}
+    if row['digest'] in wanted:
+      first.setdefault(row['digest'], row['name'])
     if row['status'] == 'dropped':
-      told = {row['code']: row['reason']}
-    for code, what in told.items():
-      if len(found[code]) < _EXAMPLES:
-        found[code].append((row['name'], what))
-  return dict(found)
+      _hold(dropped[row['code']], row['name'], row['reason'])
+    else:
+      told = {issue[0]: f'{issue[1]}: {issue[2]}' for issue in row['issues']}
+      for code, what in told.items():
+        _hold(repaired[code], row['name'], what)
+  pairs = [(name, first[digest]) for name, digest in duplicates]
+  return Examples(dict(dropped), dict(repaired), pairs)
 
 
-def render(
-  values: Mapping[str, Any], examples: Mapping[str, list[tuple[str, str]]]
-) -> str:
+def _hold(rows: list[tuple[str, str]], name: str, what: str) -> None:
+  if len(rows) < _EXAMPLES:
+    rows.append((name, what))
+
+
+def render(values: Mapping[str, Any], examples: Examples) -> str:
   """Returns the page as HTML.
 
   Args:
@@ -120,16 +146,17 @@ def render(
   """
   folder = str(values['folder'])
   name = pathlib.PurePath(folder).name or folder
+  counts = values['counts']
   body = [
     f'<h1>{_text(name)}</h1><p class="soft">What became of '
-    f'{_number(values["counts"]["files"])} files, in {_name(folder)}</p>',
-    _tiles(values['counts']),
+    f'{_number(counts["files"])} files, in {_name(folder)}</p>',
+    _tiles(counts),
     _warnings(values['warnings']),
     _splits(values['splits']),
-    _codes('Left out, and why', values['reasons'], examples),
-    _codes('Repaired, and what of', values['repairs'], examples),
-    _duplicates(values['duplicates'], values['counts']['duplicates']),
+    _codes('Left out, and why', values['reasons'], examples.dropped),
     _plots(values['histograms']),
+    _codes('Repaired, and what of', values['repairs'], examples.repaired),
+    _duplicates(examples.duplicates, counts['duplicates']),
   ]
   template = (
     importlib.resources.files('aurl_jax.data')
@@ -176,7 +203,9 @@ def _warnings(warnings: Iterable[str]) -> str:
   return f'<ul class="warnings">{items}</ul>' if items else ''
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def _table(
+  head: Iterable[str], rows: Iterable[Iterable[str]], look: str = ''
+) -> str:
   """Returns a table; a title that ends in # heads numbers."""
   titles = ''.join(
     f'<th{_number_class(title)}>{title.rstrip("#")}</th>' for title in head
@@ -190,7 +219,8 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     + '</tr>'
     for row in rows
   )
-  return f'<div class="scroll"><table><tr>{titles}</tr>{body}</table></div>'
+  table = f'<table class="{look}"><tr>{titles}</tr>{body}</table>'
+  return f'<div class="scroll">{table}</div>'
 
 
 def _number_class(title: str) -> str:
@@ -200,12 +230,17 @@ def _number_class(title: str) -> str:
 def _splits(found: Mapping[str, Mapping[str, int]]) -> str:
   rows = [
     [_text(name), *(_number(counts[key]) for key in counts)]
-    for name, counts in found.items()
+    for name, counts in sorted(found.items(), key=_in_training_first)
   ]
   if not rows:
     return ''
   keys = next(iter(found.values()))
   return '<h2>Splits</h2>' + _table(['split', *(f'{k}#' for k in keys)], rows)
+
+
+def _in_training_first(row: tuple[str, Any]) -> tuple[int, str]:
+  order = ('train', 'valid', 'test')
+  return order.index(row[0]) if row[0] in order else len(order), row[0]
 
 
 def _codes(
@@ -223,7 +258,7 @@ def _codes(
     ]
     for code, count in counts.items()
   ]
-  table = _table(['code', 'files#', 'such as'], rows)
+  table = _table(['code', 'files#', 'such as'], rows, 'codes')
   return f'<h2>{title}</h2>{table}'
 
 

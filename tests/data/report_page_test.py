@@ -104,13 +104,19 @@ def test_examples_of_each_code_are_bounded():
   rows = (
     {
       'name': str(index),
-      'status': 'ok',
+      'status': 'repaired' if index % 2 else 'dropped',
+      'code': 'a',
+      'reason': 'r',
+      'digest': '' if index % 2 else str(index % 10),
       'issues': [['a', 'x', 'y'], ['a', 'x', 'z']],
     }
     for index in range(1000)
   )
-  found = report_page.find_examples(rows)
-  assert [name for name, _ in found['a']] == [str(i) for i in range(20)]
+  found = report_page.find_examples(rows, [('x', '4'), ('y', '0')])
+  evens, odds = range(0, 40, 2), range(1, 40, 2)
+  assert found.dropped == {'a': [(str(i), 'r') for i in evens]}
+  assert found.repaired == {'a': [(str(i), 'x: z') for i in odds]}
+  assert found.duplicates == [('x', '4'), ('y', '0')]
 
 
 def bars(svg):
@@ -160,6 +166,5 @@ def test_a_set_without_anything_still_has_a_page():
     'repairs': {},
     'histograms': {'pitch': {}},
     'warnings': [],
-    'duplicates': [],
   }
-  assert Reader(report_page.render(values, {})).open == []
+  assert Reader(report_page.render(values, report_page.Examples())).open == []

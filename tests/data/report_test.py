@@ -126,7 +126,6 @@ def test_counts_reasons_and_repairs(told):
   assert whole.splits == {'train': {'pieces': 2, 'notes': 8, 'steps': 18}}
   assert whole.reasons == {'header': 2}
   assert whole.repairs == {'truncated': 1}
-  assert whole.duplicates == (('b', 'a'),)
   assert whole.histograms['pitch'] == {'60': 4, '64': 2}
   assert list(whole.histograms['program']) == ['40', 'drums']
 
