@@ -153,7 +153,11 @@ class Tally:
       steps: How many steps its tokens take.
       metadata: What is known of it beside its music.
     """
-    for name, found in describe(notes, steps, metadata).items():
+    self.add_described(describe(notes, steps, metadata))
+
+  def add_described(self, described: Mapping[str, Mapping[str, int]]) -> None:
+    """Adds what `describe` told of a kept piece, here or elsewhere."""
+    for name, found in described.items():
       histogram = self._music.setdefault(name, collections.Counter())
       for label, count in found.items():
         fits = label in histogram or len(histogram) < LABELS

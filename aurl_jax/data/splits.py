@@ -8,10 +8,11 @@ loudness, so that a copy of a piece never stands on the other side.
 
 import hashlib
 import importlib.util
+import itertools
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from aurl_jax.core.errors import DataError
 from aurl_jax.music.notes import Notes
 from aurl_jax.music.quantise import to_cells
 
+T = TypeVar('T')
 SPLITS = ('train', 'valid', 'test')
 ALL = 'all'
 """Names all frozen tables at once."""
@@ -82,6 +84,30 @@ def assign(digests: Sequence[str]) -> dict[str, str]:
       largest = max(SPLITS[::-1], key=lambda name: len(groups[name]))
       chosen[groups[largest][0]] = split
   return chosen
+
+
+def decide(
+  pieces: Iterable[tuple[str, str, T]], held: int
+) -> Iterator[tuple[str, T]]:
+  """Gives a split to each piece that has none; equal music stays together.
+
+  Args:
+    pieces: (split or '', digest, whatever goes with it), in any order.
+    held: The first so many are split together by `assign`, so that none
+      stays empty. 0 if the set itself is split: then a copy follows the
+      piece that came first.
+
+  Yields:
+    (split, what went with it), in the same order.
+  """
+  rest = iter(pieces)
+  first = list(itertools.islice(rest, held))
+  chosen = assign([digest for _, digest, _ in first])
+  for told, digest, piece in itertools.chain(first, rest):
+    split = told or chosen.get(digest) or by_digest(digest)
+    if held == 0:
+      chosen.setdefault(digest, split)
+    yield split, piece
 
 
 def from_folders(names: Sequence[str]) -> dict[str, str]:

@@ -91,6 +91,28 @@ def test_small_sets_leave_no_split_empty_if_they_can(digests):
   assert moved <= 2
 
 
+def test_few_pieces_are_decided_together_and_copies_follow():
+  pieces = [('', f'{i:04x}', i) for i in range(6)]
+  pieces += [('', '0003', 6), ('test', '0000', 7)]
+  done = list(splits.decide(iter(pieces), held=100))
+  assert [piece for _, piece in done] == list(range(8))
+  chosen = splits.assign([digest for _, digest, _ in pieces])
+  assert [split for split, _ in done[:6]] == [
+    chosen[digest] for _, digest, _ in pieces[:6]
+  ]
+  assert done[6][0] == done[3][0]
+  assert done[7][0] == 'test'
+
+
+def test_many_pieces_go_by_digest_and_follow_what_the_set_says():
+  pieces = [('', 'a', 0), ('test', 'b', 1), ('', 'b', 2)]
+  done = [split for split, _ in splits.decide(pieces, held=0)]
+  assert done == [splits.by_digest('a'), 'test', 'test']
+  late = [('', f'{i}', i) for i in range(5)]
+  done = [split for split, _ in splits.decide(late, held=1)]
+  assert done[1:] == [splits.by_digest(f'{i}') for i in range(1, 5)]
+
+
 def test_folders_count_when_all_files_are_in_one():
   names = ['train/a.mid', 'Validation/x/b.mid', 'test/c.mid']
   assert splits.from_folders(names) == {

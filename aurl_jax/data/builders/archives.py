@@ -27,9 +27,10 @@ from aurl_jax.core import files
 from aurl_jax.core.errors import DataError
 from aurl_jax.data import metadata as metadata_lib
 from aurl_jax.data import splits
+from aurl_jax.data.builders import note_sequences
 from aurl_jax.data.builders.note_sequences import Example, NoteSequences
 from aurl_jax.data.metadata import Metadata
-from aurl_jax.music import midi, midi_chunks, note_sequence
+from aurl_jax.music import midi, midi_chunks
 
 LEFT_OUT = 'left_out.json'
 """Beside the records: name -> [code, reason]."""
@@ -124,15 +125,9 @@ class Archive(NoteSequences):
       raise DataError(f'{member.name} has no notes', code='no_notes')
     digest = splits.digest(reading.notes)
     known = member.metadata.filled(metadata_lib.of_midi(member.data))
-    proto = note_sequence.to_note_sequence(
-      reading.notes, id=member.name, filename=member.name
+    example = note_sequences.as_example(
+      reading.notes, member.name, digest, self.KNOWN.filled(known)
     )
-    metadata_lib.put(self.KNOWN.filled(known), proto)
-    example: Example = {
-      'id': member.name,
-      'digest': digest,
-      'sequence': proto.SerializeToString(deterministic=True),
-    }
     return member.split or splits.by_digest(digest), example
 
 

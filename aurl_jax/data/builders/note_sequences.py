@@ -25,6 +25,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import dataset_builder, dataset_info
 
+from aurl_jax.data import metadata as metadata_lib
+from aurl_jax.data.metadata import Metadata
+from aurl_jax.music import note_sequence
+from aurl_jax.music.notes import Notes
+
 _SHARD = 4096
 """Pieces a shard."""
 _FLUSH = 64
@@ -37,6 +42,24 @@ class Example(TypedDict):
   id: str
   digest: str
   sequence: bytes
+
+
+def as_example(
+  notes: Notes, name: str, digest: str, metadata: Metadata | None = None
+) -> Example:
+  """Returns the record of a piece.
+
+  Args:
+    notes: Its music.
+    name: What the set calls it.
+    digest: Of its music.
+    metadata: What is known of it beside its music.
+  """
+  proto = note_sequence.to_note_sequence(notes, id=name, filename=name)
+  if metadata is not None:
+    metadata_lib.put(metadata, proto)
+  sequence = proto.SerializeToString(deterministic=True)
+  return {'id': name, 'digest': digest, 'sequence': sequence}
 
 
 @runtime_checkable
