@@ -1,11 +1,13 @@
-"""Whether two pieces are one, whatever the key, the edition or the player.
+"""Whether two pieces are one, whatever the key or the edition.
 
 A line is what is highest at each moment, what is lowest, or what is highest
 in one track; equal pitches in a row count once. A phrase is 12 intervals of a
 line, at least 4 of them different. Two pieces are alike by the share of
 phrases of the shorter one that both have (containment; Broder, 1997, calls
-the phrases shingles). Durations do not count, so a performance is like its
-score; drums have no intervals and are left to their digests.
+the phrases shingles), or by very many phrases, whatever the share: what was
+transcribed from a recording shares few with its score, but more than any two
+other pieces do. Durations do not count. Drums have no intervals and are left
+to their digests.
 """
 
 import dataclasses
@@ -23,9 +25,11 @@ COMMON = 60
 """A phrase of more pieces than that is an idiom, and tells nothing."""
 SHARED = 12
 """So many phrases at least two alike pieces share."""
+MANY = 70
+"""So many phrases make two pieces alike, however long they are."""
 ALIKE = 0.2
-"""From this containment on two pieces are one. Of pairs above it between
-sets whose titles are known, all were of one work; see docs/results.md."""
+"""From this containment on two pieces are one; docs/results.md tells what it
+finds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,14 +80,18 @@ def _hashes(line: np.ndarray) -> np.ndarray:
 
 
 def alike(
-  pieces: list[np.ndarray], least: float = ALIKE, shared: int = SHARED
+  pieces: list[np.ndarray],
+  least: float = ALIKE,
+  shared: int = SHARED,
+  many: int = MANY,
 ) -> list[Pair]:
   """Returns all pairs of pieces that are alike, by index.
 
   Args:
     pieces: What `phrases` gave of each.
     least: Containment from which on two are alike.
-    shared: So many phrases they must share.
+    shared: So many phrases they must share then.
+    many: So many phrases are enough, whatever the containment.
   """
   sizes = np.array([len(piece) for piece in pieces], np.int64)
   owner = np.repeat(np.arange(len(pieces)), sizes)
@@ -105,7 +113,8 @@ def alike(
   )
   one, other = found // max(1, len(pieces)), found % max(1, len(pieces))
   share = counts / np.minimum(sizes[one], sizes[other])
-  kept = np.flatnonzero((share >= least) & (counts >= shared))
+  wanted = ((share >= least) & (counts >= shared)) | (counts >= many)
+  kept = np.flatnonzero(wanted)
   return [
     Pair(int(one[k]), int(other[k]), int(counts[k]), float(share[k]))
     for k in kept

@@ -72,6 +72,18 @@ def test_a_piece_is_alike_in_any_key_and_tempo_and_cut_in_half():
   assert min(pair.share for pair in pairs) > 0.9
 
 
+def test_very_many_shared_phrases_are_enough():
+  fingerprint = load('fingerprint')
+  rng = np.random.default_rng(0)
+  one, other = (
+    rng.integers(0, 2**63, 5000).astype(np.uint64) for _ in range(2)
+  )
+  enough, few = fingerprint.MANY, fingerprint.MANY - 1
+  for count, pairs in ((enough, 1), (few, 0)):
+    mixed = np.unique(np.concatenate([other, one[:count]]))
+    assert len(fingerprint.alike([np.unique(one), mixed])) == pairs
+
+
 def test_drums_idioms_and_nothing_are_like_nothing():
   fingerprint = load('fingerprint')
   assert not len(fingerprint.phrases(piece(0, drums=True)))
