@@ -37,7 +37,7 @@ from jaxtyping import PRNGKeyArray
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.data import draws, swing
 from aurl_jax.data.draws import Drawn
-from aurl_jax.data.rooms import FAMILY, PITCHED, Rooms
+from aurl_jax.data.rooms import FAMILY, PITCHED, Rooms, tells
 from aurl_jax.music import chords
 from aurl_jax.music.grid import TEMPO_STEPS, Grid
 from aurl_jax.tokens.codec import Codec, Field
@@ -189,22 +189,22 @@ class Augmenter:
     amounts = drawn.amounts
     delta: Any = 0
     for event, name in _MOVES:
-      if event in field.by_event and name in amounts:
+      if tells(field, event) and name in amounts:
         delta += jnp.where(_holds(field, event, ids), amounts[name], 0)
-    if 'velocity' in field.by_event and 'velocity' in amounts:
+    if tells(field, 'velocity') and 'velocity' in amounts:
       delta += _velocity_delta(field, ids, amounts)
-    if 'chord' in field.by_event and 'transpose' in amounts:
+    if tells(field, 'chord') and 'transpose' in amounts:
       delta += _chord_delta(field, ids, amounts['transpose'])
-    if drawn.programs is not None and 'program' in field.by_event:
+    if drawn.programs is not None and tells(field, 'program'):
       delta += _program_delta(field, ids, drawn)
-    timed = 'shift' in field.by_event
+    timed = tells(field, 'shift')
     noise = None
     if drawn.words is not None:
       most = 1 if timed else self._config.humanise
       noise = draws.noise(drawn.words, batch['positions'], most)
     if timed and ('stretch' in amounts or noise is not None):
       delta += _shift_delta(field, ids, amounts.get('stretch'), noise)
-    elif noise is not None and 'velocity' in field.by_event:
+    elif noise is not None and tells(field, 'velocity'):
       delta += _velocity_noise(field, ids, delta, noise)
     return delta
 
@@ -215,7 +215,7 @@ class Augmenter:
     column = next(
       number
       for number, field in enumerate(self._codec.fields)
-      if 'position' in field.by_event
+      if tells(field, 'position')
     )
     field = self._codec.fields[column]
     bar = self._codec.holds('bar', ids[..., 0])
@@ -265,7 +265,7 @@ def _limits(
 
 
 def _has(codec: Codec, event: str) -> bool:
-  return any(event in field.by_event for field in codec.fields)
+  return any(tells(field, event) for field in codec.fields)
 
 
 def _holds(field: Field, event: str, ids: Any) -> Any:
@@ -352,10 +352,10 @@ def _shift_delta(field: Field, ids: Any, stretch: Any, noise: Any) -> Any:
 def _swung(field: Field, ids: Any, places: swing.Places, grid: Grid) -> Any:
   """Returns the moves of positions and of exact durations by swing."""
   delta: Any = 0
-  if 'position' in field.by_event:
+  if tells(field, 'position'):
     moved = places.moved - places.cell
     delta += jnp.where(_holds(field, 'position', ids), moved, 0)
-  if 'duration' in field.by_event:
+  if tells(field, 'duration'):
     # The first durations are 1, 2, 3 … cells; beyond these they stay.
     exact = grid.exact_beats * grid.cells_per_beat
     index = ids - field.starts['duration']

@@ -16,13 +16,22 @@ from jaxtyping import Bool, Int32
 
 from aurl_jax.data.cache import TokenSplit
 from aurl_jax.music.grid import Grid
-from aurl_jax.tokens.codec import Codec
+from aurl_jax.tokens.codec import Codec, Field
 
 PITCHED = ('pitch', 'hold', 'release')
 """Events whose values are pitches that sound as such; drums are not."""
 FAMILY = 8
 FAMILIES = 128 // FAMILY
 """General MIDI: 16 families of 8 programs each (drums are in none)."""
+
+
+def tells(field: Field, event: str) -> bool:
+  """Returns whether a field holds the values of an event.
+
+  The field of kinds has ranges of the same names, of one id each.
+  """
+  return event in field.by_event and field.by_event[event].size > 1
+
 
 _AT_ONCE = 1 << 22
 """Steps read at a time, so that a split of any size takes little memory."""
@@ -131,7 +140,7 @@ def _programs(
 def _bounds(codec: Codec, event: str) -> tuple[int, int]:
   """Returns the least and the largest value of an event; 0, 0 for none."""
   for field in codec.fields:
-    if event in field.by_event:
+    if tells(field, event):
       return field.by_event[event].low, field.by_event[event].high
   return 0, 0
 
@@ -146,7 +155,9 @@ def _extent(
   least = np.full(len(starts), _NONE, np.int64)
   most = np.full(len(starts), -_NONE, np.int64)
   for column, field in enumerate(codec.fields):
-    for event in sorted(set(events) & set(field.by_event)):
+    for event in events:
+      if not tells(field, event):
+        continue
       values = field.values[ids[:, column]]
       counts = codec.holds(event, ids[:, column], column)
       low = np.where(counts, values, _NONE)
@@ -163,7 +174,7 @@ def _simple(
   odd = np.array([denominator > 4 for _, denominator in grid.meters])
   found = np.zeros(len(ids), np.bool_)
   for column, field in enumerate(codec.fields):
-    if 'meter' in field.by_event:
+    if tells(field, 'meter'):
       meter = codec.holds('meter', ids[:, column], column)
       found |= meter & odd.take(field.values[ids[:, column]], mode='clip')
     found |= codec.holds('cut', ids[:, column], column)
