@@ -6,24 +6,37 @@
 Needs the shared data (AURL_DATA). A table holds names and digests of music,
 never the music.
 
-`pop909` and `jsb_chorales` are split as their folders are. `chorales` (the
-music21 corpus) follows the canonical JSB split of Boulanger-Lewandowski et
-al., ICML 2012, as far as it is known here: the pieces of its train and valid
-parts are found by content, whatever the key, and variants of a piece follow
-it. What is left, the pieces of the canonical test part among it, is test; so
-that nothing of the canonical test part is ever trained on.
+Sets that come with splits (groove, jsb_chorales, nottingham, pop909) keep
+them. `chorales` (the music21 corpus) follows the canonical JSB split of
+Boulanger-Lewandowski et al., ICML 2012, as far as it is known here: the
+pieces of its train and valid parts are found by content, whatever the key,
+and variants of a piece follow it. What is left, the pieces of the canonical
+test part among it, is test; so that nothing of the canonical test part is
+ever trained on.
+
+The other sets are split by composer and work (`works.py`), over all sets at
+once: pieces that share a work, a digest or their phrases (`fingerprint.py`)
+stand together, in the split of what they are like in a set that comes split.
+See `spread_works`. What then still crosses between training and evaluation,
+within or between sets that came split, a table lists as `excluded`.
 """
 
 import argparse
 import collections
+import hashlib
 import json
 import os
 import pathlib
 import sys
+from collections.abc import Iterable
 
+import corpora
+import fingerprint
 import numpy as np
+from corpora import Piece
+from fingerprint import Pair
 
-from aurl_jax.data import bach, sources, splits
+from aurl_jax.data import bach, splits
 from aurl_jax.music.notes import Notes
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -46,21 +59,7 @@ def main() -> int:
   check = parser.parse_args().check
   default = ROOT.parent / 'shared' / 'data'
   data = pathlib.Path(os.environ.get('AURL_DATA') or default)
-  tables = {
-    'chorales': music21_table(data / 'jsb_chorales'),
-    'jsb_chorales': folder_table(
-      {
-        'train': data / 'jsb_chorales' / 'midi_train',
-        'valid': data / 'jsb_chorales' / 'midi_valid',
-      }
-    ),
-    'pop909': folder_table(
-      {
-        'train': data / 'pop909' / 'train',
-        'valid': data / 'pop909' / 'valid',
-      }
-    ),
-  }
+  tables = make_tables(data)
   stale = [name for name, table in tables.items() if not same(name, table)]
   for name in stale if not check else ():
     (TABLES / f'{name}.json').write_text(render(tables[name]))
@@ -68,15 +67,171 @@ def main() -> int:
   return int(check and bool(stale))
 
 
+ABOUT = {
+  'free': 'by composer and work, no work and no copy in two splits',
+  'official': 'as the data set itself is split',
+  'chorales': (
+    'canonical JSB train and valid by content; variants follow; rest is test'
+  ),
+}
+SEED = 'aurl_jax splits 1'
+SHARE = 0.1
+"""Of a set's pieces that test takes, and valid."""
+
+
+def make_tables(data: pathlib.Path) -> dict[str, dict]:
+  """Returns name -> table of all sets."""
+  music21 = music21_splits(data / 'jsb_chorales')
+  pieces = corpora.read(data) + corpora.chorales(music21)
+  pairs = fingerprint.alike([piece.phrases for piece in pieces])
+  chosen = spread_works(pieces, pairs)
+  crossing = dict(cross(pieces, pairs, chosen))
+  tables = {}
+  for name in sorted({piece.table for piece in pieces}):
+    about = 'free' if name in corpora.FREE else 'official'
+    tables[name] = make(
+      ABOUT.get(name, ABOUT[about]),
+      [(p, chosen[i]) for i, p in enumerate(pieces) if p.table == name],
+      {p.name: like for p, like in crossing.items() if p.table == name},
+    )
+  return tables
+
+
+def cross(
+  pieces: list[Piece], pairs: list[Pair], chosen: list[str]
+) -> Iterable[tuple[Piece, str]]:
+  """Yields what is evaluated though it is like a piece of training."""
+  for one, other in sorted(linked(pieces, pairs)):
+    for here, there in ((one, other), (other, one)):
+      if chosen[here] != 'train' and chosen[there] == 'train':
+        yield pieces[here], pieces[there].label
+
+
+def linked(pieces: list[Piece], pairs: list[Pair]) -> set[tuple[int, int]]:
+  """Returns the pairs of indices that have the same music or are alike."""
+  found = {(pair.one, pair.other) for pair in pairs}
+  same = collections.defaultdict(list)
+  for index, piece in enumerate(pieces):
+    same[piece.digest].append(index)
+  for group in same.values():
+    found |= {(a, b) for i, a in enumerate(group) for b in group[i + 1 :]}
+  return found
+
+
+def spread_works(pieces: list[Piece], pairs: list[Pair]) -> list[str]:
+  """Returns the split of each piece.
+
+  Groups of pieces that belong together are taken in the order of a hash.
+  One that is like music of a split set goes where that is, to train if to
+  several. Another goes to test, then to valid, if that exceeds a tenth of
+  none of its sets; else to train. A set of three groups leaves no split
+  empty: its smallest groups move.
+  """
+  links = linked(pieces, pairs)
+  groups = together(pieces, links)
+  held = collections.defaultdict(set)
+  for one, other in links:
+    for here, there in ((one, other), (other, one)):
+      if pieces[there].split:
+        held[here].add(pieces[there].split)
+  sizes = collections.Counter(piece.table for piece in pieces)
+  used: collections.Counter[tuple[str, str]] = collections.Counter()
+  chosen = [piece.split for piece in pieces]
+  free = []
+  for group in sorted(groups, key=lambda group: group_hash(pieces, group)):
+    told = set().union(*(held[index] for index in group))
+    parts = collections.Counter(pieces[index].table for index in group)
+    if told:
+      split = next(s for s in ('train', 'test', 'valid') if s in told)
+    else:
+      free.append(group)
+      split = next(
+        (
+          split
+          for split in ('test', 'valid')
+          if all(
+            used[table, split] + count <= SHARE * sizes[table]
+            for table, count in parts.items()
+          )
+        ),
+        'train',
+      )
+    for index in group:
+      chosen[index] = split
+    for table, count in parts.items():
+      used[table, split] += count
+  fill(pieces, free, chosen)
+  return chosen
+
+
+def fill(
+  pieces: list[Piece], groups: list[list[int]], chosen: list[str]
+) -> None:
+  """Moves groups so that no split of a set is empty, where it can be."""
+  for table in corpora.FREE:
+    own = [g for g in groups if {pieces[i].table for i in g} == {table}]
+    members = [i for i, piece in enumerate(pieces) if piece.table == table]
+    for split in ('test', 'valid'):
+      sizes = collections.Counter(chosen[i] for i in members)
+      movable = [g for g in own if len(g) < sizes[chosen[g[0]]]]
+      if sizes[split] or not movable:
+        continue
+      # From train if possible; of equal ones the first in name, so that the
+      # choice is for ever.
+      least = min(
+        movable,
+        key=lambda g: (chosen[g[0]] != 'train', len(g), pieces[g[0]].name),
+      )
+      for index in least:
+        chosen[index] = split
+
+
+def together(
+  pieces: list[Piece], links: set[tuple[int, int]]
+) -> list[list[int]]:
+  """Returns the groups of pieces without a split that belong together."""
+  parent = list(range(len(pieces)))
+
+  def root(index: int) -> int:
+    while parent[index] != index:
+      parent[index] = parent[parent[index]]
+      index = parent[index]
+    return index
+
+  first: dict[str, int] = {}
+  for index, piece in enumerate(pieces):
+    for key in piece.works:
+      parent[root(index)] = root(first.setdefault(key, index))
+  for one, other in sorted(links):
+    if not pieces[one].split and not pieces[other].split:
+      parent[root(one)] = root(other)
+  groups = collections.defaultdict(list)
+  for index, piece in enumerate(pieces):
+    if not piece.split:
+      groups[root(index)].append(index)
+  return list(groups.values())
+
+
+def group_hash(pieces: list[Piece], group: list[int]) -> str:
+  """Returns what orders groups, the same on every machine."""
+  name = min(key for index in group for key in pieces[index].works)
+  return hashlib.sha256(f'{SEED} {name}'.encode()).hexdigest()
+
+
 def render(table: dict) -> str:
   """Returns a table as JSON, one piece a line."""
-  lines = ',\n'.join('  ' + json.dumps(piece) for piece in table['pieces'])
-  about = json.dumps(table['about'])
-  counts = json.dumps(table['counts'])
-  return (
-    f'{{\n "about": {about},\n "counts": {counts},\n'
-    f' "pieces": [\n{lines}\n ]\n}}\n'
-  )
+  head = {key: table[key] for key in ('about', 'counts')}
+  parts = [
+    f' {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}'
+    for key, value in head.items()
+  ]
+  for key in ('excluded', 'pieces'):
+    lines = ',\n'.join(
+      '  ' + json.dumps(row, ensure_ascii=False) for row in table.get(key, ())
+    )
+    if lines:
+      parts.append(f' {json.dumps(key)}: [\n{lines}\n ]')
+  return '{\n' + ',\n'.join(parts) + '\n}\n'
 
 
 def same(name: str, table: dict) -> bool:
@@ -85,30 +240,36 @@ def same(name: str, table: dict) -> bool:
   return path.exists() and path.read_text() == render(table)
 
 
-def make(about: str, rows: list[tuple[str, str, str]]) -> dict:
-  """Returns a table of (name, digest, split)."""
+def make(
+  about: str, rows: list[tuple[Piece, str]], excluded: dict[str, str]
+) -> dict:
+  """Returns the table of a set.
+
+  Args:
+    about: How it was split.
+    rows: Its pieces, and the split of each.
+    excluded: Name of a piece -> the one of training that it is like.
+  """
+  rows = sorted(rows, key=lambda row: row[0].name)
+  counts = collections.Counter(split for _, split in rows)
   return {
     'about': about,
-    'counts': dict(collections.Counter(split for *_, split in sorted(rows))),
+    'counts': {
+      split: counts[split] for split in splits.SPLITS if counts[split]
+    },
+    'excluded': [
+      {'name': name, 'like': like} for name, like in sorted(excluded.items())
+    ],
     'pieces': [
-      {'name': name, 'digest': digest, 'split': split}
-      for name, digest, split in sorted(rows)
+      {'name': piece.name, 'digest': piece.digest, 'split': split}
+      | ({'work': piece.works[0]} if piece.works else {})
+      for piece, split in rows
     ],
   }
 
 
-def folder_table(folders: dict[str, pathlib.Path]) -> dict:
-  """Returns the table of folders that are splits."""
-  rows = [
-    (f'{split}/{source.name}', splits.digest(source.read().notes), split)
-    for split, folder in folders.items()
-    for source in sources.folder(folder)
-  ]
-  return make('as the data set itself is split', rows)
-
-
-def music21_table(jsb: pathlib.Path) -> dict:
-  """Returns the table of the embedded corpus."""
+def music21_splits(jsb: pathlib.Path) -> dict[str, str]:
+  """Returns name -> split of the embedded corpus."""
   pieces = {}
   for path in sorted(bach.corpus().glob('*.mxl')):
     try:
@@ -121,16 +282,9 @@ def music21_table(jsb: pathlib.Path) -> dict:
     for cells in json.loads((jsb / f'jsb16_{split}.json').read_text())
   ]
   print(f'{len(pieces)} chorales against {len(canonical)} canonical ones')
-  chosen = spread(
+  return spread(
     {name: phrases(cells_of(notes)) for name, notes in pieces.items()},
     canonical,
-  )
-  rows = [
-    (name, splits.digest(notes), chosen[name]) for name, notes in pieces.items()
-  ]
-  return make(
-    'canonical JSB train and valid by content; variants follow; rest is test',
-    rows,
   )
 
 

@@ -1,7 +1,9 @@
 """What became of a set of files: counts, reasons, and what the music is like.
 
-Written as `report.json` for the whole set and `files.jsonl`, one line a
-file. Everything here is plain numbers, added up piece by piece.
+Written as `report.json` for the whole set, `files.jsonl`, one line a file,
+and `report.html`, the same to look at (`data.report_page`). Everything here
+is plain numbers, added up piece by piece; a histogram has a bounded number
+of labels, however large the set.
 """
 
 import collections
@@ -14,14 +16,23 @@ from typing import Any
 import numpy as np
 
 from aurl_jax.core import files
-from aurl_jax.data import splits
+from aurl_jax.data import report_page, splits
+from aurl_jax.data.metadata import Metadata
 from aurl_jax.music import notes as notes_lib
+from aurl_jax.music import theory, time
 from aurl_jax.music.notes import Notes
 
 REPORT = 'report.json'
 FILES = 'files.jsonl'
 KINDS = ('ok', 'repaired', 'dropped')
 _MICROS_A_MINUTE = 60_000_000
+LABELS = 1000
+"""Of a histogram; what more there is counts as `OTHER`."""
+OTHER = 'other'
+NO_KEY = 'none told'
+_MOST_VOICES = 16
+_TOLD = 50
+"""Duplicates that are named."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,8 +120,9 @@ class Tally:
     self._splits: dict[str, collections.Counter[str]] = {}
     self._reasons: collections.Counter[str] = collections.Counter()
     self._repairs: collections.Counter[str] = collections.Counter()
-    self._music: dict[str, collections.Counter[str]] = {}
+    self._music: dict[str, Histogram] = {}
     self._seen: dict[str, str] = {}
+    self._again: list[tuple[str, str]] = []
     self._crossing = 0
 
   def add(self, file: FileReport) -> None:
@@ -122,16 +134,30 @@ class Tally:
     if file.status == 'dropped':
       self._reasons[file.code] += 1
       return
-    self._counts['duplicates'] += file.digest in self._seen
+    if file.digest in self._seen:
+      self._counts['duplicates'] += 1
+      if len(self._again) < _TOLD:
+        self._again.append((file.name, file.digest))
     first = self._seen.setdefault(file.digest, file.split)
     self._crossing += first != file.split
     split = self._splits.setdefault(file.split, collections.Counter())
     split.update(pieces=1, notes=file.notes, steps=file.steps)
 
-  def add_music(self, notes: Notes, steps: int) -> None:
-    """Adds what a kept piece holds to the histograms."""
-    for name, histogram in describe(notes, steps).items():
-      self._music.setdefault(name, collections.Counter()).update(histogram)
+  def add_music(
+    self, notes: Notes, steps: int, metadata: Metadata | None = None
+  ) -> None:
+    """Adds what a kept piece holds to the histograms.
+
+    Args:
+      notes: Its music.
+      steps: How many steps its tokens take.
+      metadata: What is known of it beside its music.
+    """
+    for name, found in describe(notes, steps, metadata).items():
+      histogram = self._music.setdefault(name, collections.Counter())
+      for label, count in found.items():
+        fits = label in histogram or len(histogram) < LABELS
+        histogram[label if fits else OTHER] += count
 
   def __enter__(self) -> 'Tally':
     return self
@@ -140,7 +166,7 @@ class Tally:
     self._lines.close()
 
   def report(self, folder: pathlib.Path) -> Report:
-    """Returns the whole, and writes it beside the lines.
+    """Returns the whole, and writes it beside the lines, with its page.
 
     Args:
       folder: Where the data will lie once it is published.
@@ -154,8 +180,13 @@ class Tally:
       histograms={n: _sorted(c) for n, c in sorted(self._music.items())},
       warnings=tuple(self._warnings()),
     )
-    text = json.dumps(report.as_dict(), indent=1)
+    values = report.as_dict()
+    text = json.dumps(values, indent=1)
     files.write_atomic(self._folder / REPORT, text + '\n')
+    if not self._lines.closed:
+      self._lines.flush()
+    lines = self._folder / FILES
+    report_page.write(self._folder, values, lines, self._again)
     return report
 
   def _warnings(self) -> Iterable[str]:
@@ -175,18 +206,30 @@ class Tally:
       yield f'{dropped} files were left out; {FILES} names each with its reason'
 
 
-def describe(notes: Notes, steps: int) -> dict[str, collections.Counter[str]]:
+Histogram = collections.Counter[str]
+
+
+def describe(
+  notes: Notes, steps: int, metadata: Metadata | None = None
+) -> dict[str, Histogram]:
   """Returns name -> label -> count of what a piece holds.
 
-  `pitch` (drums apart), `velocity` and `program` of its notes; `beats` that
-  a note lasts; `notes` and `steps` of the piece; `bpm` and `meter` of its
-  changes. Beats, notes and steps are rounded up to a power of two, bpm down
-  to a ten.
+  Of its notes: `pitch` (drums apart), `velocity`, `program`, and `beats`
+  that they last. Of its changes: `bpm`, `meter` and `key`. Of the piece:
+  `notes`, `steps`, `seconds`, `tempo` (beats a minute on the whole) and
+  `instruments` (how many different ones play). `polyphony` tells in how many
+  beats so many pitched notes sound at once. If metadata are given: `kind`,
+  `composer`, `genre`, `source` and `licence`.
+
+  Beats, notes, steps and seconds are rounded up to a power of two, tempos
+  down to a ten.
   """
   tempos = notes.tempos['microseconds']
   if not len(tempos):
     tempos = np.array([notes_lib.DEFAULT_TEMPO])
-  meters = notes.meters[['numerator', 'denominator']].tolist()
+  seconds = time.duration_seconds(notes)
+  tempo = notes.end / notes.ticks_per_beat * 60 / max(seconds, 1e-3)
+  players = np.unique(np.where(notes.is_drum, -1, notes.program))
   columns = {
     'pitch': notes.pitch[~notes.is_drum],
     'velocity': notes.velocity,
@@ -194,17 +237,64 @@ def describe(notes: Notes, steps: int) -> dict[str, collections.Counter[str]]:
     'beats': _power_of_two(notes.duration / notes.ticks_per_beat),
     'notes': _power_of_two(np.array([len(notes)])),
     'steps': _power_of_two(np.array([steps])),
+    'seconds': _power_of_two(np.array([seconds])),
+    'instruments': np.array([len(players)]),
     'bpm': _MICROS_A_MINUTE // tempos // 10 * 10,
+    'tempo': np.array([round(tempo) // 10 * 10]),
   }
   found = {name: _histogram(column) for name, column in columns.items()}
   found['program']['drums'] = int(notes.is_drum.sum())
-  found['meter'] = collections.Counter(
-    f'{n}/{d}' for n, d in meters or [notes_lib.DEFAULT_METER]
+  return found | _named(notes) | _known(metadata)
+
+
+def _named(notes: Notes) -> dict[str, Histogram]:
+  meters = notes.meters[['numerator', 'denominator']].tolist()
+  keys = notes.keys[['fifths', 'minor']].tolist()
+  return {
+    'meter': collections.Counter(
+      f'{n}/{d}' for n, d in meters or [notes_lib.DEFAULT_METER]
+    ),
+    'key': collections.Counter(
+      [theory.key_name(*key) for key in keys] or [NO_KEY]
+    ),
+    'polyphony': _polyphony(notes),
+  }
+
+
+def _known(metadata: Metadata | None) -> dict[str, Histogram]:
+  if metadata is None:
+    return {}
+  told = {
+    'kind': [metadata.kind],
+    'composer': metadata.composers,
+    'genre': metadata.genres,
+    'source': [metadata.source],
+    'licence': [metadata.licence],
+  }
+  return {
+    name: collections.Counter(value for value in values if value)
+    for name, values in told.items()
+  }
+
+
+def _polyphony(notes: Notes) -> Histogram:
+  """Returns how many beats (rounded) so many pitched notes sound at once."""
+  tuned = ~notes.is_drum
+  starts = notes.onset[tuned]
+  ends = starts + notes.duration[tuned]
+  times = np.concatenate([starts, ends])
+  order = np.argsort(times, kind='stable')
+  sounding = np.cumsum(np.repeat([1, -1], len(starts))[order])
+  spans = np.diff(times[order], append=times.max(initial=0))
+  level = np.minimum(sounding, _MOST_VOICES)
+  ticks = np.bincount(level, weights=spans, minlength=1)
+  beats = np.rint(ticks / notes.ticks_per_beat).astype(int)
+  return collections.Counter(
+    {str(voices): int(count) for voices, count in enumerate(beats) if count}
   )
-  return found
 
 
-def _histogram(values: np.ndarray) -> collections.Counter[str]:
+def _histogram(values: np.ndarray) -> Histogram:
   found, counts = np.unique(values, return_counts=True)
   labels = (f'{value:g}' for value in found.tolist())
   return collections.Counter(dict(zip(labels, counts.tolist(), strict=True)))

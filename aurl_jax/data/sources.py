@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from aurl_jax.core import files
 from aurl_jax.core.errors import DataError
+from aurl_jax.data import metadata as metadata_lib
 from aurl_jax.data import splits
 from aurl_jax.music import midi, note_sequence
 from aurl_jax.music.midi import Reading
@@ -62,10 +63,19 @@ class MidiFile:
   name: str
   path: pathlib.Path
   split: str | None = None
+  root: pathlib.Path | None = None
 
   def digest(self) -> str:
-    """Returns the sha256 of the file."""
-    return files.digest(self.path)
+    """Returns a sha256 of the file, and of the sidecars that tell of it."""
+    return metadata_lib.digest(self.path, self.root)
+
+  def metadata(self, title: str = '') -> metadata_lib.Told:
+    """Returns what is known of the piece.
+
+    Args:
+      title: What the music calls itself.
+    """
+    return metadata_lib.of_file(self.path, self.root, title)
 
   def read(self) -> Reading:
     """Returns the music and what was repaired."""
@@ -89,10 +99,22 @@ class Record:
     """Returns the sha256 of the record."""
     return hashlib.sha256(self._sequence).hexdigest()
 
+  @property
+  def _proto(self) -> Any:
+    return note_sequence.load_proto().NoteSequence.FromString(self._sequence)
+
   def read(self) -> Reading:
     """Returns the music."""
-    proto = note_sequence.load_proto().NoteSequence.FromString(self._sequence)
-    return Reading(note_sequence.from_note_sequence(proto))
+    return Reading(note_sequence.from_note_sequence(self._proto))
+
+  def metadata(self, title: str = '') -> metadata_lib.Told:
+    """Returns what is known of the piece.
+
+    Args:
+      title: What the music calls itself.
+    """
+    told = metadata_lib.get(self._proto)
+    return metadata_lib.Told(told.filled(metadata_lib.Metadata(title=title)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +177,7 @@ def folder(path: files.StrPath) -> list[Source]:
   named = [(_name(file, path), file) for file in found]
   told = splits.from_folders([name for name, _ in named])
   usable: list[Source] = [
-    MidiFile(name, file, told.get(name)) for name, file in named
+    MidiFile(name, file, told.get(name), path) for name, file in named
   ]
   return usable + [
     Unusable(

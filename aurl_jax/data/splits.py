@@ -11,6 +11,7 @@ import importlib.util
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from aurl_jax.music.notes import Notes
 from aurl_jax.music.quantise import to_cells
 
 SPLITS = ('train', 'valid', 'test')
+ALL = 'all'
+"""Names all frozen tables at once."""
 SHARES = (0.8, 0.1, 0.1)
 """Of the pieces, by digest."""
 _CELLS = 12
@@ -103,21 +106,65 @@ def frozen(name: str, key: str = 'digest') -> dict[str, str]:
   """Returns what each piece of a frozen table is in.
 
   Args:
-    name: Such as `chorales`, `pop909`, `jsb_chorales`.
+    name: Such as `chorales`, `pop909`, `openewld`; or `all`, see
+      `frozen_together`.
     key: What tells pieces apart: their `digest`, or their `name`.
 
   Raises:
     DataError: There is no such table.
   """
+  if name == ALL:
+    return frozen_together()
+  return {piece[key]: piece['split'] for piece in _table(name)['pieces']}
+
+
+def frozen_together() -> dict[str, str]:
+  """Returns digest -> split of all frozen tables, for a mix of sets.
+
+  A piece that one table evaluates and that is like a piece on which another
+  trains is of training here, so that nothing crosses. See `excluded`.
+  """
+  chosen: dict[str, str] = {}
+  for name in tables():
+    left_out = excluded(name)
+    for piece in _table(name)['pieces']:
+      split = 'train' if piece['name'] in left_out else piece['split']
+      if chosen.get(piece['digest']) != 'train':
+        chosen[piece['digest']] = split
+  return chosen
+
+
+def excluded(name: str) -> dict[str, str]:
+  """Returns what a frozen table evaluates though it is like training music.
+
+  Args:
+    name: Of the table.
+
+  Returns:
+    Name of the piece -> `TABLE/NAME` of the one on which a set trains. Leave
+    these out of an evaluation if the model has seen that set.
+
+  Raises:
+    DataError: There is no such table.
+  """
+  rows = _table(name).get('excluded', ())
+  return {row['name']: row['like'] for row in rows}
+
+
+def tables() -> list[str]:
+  """Returns the names of the frozen tables, sorted."""
+  return sorted(path.stem for path in folder().glob('*.json'))
+
+
+def _table(name: str) -> dict[str, Any]:
   path = folder() / f'{name}.json'
   if not path.exists():
-    known = sorted(p.stem for p in folder().glob('*.json'))
     raise DataError(
-      f'no frozen split {name!r} at {path}; there are {", ".join(known)}',
+      f'no frozen split {name!r} at {path}; there are {", ".join(tables())}, '
+      f'and {ALL!r} for all of them',
       code='no_split',
     )
-  table = json.loads(path.read_text())
-  return {piece[key]: piece['split'] for piece in table['pieces']}
+  return json.loads(path.read_text(encoding='utf-8'))
 
 
 def folder() -> pathlib.Path:

@@ -8,6 +8,9 @@ A track is an `instrument`; what the proto has no place for stands in
 - `text_annotations` of no type: `lyric@TRACK:text`, `marker@TRACK:text`,
   `chord@TRACK:text` (a chord of the whole piece is a CHORD_SYMBOL), and
   `fifths@INDEX:7` where a key is not spelled with -5..6 sharps.
+
+Metadata (`data.metadata`) are no part of `Notes`; a text `licence@-1:...` is
+theirs and is passed over.
 """
 
 import functools
@@ -33,7 +36,10 @@ _DEFAULT_TICKS = 220
 _MODES = {1: (-3, True), 3: (-1, False), 4: (-2, True), 5: (-4, True)}
 _MODES |= {6: (1, False), 7: (-5, True)}
 """Mode -> sharps against the major key of the tonic, and whether minor."""
-_ODD_TEXT = re.compile(r'(lyric|marker|chord|fifths)@(-?\d+):(.*)', re.DOTALL)
+_ODD_TEXT = re.compile(
+  r'(lyric|marker|chord|fifths|licence)@(-?\d+):(.*)', re.DOTALL
+)
+_NO_TEXTS = ('fifths', 'licence')
 _EMPTY_TRACK = re.compile(r'(program|drums) (\d+)')
 _loading = threading.Lock()
 
@@ -340,7 +346,7 @@ def _get_texts(proto: Any, clock: Notes) -> list[Text]:
     match = _ODD_TEXT.fullmatch(row.text)
     if row.annotation_type == row.CHORD_SYMBOL:
       texts.append(Text(tick, -1, 'chord', row.text))
-    elif match and match[1] != 'fifths':
+    elif match and match[1] not in _NO_TEXTS:
       texts.append(Text(tick, int(match[2]), match[1], match[3]))
     elif not match and row.annotation_type == row.UNKNOWN:
       texts.append(Text(tick, -1, 'marker', row.text))

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from aurl_jax.data import report
+from aurl_jax.data.metadata import Metadata
 from aurl_jax.music.notes import Notes, Track
 
 
@@ -33,7 +34,50 @@ def test_histograms_describe_the_music():
     'steps': {'16': 1},
     'bpm': {'120': 1, '90': 1},
     'meter': {'4/4': 2, '3/4': 1},
+    'seconds': {'4': 1},
+    'instruments': {'2': 1},
+    'tempo': {'90': 1},
+    'key': {'none told': 1},
+    'polyphony': {'0': 1, '1': 3},
   }
+
+
+def test_keys_tempo_and_voices_are_told():
+  piece = Notes.build(
+    4,
+    {
+      'onset': [0, 0, 0, 8, 16],
+      'duration': [8, 8, 4, 4, 4],
+      'pitch': [60, 64, 67, 60, 36],
+      'track': [0, 0, 0, 0, 1],
+    },
+    tracks=[Track('', 0), Track('', 0, True)],
+    keys=[(0, -3, 1), (8, 1, 0)],
+    tempos=[(0, 400_000)],
+  )
+  found = report.describe(piece, steps=1)
+  assert found['key'] == {'C minor': 1, 'G major': 1}
+  assert found['tempo'] == {'150': 1}
+  # Beats 0 and 1; beat 1 to 2 two notes; 2 to 3 one; 3 to 5 none but a drum.
+  assert found['polyphony'] == {'3': 1, '2': 1, '1': 1}
+
+
+def test_metadata_are_counted_where_they_are_known():
+  known = Metadata(composers=('A', 'B'), genres=('folk',), licence='CC0')
+  found = report.describe(song(), 1, known)
+  assert found['composer'] == {'A': 1, 'B': 1}
+  assert (found['genre'], found['licence']) == ({'folk': 1}, {'CC0': 1})
+  assert found['source'] == found['kind'] == {}
+
+
+def test_a_histogram_never_has_more_than_so_many_labels(tmp_path, monkeypatch):
+  monkeypatch.setattr(report, 'LABELS', 5)
+  with report.Tally(tmp_path) as tally:
+    for index in range(9):
+      tally.add_music(song(), 1, Metadata(genres=(f'g{index}',)))
+    tally.add_music(song(), 1, Metadata(genres=('g0',)))
+  found = tally.report(tmp_path).histograms['genre']
+  assert found == {'g0': 2, 'g1': 1, 'g2': 1, 'g3': 1, 'g4': 1, 'other': 4}
 
 
 def test_defaults_count_where_the_file_says_nothing():

@@ -104,16 +104,106 @@ def test_folders_count_when_all_files_are_in_one():
   assert splits.from_folders(['test/a.mid', 'valid/b.mid']) == {}
 
 
-@pytest.mark.parametrize('name', ['chorales', 'jsb_chorales', 'pop909'])
+def table_of(name):
+  return json.loads((splits.folder() / f'{name}.json').read_text('utf-8'))
+
+
+SIZES = {
+  'chorales': 405,
+  'freedoom': 112,
+  'giantmidi': 26,
+  'groove': 1021,
+  'hauptstimme': 26,
+  'js_fakes': 500,
+  'jsb_chorales': 305,
+  'nottingham': 903,
+  'openewld': 368,
+  'openmsx': 31,
+  'openscore_lieder': 1114,
+  'openscore_quartets': 85,
+  'piano_midi_de': 204,
+  'pop909': 806,
+  's3_symphonies': 4,
+  'when_in_rome': 104,
+}
+OFFICIAL = {'chorales', 'groove', 'jsb_chorales', 'nottingham', 'pop909'}
+
+
+def test_every_set_has_a_table():
+  assert splits.tables() == sorted(SIZES)
+
+
+@pytest.mark.parametrize('name', sorted(SIZES))
 def test_frozen_tables_hold_names_and_digests_alone(name):
-  table = json.loads((splits.folder() / f'{name}.json').read_text())
-  assert table.keys() == {'about', 'counts', 'pieces'}
+  table = table_of(name)
+  assert {'about', 'counts', 'pieces'} <= table.keys()
+  assert table.keys() <= {'about', 'counts', 'excluded', 'pieces'}
+  assert len(table['pieces']) == SIZES[name]
   for entry in table['pieces']:
-    assert entry.keys() == {'name', 'digest', 'split'}
+    assert {'name', 'digest', 'split'} <= entry.keys()
+    assert ('work' in entry) == (name not in OFFICIAL)
     assert len(entry['digest']) == 32
+    assert entry['split'] in splits.SPLITS
+  names = [entry['name'] for entry in table['pieces']]
+  assert len(set(names)) == len(names)
   counts = collections.Counter(entry['split'] for entry in table['pieces'])
   assert counts == table['counts']
-  assert counts['train'] > counts['valid'] > 0
+  assert counts['train'] > counts['valid'] >= (name != 's3_symphonies')
+
+
+@pytest.mark.parametrize('name', sorted(SIZES.keys() - OFFICIAL))
+def test_no_work_is_in_two_splits(name):
+  pieces = table_of(name)['pieces']
+  if name != 's3_symphonies':
+    shares = [
+      sum(entry['split'] == split for entry in pieces) / len(pieces)
+      for split in ('valid', 'test')
+    ]
+    assert all(0.05 < share < 0.14 for share in shares)
+  for key in ('work', 'digest'):
+    sides = collections.defaultdict(set)
+    for entry in pieces:
+      sides[entry[key]].add(entry['split'])
+    assert all(len(side) == 1 for side in sides.values())
+
+
+def test_no_music_and_no_work_crosses_between_sets():
+  sides = collections.defaultdict(set)
+  for name in SIZES:
+    left_out = splits.excluded(name)
+    for entry in table_of(name)['pieces']:
+      if entry['name'] not in left_out:
+        side = entry['split'] == 'train'
+        sides[entry['digest']].add(side)
+        if 'work' in entry:
+          sides[entry['work']].add(side)
+  assert all(len(side) == 1 for side in sides.values())
+
+
+def test_what_is_excluded_is_evaluated_and_like_training():
+  found = {name: splits.excluded(name) for name in SIZES}
+  assert {name for name, rows in found.items() if rows} <= OFFICIAL
+  assert found['pop909'] == {'valid/018/018.mid': 'pop909/train/017/017.mid'}
+  for name, rows in found.items():
+    for piece, like in rows.items():
+      other, _, rest = like.partition('/')
+      assert splits.frozen(name, key='name')[piece] != 'train'
+      assert splits.frozen(other, key='name')[rest] == 'train'
+
+
+def test_all_tables_together_cross_nowhere():
+  together = splits.frozen('all')
+  assert splits.given('all') == together
+  for name in SIZES:
+    moved = {
+      entry['name']
+      for entry in table_of(name)['pieces']
+      if together[entry['digest']] != entry['split']
+      and 'train' in (together[entry['digest']], entry['split'])
+    }
+    assert moved == set(splits.excluded(name))
+  by_name = {entry['name']: entry for entry in table_of('pop909')['pieces']}
+  assert together[by_name['valid/018/018.mid']['digest']] == 'train'
 
 
 def test_equal_music_is_in_one_split_of_the_embedded_corpus():
