@@ -31,9 +31,7 @@ def plain(notes, penalty=F(1, 20)):
     parts = 3 if straight - triplet > penalty else 4
     for place in places:
       # Of two as near the later one.
-      best = min(
-        range(parts, -1, -1), key=lambda i: abs(place - F(i, parts))
-      )
+      best = min(range(parts, -1, -1), key=lambda i: abs(place - F(i, parts)))
       moved.append(beat * 12 + best * 12 // parts)
   return sorted(moved)
 
