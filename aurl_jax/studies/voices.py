@@ -10,6 +10,7 @@ fitted to the MELODY tracks of POP909's training songs
 
 import dataclasses
 import functools
+import itertools
 
 import numpy as np
 
@@ -140,7 +141,7 @@ def _above(heard: Played) -> np.ndarray:
   count = np.zeros(len(heard.onset), np.int64)
   bounds = np.append(heard.first, len(heard.onset))
   sounding = np.zeros(0, np.int64)
-  for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+  for start, stop in itertools.pairwise(bounds.tolist()):
     sounding = sounding[heard.end[sounding] > heard.onset[start] + _SETTLED]
     sounding = np.append(sounding, np.arange(start, stop))
     pitches = np.sort(heard.pitch[sounding])
