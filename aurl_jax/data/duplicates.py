@@ -3,11 +3,12 @@
 Exact ones by the digest of `data.splits`, near ones by MinHash (Broder, "On
 the resemblance and containment of documents", 1997) with banded
 locality-sensitive hashing (Leskovec et al., "Mining of Massive Datasets",
-chapter 3). The shingles are runs of notes of the highest and of the lowest
-line: their steps in pitch and whether each gap in time is shorter than, like
-or longer than the one before, so that neither key nor tempo counts.
+chapter 3). The shingles are the steps in pitch of runs of notes, along the
+highest and the lowest notes, so that neither key nor tempo nor timing counts;
+of drums alone they are the instruments and how gaps in time compare.
 
-Memory grows by about 2 KB a piece. Axes: `m` shingles, `k` hashes.
+Memory grows by about 3 KB a piece, the time of a piece by the logarithm of
+their number. Axes: `m` shingles, `k` hashes.
 """
 
 import dataclasses
@@ -39,9 +40,9 @@ class Options:
     seed: Of the hash functions.
   """
 
-  alike: float | int = 0.25
-  run: int = 5
-  hashes: int = 192
+  alike: float | int = 0.17
+  run: int = 6
+  hashes: int = 256
   rows: int = 2
   least: int = 16
   seed: int = 0
@@ -55,7 +56,12 @@ class Options:
 
 
 class Duplicates:
-  """Remembers pieces and names the earlier one that a piece duplicates."""
+  """Remembers pieces and names the earlier one that a piece duplicates.
+
+  Attributes:
+    exact: How many pieces were exact duplicates.
+    near: How many were near ones.
+  """
 
   def __init__(self, options: Options | None = None) -> None:
     self._options = options = options or Options()
@@ -63,10 +69,11 @@ class Duplicates:
     size = (2, options.hashes, 1)
     factors = random.integers(0, 2**64, size, np.uint64)
     self._factor, self._shift = factors[0] | np.uint64(1), factors[1]
+    self.exact, self.near = 0, 0
     self._digests: dict[str, str] = {}
     self._names: list[str] = []
     self._signatures: list[np.ndarray] = []
-    self._buckets: dict[tuple[int, bytes], list[int]] = {}
+    self._bands = _Bands()
 
   def __len__(self) -> int:
     """Pieces that duplicate none before them."""
@@ -84,6 +91,7 @@ class Duplicates:
     """
     digest = splits.digest(notes)
     if digest in self._digests:
+      self.exact += 1
       return self._digests[digest]
     found = shingles(notes, self._options.run)
     signature = None
@@ -91,6 +99,7 @@ class Duplicates:
       signature = self.signature(found)
       near = self._nearest(signature)
       if near is not None:
+        self.near += 1
         return near
     self._digests[digest] = name
     if signature is not None:
@@ -107,11 +116,9 @@ class Duplicates:
     return (hashed >> np.uint64(32)).min(axis=1).astype(np.uint32)
 
   def _nearest(self, signature: np.ndarray) -> str | None:
-    candidates = set[int]()
-    for key in self._bands(signature):
-      candidates.update(self._buckets.get(key, ()))
+    candidates = self._bands.find(self._keys(signature))
     best, alike = None, float(self._options.alike)
-    for candidate in sorted(candidates):
+    for candidate in candidates:
       share = float(np.mean(self._signatures[candidate] == signature))
       if share >= alike and (best is None or share > alike):
         best, alike = candidate, share
@@ -120,21 +127,53 @@ class Duplicates:
   def _remember(self, name: str, signature: np.ndarray) -> None:
     self._names.append(name)
     self._signatures.append(signature)
-    for key in self._bands(signature):
-      bucket = self._buckets.setdefault(key, [])
-      if len(bucket) < _BUCKET:
-        bucket.append(len(self._names) - 1)
+    self._bands.add(self._keys(signature), len(self._names) - 1)
 
-  def _bands(self, signature: np.ndarray) -> list[tuple[int, bytes]]:
-    rows = signature.reshape(-1, self._options.rows)
-    return [(band, row.tobytes()) for band, row in enumerate(rows)]
+  def _keys(self, signature: np.ndarray) -> np.ndarray:
+    """Returns a hash of each band, [k / rows] uint64."""
+    rows = signature.reshape(-1, self._options.rows).astype(np.int64)
+    return _hashed([np.arange(len(rows)), *rows.T])
 
 
-def shingles(notes: Notes, run: int = 5) -> np.ndarray:
+class _Bands:
+  """Which pieces have a band: sorted arrays, each twice the one behind it.
+
+  A dictionary would take ten times the memory.
+  """
+
+  def __init__(self) -> None:
+    self._levels: list[tuple[np.ndarray, np.ndarray]] = []
+
+  def add(self, keys: np.ndarray, owner: int) -> None:
+    """Adds the bands of a piece; arrays of like size are merged."""
+    owners = np.full(len(keys), owner, np.uint32)
+    order = np.argsort(keys)
+    keys = keys[order]
+    while self._levels and len(self._levels[-1][0]) <= len(keys):
+      older, of = self._levels.pop()
+      # Equal keys keep their order, the oldest piece first.
+      order = np.argsort(np.append(older, keys), kind='stable')
+      keys = np.append(older, keys)[order]
+      owners = np.append(of, owners)[order]
+    self._levels.append((keys, owners))
+
+  def find(self, keys: np.ndarray) -> list[int]:
+    """Returns the pieces that share a band, ascending."""
+    found = set[int]()
+    for level, owners in self._levels:
+      low = np.searchsorted(level, keys)
+      high = np.searchsorted(level, keys, side='right')
+      for at in np.flatnonzero(high > low).tolist():
+        stop = min(high[at], low[at] + _BUCKET)
+        found.update(owners[low[at] : stop].tolist())
+    return sorted(found)
+
+
+def shingles(notes: Notes, run: int = 6) -> np.ndarray:
   """Returns hashes of runs of notes, [m] uint64, ascending, distinct.
 
-  Of pieces with pitched notes the drums are left out; of drums alone, the
-  instruments themselves are taken for steps.
+  Of pieces with pitched notes the drums are left out; of drums alone the
+  instruments themselves are taken for steps, and the gaps between them.
 
   Args:
     notes: The piece.
@@ -156,7 +195,8 @@ def shingles(notes: Notes, run: int = 5) -> np.ndarray:
   for line, values in enumerate(lines):
     steps = values[1:] if drums else np.diff(values)
     columns = [steps[i : len(steps) - run + 2 + i] for i in range(run - 1)]
-    columns += [gaps[i : len(gaps) - run + 3 + i] for i in range(run - 2)]
+    if drums:
+      columns += [gaps[i : len(gaps) - run + 3 + i] for i in range(run - 2)]
     found.append(_hashed([np.full(len(columns[0]), line), *columns]))
   return np.unique(np.concatenate(found))
 

@@ -100,6 +100,17 @@ def best(onsets: Onsets, model: Model) -> tuple[np.ndarray, np.ndarray]:
   return frames * FRAME + start, places
 
 
+_BY_NEARNESS = sorted(range(-_REACH, _REACH + 1), key=abs)
+
+
+def _price(reach: int, change: float) -> tuple[slice, slice, np.ndarray]:
+  """Returns the lengths to and of which a tempo changes, and the prices."""
+  to = slice(max(0, -reach), len(LAGS) - max(0, reach))
+  of = slice(max(0, reach), len(LAGS) + min(0, reach))
+  price = change * np.abs(np.log(LAGS[to] / LAGS[of]))
+  return to, of, price.astype(np.float32)[:, None]
+
+
 class _Lattice:
   """One forward and one backward pass."""
 
@@ -116,6 +127,8 @@ class _Lattice:
     self._on_beat = model.missed[near.astype(np.int64)].astype(np.float32)
     self._origin = np.zeros((self._size, len(LAGS), BAR), np.uint16)
     self._opens = np.zeros((int(LAGS[-1]), len(LAGS), BAR), np.bool_)
+
+    self._prices = [_price(reach, model.change) for reach in _BY_NEARNESS]
 
   def run(self) -> tuple[np.ndarray, np.ndarray]:
     """Returns frames and places of the best path."""
@@ -184,15 +197,12 @@ class _Lattice:
       came + np.uint16(BAR) * np.arange(len(LAGS), dtype=np.uint16)[:, None]
     )
     result = np.full_like(score, _NEVER)
-    origin = self._origin[frames]
-    for reach in range(-_REACH, _REACH + 1):
-      to = slice(max(0, -reach), len(LAGS) - max(0, reach))
-      of = slice(max(0, reach), len(LAGS) + min(0, reach))
-      price = self._model.change * np.abs(np.log(LAGS[to] / LAGS[of]))
-      offer = score[:, of] - price.astype(np.float32)[:, None]
+    origin = np.zeros(score.shape, np.uint16)
+    for to, of, price in self._prices:
+      offer = score[:, of] - price
       better = offer > result[:, to]
-      result[:, to] = np.where(better, offer, result[:, to])
-      origin[:, to] = np.where(better, came[:, of], origin[:, to])
+      np.copyto(result[:, to], offer, where=better)
+      np.copyto(origin[:, to], came[:, of], where=better)
     self._origin[frames] = origin
     return result
 
