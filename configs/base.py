@@ -14,6 +14,13 @@ def section(**values: object) -> ml_collections.ConfigDict:
   return ml_collections.ConfigDict(values)
 
 
+def chance(
+  first: float = 1.0, last: float = 1.0, ramp: int = 0
+) -> ml_collections.ConfigDict:
+  """Returns how likely a change is: from `first` to `last` in `ramp` steps."""
+  return section(first=first, last=last, ramp=ramp)
+
+
 def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
   """Returns a compound-token transformer of 3.4M parameters."""
   if variant not in VARIANTS:
@@ -29,6 +36,20 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       cells_per_beat=12,
       velocity_bins=32,
       chords=False,
+    ),
+    augment=section(
+      transpose=0,
+      stretch=0.0,
+      velocity=0,
+      instruments=False,
+      swing=False,
+      humanise=0,
+      transpose_chance=chance(),
+      stretch_chance=chance(),
+      velocity_chance=chance(),
+      instruments_chance=chance(),
+      swing_chance=chance(),
+      humanise_chance=chance(),
     ),
     model=section(
       mode='transformer',

@@ -20,6 +20,7 @@ VERBS = {
   'tokens': 'tokenise a file and say what that keeps and loses',
   'train': 'train a model, or go on with a run',
   'generate': 'write music with a run or a bundle',
+  'cache': 'look after the cache of prepared data',
   'bundle': 'turn a run into one folder that anyone can load',
   'doctor': 'check devices, versions and data, and name the remedies',
 }

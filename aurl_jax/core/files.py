@@ -7,12 +7,13 @@ old content, the new one, or nothing, never a half.
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from aurl_jax.core.errors import AurlError
 
@@ -89,6 +90,42 @@ def atomic_folder(path: StrPath) -> Iterator[pathlib.Path]:
     finally:
       shutil.rmtree(work, ignore_errors=True)
     sync(path.parent)
+
+
+@contextlib.contextmanager
+def lock(path: StrPath, waiting: Callable[[], None]) -> Iterator[None]:
+  """Keeps other processes out while the body runs, on this and other hosts.
+
+  The lock is of the system and ends with the process, however that ends. A
+  file system without locks gives none, and neither does a folder that cannot
+  be written: then processes may do the same work twice, and what they
+  publish must be whole by itself.
+
+  Args:
+    path: A file beside what is guarded; it stays, empty.
+    waiting: Called once if another process has the lock.
+  """
+  path = pathlib.Path(path)
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+  except OSError:
+    yield
+    return
+  try:
+    with contextlib.suppress(OSError):
+      _take(handle, waiting)
+    yield
+  finally:
+    os.close(handle)
+
+
+def _take(handle: int, waiting: Callable[[], None]) -> None:
+  try:
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    waiting()
+    fcntl.flock(handle, fcntl.LOCK_EX)
 
 
 @contextlib.contextmanager

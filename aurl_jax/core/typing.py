@@ -6,6 +6,7 @@
   segments   int32 [b, t]     1.. for each piece of a row, 0 is padding
   positions  int32 [b, t]     index inside the segment
   pieces     int32 [b, t]     index of the piece in its split, -1 at padding
+  epochs     int32 [b]        which pass over the split, from 0
 """
 
 from collections.abc import Mapping

@@ -82,8 +82,9 @@ def batches(
   A batch is a dict of int32 arrays: `ids` [b, t, f]; `segments` [b, t], 1..
   in each row and 0 for padding; `positions` [b, t], the index inside the
   segment; `pieces` [b, t], the index of the piece in the split and -1 for
-  padding. Every epoch has the same number of batches; the iterator's
-  `get_state()` is `{'next_index': n}`, n the batches taken so far.
+  padding; `epochs` [b], which pass over the split this is, from 0.
+  Every epoch has the same number of batches; the iterator's `get_state()` is
+  `{'next_index': n}`, n the batches taken so far.
 
   Args:
     cache: The token cache.
@@ -107,11 +108,18 @@ def batches(
   share = size // process_count
   first = share * process_index
   count = plan.rows // size
-  rows = functools.partial(_rows, _epochs(plan), count, size)
+  tables = _epochs(plan)
+
+  def batch(index: int) -> Batch:
+    epoch, number = divmod(int(index), count)
+    begin = number * size + first
+    rows = tables(epoch)[begin : begin + share]
+    arrays = gather(cache[split], rows, context=plan.context)
+    return arrays | {'epochs': np.full(share, epoch, np.int32)}
+
   return (
     grain.MapDataset.range(sys.maxsize if epochs is None else epochs * count)
-    .map(lambda index: rows(index)[first : first + share])
-    .map(functools.partial(gather, cache[split], context=plan.context))
+    .map(batch)
     .to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
   )
 
@@ -126,14 +134,6 @@ def _epochs(plan: batching.Planner) -> Callable[[int], np.ndarray]:
       return remembered(index)
 
   return epoch
-
-
-def _rows(
-  epochs: Callable[[int], np.ndarray], count: int, size: int, index: int
-) -> Int64[np.ndarray, 'b k 3']:
-  """Returns the plan's rows [size, k, 3] of one batch of `count` an epoch."""
-  epoch, batch = divmod(int(index), count)
-  return epochs(epoch)[batch * size : (batch + 1) * size]
 
 
 def gather(

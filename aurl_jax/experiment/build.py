@@ -10,6 +10,9 @@ import jax
 import optax
 
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.data import rooms
+from aurl_jax.data.augment import Augmenter
+from aurl_jax.data.cache import TokenCache
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.experiment import sections
 from aurl_jax.experiment.sections import RunConfig
@@ -67,15 +70,32 @@ class Parts:
     """The jitted evaluation step, compiled once for all who judge."""
     return steps_lib.make_eval_step(self.model, self.mesh)
 
-  def train_step(self) -> Any:
-    """Returns the jitted training step."""
+  def train_step(self, cache: TokenCache | None = None) -> Any:
+    """Returns the jitted training step.
+
+    Args:
+      cache: What is trained on, which augmentation has to know.
+    """
     options = steps_lib.StepConfig(
       accumulate=self.run.train.accumulate,
       label_smoothing=self.run.train.label_smoothing,
     )
     return steps_lib.make_train_step(
-      self.model, self.optimizer, self.schedule, options, self.mesh
+      self.model,
+      self.optimizer,
+      self.schedule,
+      options,
+      self.mesh,
+      augment=self._augment(cache) if cache else None,
     )
+
+  def _augment(self, cache: TokenCache) -> Augmenter | None:
+    """Returns what changes the training batches, or None for nothing."""
+    if not self.run.augment.changes:
+      return None
+    tokenizer = self.run.tokenizer
+    found = rooms.measure(cache['train'], tokenizer.codec, tokenizer.grid)
+    return Augmenter(self.run.augment, tokenizer, found)
 
 
 def build(run: RunConfig) -> Parts:

@@ -12,6 +12,7 @@ from typing import Any
 
 from aurl_jax.core import config as config_lib
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.data.augment import AugmentConfig
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.request import Request
 from aurl_jax.models.config import ModelConfig
@@ -156,6 +157,7 @@ class RunConfig:
   seed: int
   data: DataConfig
   tokenizer: Tokenizer
+  augment: AugmentConfig
   model: ModelConfig
   mesh: MeshConfig
   optimizer: OptimizerConfig
@@ -166,6 +168,7 @@ class RunConfig:
 
 SECTIONS: dict[str, type] = {
   'data': DataConfig,
+  'augment': AugmentConfig,
   'model': ModelConfig,
   'mesh': MeshConfig,
   'optimizer': OptimizerConfig,
@@ -188,6 +191,8 @@ def parse(config: Mapping[str, Any], allow: tuple[str, ...] = ()) -> RunConfig:
       type or range, or sections that do not fit each other.
   """
   known = ('seed', 'tokenizer', *SECTIONS)
+  # Runs of before augmentation was there had none.
+  config = {'augment': {}} | dict(config)
   config_lib.check_keys(config, known, 'config')
   missing = [name for name in known if name not in config]
   if missing:

@@ -126,7 +126,7 @@ def _train(
       _log.info('going on after step %d', resumed.step)
     state = loop.fit(
       resumed.state if resumed else parts.fresh_state(),
-      parts.train_step(),
+      parts.train_step(cache),
       batches,
       [
         *_callbacks(parts, cache, folder, writers),

@@ -13,7 +13,7 @@ import numpy as np
 
 from aurl_jax.music import notes as notes_lib
 
-_TEMPO_STEPS = 48
+TEMPO_STEPS = 48
 """Tempo bins an octave: 1.5 % apart, so at most 0.7 % from the truth."""
 _TEMPO_LOW, _TEMPO_HIGH = -144, 96
 """Bins below and above 120 bpm: 15 to 480 bpm."""
@@ -74,7 +74,7 @@ class Grid:
   @functools.cached_property
   def tempos(self) -> np.ndarray:
     """Microseconds a quarter note of each tempo bin, slowest first."""
-    steps = np.arange(_TEMPO_LOW, _TEMPO_HIGH + 1) / _TEMPO_STEPS
+    steps = np.arange(_TEMPO_LOW, _TEMPO_HIGH + 1) / TEMPO_STEPS
     return np.rint(notes_lib.DEFAULT_TEMPO * 2.0**-steps).astype(np.int64)
 
   @functools.cached_property

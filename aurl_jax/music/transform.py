@@ -20,6 +20,7 @@ from aurl_jax.music.cut import (
 )
 from aurl_jax.music.notes import Notes
 from aurl_jax.music.quantise import merge_equal, quantise, to_cells
+from aurl_jax.music.rebuild import rebuilt
 
 __all__ = [
   'TransformError',
@@ -87,13 +88,13 @@ def transpose(
     else text
     for text in notes.texts
   ]
-  return _rebuilt(notes, {'pitch': moved}, keys=keys, texts=texts)
+  return rebuilt(notes, {'pitch': moved}, keys=keys, texts=texts)
 
 
 def scale_velocity(notes: Notes, factor: float | int) -> Notes:
   """Multiplies velocities, rounds them, and keeps them in 1..127."""
   scaled = np.rint(notes.velocity * factor).clip(1, 127).astype(np.int64)
-  return _rebuilt(notes, {'velocity': scaled})
+  return rebuilt(notes, {'velocity': scaled})
 
 
 def stretch(notes: Notes, factor: float | int) -> Notes:
@@ -170,7 +171,7 @@ def clip_overlaps(notes: Notes) -> Notes:
   cut = order[:-1][follows]
   duration = notes.duration.copy()
   duration[cut] = np.minimum(duration[cut], room)
-  return _rebuilt(notes, {'duration': duration})
+  return rebuilt(notes, {'duration': duration})
 
 
 def resample(notes: Notes, ticks_per_beat: int) -> Notes:
@@ -196,27 +197,10 @@ def resample(notes: Notes, ticks_per_beat: int) -> Notes:
   onset = moved(notes.onset)
   length = moved(notes.onset + notes.duration) - onset
   length = np.maximum(length, notes.duration > 0)
-  return _rebuilt(
+  return rebuilt(
     notes,
     {'onset': onset, 'duration': length},
     ticks_per_beat=ticks_per_beat,
     texts=texts,
     **tables,
   )
-
-
-def _rebuilt(
-  notes: Notes, columns: dict[str, np.ndarray], **changes: Any
-) -> Notes:
-  """Returns a copy with columns replaced, sorted anew."""
-  names = ('onset', 'duration', 'pitch', 'velocity', 'track')
-  full = {name: getattr(notes, name) for name in names} | columns
-  fields = {name: getattr(notes, name) for name in notes_lib.TABLES}
-  fields |= {
-    'ticks_per_beat': notes.ticks_per_beat,
-    'tracks': notes.tracks,
-    'texts': notes.texts,
-    'title': notes.title,
-  }
-  fields |= changes
-  return Notes.build(fields.pop('ticks_per_beat'), full, **fields)

@@ -18,7 +18,7 @@ _HUGE_PAGE = 1 << 21
 _NEVER = 2**31 - 1
 
 
-def keep_memory(reserve: int = 1 << 30) -> bool:
+def keep_memory(reserve: int = 1 << 28) -> bool:
   """Lets freed memory stay with the process, in huge pages if possible.
 
   For a process that repeats one large computation, such as training: its

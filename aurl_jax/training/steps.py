@@ -31,8 +31,9 @@ from aurl_jax.training.state import Network, TrainState
 
 Metrics = dict[str, jax.Array]
 Rows = Mapping[str, jax.Array]
-Augment = Callable[[Rows, PRNGKeyArray], Rows]
-"""Changes the rows of a batch; its key is the run's at this step."""
+Augment = Callable[[Rows, PRNGKeyArray, jax.Array], Rows]
+"""Changes the rows of a batch, given the run's key, which is the same at
+every step, and the step."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,8 @@ def make_train_step(
 
   def step(state: TrainState, batch: Rows) -> tuple[TrainState, Metrics]:
     if augment is not None:
-      batch = augment(batch, _step_key(state, 'augment'))
+      key = random.fold(jax.random.wrap_key_data(state['key']), 'augment')
+      batch = augment(batch, key, state['step'])
     key = _step_key(state, 'dropout')
     parts = options.accumulate
     grads, sums = _accumulate(grad, parts, state['params'], batch, key)

@@ -99,8 +99,8 @@ def test_dropout_differs_by_step_and_repeats_with_the_seed():
 
 
 def test_augmentation_comes_before_the_targets():
-  def shift(batch, key):
-    assert key.shape == ()
+  def shift(batch, key, step):
+    assert key.shape == step.shape == ()
     ids = jnp.where(batch['ids'] > 0, batch['ids'] % 4 + 1, 0)
     return batch | {'ids': ids}
 
