@@ -181,7 +181,7 @@ def fetch(
 
 def registered() -> dict[str, Any]:
   """Returns address -> `size`, `checksum`, `filename` of known archives."""
-  return checksums.load_url_infos(CHECKSUMS)
+  return checksums.load_url_infos(CHECKSUMS) if CHECKSUMS.exists() else {}
 
 
 def check(
@@ -201,7 +201,14 @@ def check(
   known = registered().get(builder.URL)
   if record:
     info = dataclasses.replace(found, filename=builder.FILENAME)
-    checksums.save_url_infos(_as_path(CHECKSUMS), {builder.URL: info})
+    try:
+      checksums.save_url_infos(_as_path(CHECKSUMS), {builder.URL: info})
+    except OSError as error:
+      raise DataError(
+        f'cannot write {CHECKSUMS}: {error}; record where the library can be '
+        'written to, such as a checkout',
+        code='not_recorded',
+      ) from error
   elif known is None:
     raise _unregistered(builder)
   elif known.checksum != found.checksum:
