@@ -51,8 +51,8 @@ KINDS = ('score', 'performance')
 _ALIASES = {'composer': 'composers', 'genre': 'genres', 'license': 'licence'}
 _KEYS = {*_LISTS, *_TEXTS, *_ALIASES, 'kind'}
 _STATED = re.compile(
-  r'\s*(title|artist|composer|composed by|music by|genre|style|source|'
-  r'licen[cs]e)\s*[:=]?\s+(\S.*)',
+  r'\s*(?:(title|artist|composer|genre|style|source|licen[cs]e)\s*[:=]'
+  r'|(composed by|music by)\s*:?\s)\s*(\S.*)',
   re.IGNORECASE,
 )
 _STATED_AS = {
@@ -181,9 +181,9 @@ def of_midi(data: bytes) -> Metadata:
       known = known.filled(told)
       karaoke += 1
     elif stated := _STATED.match(text):
-      key = stated[1].lower()
+      key = (stated[1] or stated[2]).lower()
       key = _STATED_AS.get(key, key)
-      fields, _ = parse({key: stated[2]}, '')
+      fields, _ = parse({key: stated[3]}, '')
       known = known.filled(fields)
   return known
 

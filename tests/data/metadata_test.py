@@ -171,6 +171,25 @@ def test_karaoke_texts_tell_title_and_artist(tmp_path):
   )
 
 
+@pytest.mark.parametrize(
+  ('text', 'field', 'value'),
+  [
+    ('Composer: X Y', 'composers', ('X Y',)),
+    ('music by X', 'composers', ('X',)),
+    ('Composed by: X', 'composers', ('X',)),
+    ('STYLE = jazz', 'genres', ('jazz',)),
+    ('License: CC0', 'licence', 'CC0'),
+    ('Title track of a film', 'title', ''),
+    ('music bytes', 'composers', ()),
+    ('Source:', 'source', 'here'),
+  ],
+)
+def test_texts_say_what_they_state(tmp_path, text, field, value):
+  path = write(tmp_path / 'here' / 'a.mid', ('text', text))
+  known = found(path, tmp_path / 'here').metadata
+  assert getattr(known, field) == value
+
+
 def test_texts_in_odd_encodings_and_of_any_length(tmp_path):
   path = write(tmp_path / 'a.mid', ('copyright', 'x' * 300 + '\xe9'))
   assert metadata.of_midi(path.read_bytes()).licence == 'x' * 300 + '\xe9'
