@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int32, PRNGKeyArray, UInt32
 
-from aurl_jax.core import random
 from aurl_jax.data import batching
 
 CHANGES = (
@@ -110,7 +109,7 @@ class Draws:
     """Draws for the first `count` segments of each row; no row has more."""
     segments, numbers = batch['segments'], jnp.arange(1, count + 1)
     pieces = _pieces(segments, batch['pieces'], numbers)
-    words = _Words(_keys(key, batch['epochs'], pieces), chances)
+    words = _Words(_seeds(key, batch['epochs'], pieces), chances)
     here = segments[:, None] == numbers[:, None]
 
     def spread(values: Any) -> Any:
@@ -177,15 +176,12 @@ def _pieces(
   return jnp.maximum(found, 0)
 
 
-def _keys(
+def _seeds(
   key: PRNGKeyArray, epochs: Int32[Array, ' b'], pieces: Int32[Array, 'b k']
 ) -> UInt32[Array, 'b k']:
   """Returns a word of chance for each segment."""
-
-  def one(epoch: Any, piece: Any) -> Any:
-    return jax.random.bits(random.fold(key, epoch, piece))
-
-  return jax.vmap(jax.vmap(one, (None, 0)))(epochs, pieces)
+  rows = _mixed(jax.random.bits(key), epochs.astype(jnp.uint32))
+  return _mixed(rows[:, None], pieces.astype(jnp.uint32))
 
 
 def _slots(programs: Int32[Array, 'b k g'], count: int) -> Any:
@@ -248,14 +244,16 @@ class _Words:
     """Returns several amounts a segment, [b, k, n]."""
     on, _ = self.pair(name)
     size = (high - low + 1).astype(jnp.uint32)
-    numbers = range(1, 1 + low.shape[-1])
-    words = jnp.stack([self._word(name, n) for n in numbers], axis=-1)
+    numbers = self._number(name, 1) + np.arange(low.shape[-1], dtype=np.uint32)
+    words = _mixed(self._words[..., None], jnp.asarray(numbers))
     amount = low + (words % size).astype(jnp.int32)
     return jnp.where(on[..., None], amount, 0)
 
   def _word(self, name: str, number: int) -> UInt32[Array, 'b k']:
-    use = CHANGES.index(name) * _MOST_WORDS + number
-    return _mixed(self._words, jnp.uint32(use + 1))
+    return _mixed(self._words, jnp.asarray(self._number(name, number)))
+
+  def _number(self, name: str, number: int) -> np.uint32:
+    return np.uint32(1 + CHANGES.index(name) * _MOST_WORDS + number)
 
 
 def _mixed(
@@ -264,7 +262,7 @@ def _mixed(
   """Returns word number so many that follows from a random word.
 
   By the finaliser of MurmurHash3 (Appleby, public domain): whole random keys
-  would cost more than all the rest.
+  would cost more than all the rest, to compute and to compile.
   """
   mixed = words + numbers * np.uint32(0x9E3779B9)
   for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):

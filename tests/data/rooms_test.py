@@ -18,9 +18,7 @@ def measured(tokenizer, folder, pieces):
   return rooms.measure(split, tokenizer.codec, tokenizer.grid)
 
 
-@pytest.mark.parametrize(
-  'tokenizer', TOKENIZERS, ids=lambda t: type(t).__name__
-)
+@both
 def test_room_is_what_is_left_of_each_range(tokenizer, tmp_path):
   pieces = [bands.band(seed) for seed in range(3)]
   found = measured(tokenizer, tmp_path, pieces)
@@ -40,9 +38,7 @@ def test_room_is_what_is_left_of_each_range(tokenizer, tmp_path):
   assert not found.program[0, [1, 2, 3, *range(5, 16)]].any()
 
 
-@pytest.mark.parametrize(
-  'tokenizer', TOKENIZERS, ids=lambda t: type(t).__name__
-)
+@both
 def test_swing_needs_whole_bars_of_quarters(tokenizer, tmp_path):
   def piece(meters):
     notes = {'onset': [0, 4000], 'duration': 480, 'pitch': 60, 'velocity': 64}
