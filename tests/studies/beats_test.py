@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from aurl_jax.music import time
-from aurl_jax.music.notes import Notes
+from aurl_jax.music.notes import Notes, Track
 from aurl_jax.studies import beats as beats_lib
 from tests.music.pieces import pieces
 
@@ -126,7 +126,7 @@ def test_any_piece(notes):
 def test_few_notes(onset, drums):
   notes = Notes.build(
     480, {'onset': onset, 'duration': 10, 'pitch': 60},
-    tracks=[beats_lib.notes_lib.Track(is_drum=drums)],
+    tracks=[Track(is_drum=drums)],
   )  # fmt: skip
   found = beats_lib.track(notes)
   assert len(beats_lib.follow(notes, found)) == len(notes)
