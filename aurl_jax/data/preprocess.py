@@ -14,7 +14,7 @@ from aurl_jax.studies.chords import Recogniser
 from aurl_jax.studies.voices import Voices
 
 BEATS = ('keep', 'auto', 'track')
-_OFF_GRID = 0.5
+_OFF_GRID = 0.75
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Preprocess:
 
   Attributes:
     beats: `keep` the tempo map, `track` beats always, or `auto`: where the
-      onsets do not heed the ticks (`studies.beats.off_grid` above 0.5).
+      onsets do not heed the ticks (`studies.beats.off_grid` above 0.75).
     quantise: Strength 0..1.
     triplets: Whether a beat may be one of triplets.
     velocity: Strength 0..1.

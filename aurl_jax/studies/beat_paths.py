@@ -118,10 +118,11 @@ class _Lattice:
     self._model = model
     self._last = int(frame[-1])
     self._size = self._last + 1 + int(LAGS[-1])
-    fit = np.zeros((self._size + _CHUNK + int(LAGS[-1]) + 1, BAR * PLACES))
-    np.add.at(fit, frame, model.scores(onsets))
-    self._fit = fit.T.astype(np.float32).reshape(BAR, PLACES, -1)
-    counts = np.bincount(frame, minlength=fit.shape[0])
+    room = self._size + _CHUNK + int(LAGS[-1]) + 1
+    fit = np.zeros((BAR * PLACES, room), np.float32)
+    np.add.at(fit.T, frame, model.scores(onsets))
+    self._fit = fit.reshape(BAR, PLACES, room)
+    counts = np.bincount(frame, minlength=room)
     self._sum = np.append(0, np.cumsum(counts)).astype(np.float32)
     near = np.convolve(counts[: self._size] > 0, np.ones(5), 'same') > 0
     self._on_beat = model.missed[near.astype(np.int64)].astype(np.float32)

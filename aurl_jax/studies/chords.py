@@ -36,7 +36,7 @@ class Recogniser:
       piece with chord symbols stays as it is.
   """
 
-  change: float | int = 3.0
+  change: float | int = 1.5
   replace: bool = False
 
   def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from aurl_jax.music import time
-from aurl_jax.music.notes import Notes
+from aurl_jax.music.notes import Notes, Track
 from aurl_jax.studies import beats as beats_lib
 from tests.music.pieces import pieces
 
@@ -82,6 +82,15 @@ def test_following_keeps_seconds_and_puts_beats_on_ticks():
   assert np.abs(truth[4:60, None] - grid).min(axis=1).max() < 0.04
 
 
+def test_blocks_are_joined(monkeypatch):
+  truth, notes = tune([0.7] * 96)
+  monkeypatch.setattr(beats_lib, '_BLOCK', 20.0)
+  found = beats_lib.track(notes)
+  assert np.diff(found.seconds).min() > 0.1
+  inside = [b for b in found.all() if truth[0] - 0.1 < b < truth[-2]]
+  assert hits(inside, truth[:-2]) > 0.9
+
+
 def test_the_tempo_map_of_the_piece_does_not_matter():
   _, notes = tune([0.7] * 40)
   slower = notes.replace(ticks_per_beat=240)  # twice the seconds
@@ -126,7 +135,7 @@ def test_any_piece(notes):
 def test_few_notes(onset, drums):
   notes = Notes.build(
     480, {'onset': onset, 'duration': 10, 'pitch': 60},
-    tracks=[beats_lib.notes_lib.Track(is_drum=drums)],
+    tracks=[Track(is_drum=drums)],
   )  # fmt: skip
   found = beats_lib.track(notes)
   assert len(beats_lib.follow(notes, found)) == len(notes)
