@@ -12,7 +12,6 @@ or not at all, and is used again as long as its key would be the same.
 
 import dataclasses
 import hashlib
-import itertools
 import json
 import os
 import pathlib
@@ -24,19 +23,19 @@ import numpy as np
 import aurl_jax
 from aurl_jax.core import files
 from aurl_jax.core.errors import DataError
-from aurl_jax.data import cache, sources
+from aurl_jax.data import cache, metadata, sources
 from aurl_jax.data import report as report_lib
 from aurl_jax.data import splits as splits_lib
 from aurl_jax.data.builders import note_sequences
 from aurl_jax.data.builders.note_sequences import Example
+from aurl_jax.data.metadata import Metadata
 from aurl_jax.data.report import FileReport, Report, Tally
 from aurl_jax.data.sources import Source
-from aurl_jax.music import note_sequence
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens import tokenizer as tokenizer_lib
 from aurl_jax.tokens.tokenizer import Tokenizer
 
-VERSION = 1
+VERSION = 2
 """Of what is written; folders of another version are made anew."""
 KEY = 'key.json'
 _HELD = 100
@@ -157,6 +156,7 @@ class _Piece:
   notes: Notes
   ids: np.ndarray
   issues: tuple[Any, ...]
+  metadata: Metadata
 
 
 class _Job:
@@ -183,8 +183,10 @@ class _Job:
       tokenizer=tokenizer_lib.save(self._tokenizer),
     )
     official = bool(self._given) or any(source.split for source in found)
-    pieces = self._read(found, progress)
-    pieces = _decide(pieces, held=0 if official else _HELD)
+    pieces = splits_lib.decide(
+      ((p.split, p.digest, p) for p in self._read(found, progress)),
+      held=0 if official else _HELD,
+    )
     with self._tally, writer:
       note_sequences.write(work / 'records', self._keep(pieces, writer))
     report = self._tally.report(out)
@@ -214,6 +216,7 @@ class _Job:
     reading = source.read()
     if not len(reading.notes):
       raise DataError(f'{source.name} has no notes', code='no_notes')
+    told = metadata.describe(source, reading.notes)
     digest = splits_lib.digest(reading.notes)
     given = self._given.get(digest) or self._given.get(source.name)
     return _Piece(
@@ -222,57 +225,34 @@ class _Job:
       digest=digest,
       notes=reading.notes,
       ids=self._tokenizer.encode(reading.notes),
-      issues=reading.issues,
+      issues=(*reading.issues, *told.issues),
+      metadata=told.metadata,
     )
 
   def _keep(
-    self, pieces: Iterator[_Piece], writer: cache.CacheWriter
+    self, pieces: Iterator[tuple[str, _Piece]], writer: cache.CacheWriter
   ) -> Iterator[tuple[str, Example]]:
     """Adds pieces to cache and report, and yields their records."""
-    for piece in pieces:
+    for split, piece in pieces:
       file = FileReport(
         name=piece.name,
         status='repaired' if piece.issues else 'ok',
-        split=piece.split,
+        split=split,
         digest=piece.digest,
         notes=len(piece.notes),
         steps=len(piece.ids),
         issues=tuple((i.code, i.where, i.action) for i in piece.issues),
       )
       bars = self._tokenizer.bar_steps(piece.ids)
-      writer.add(piece.split, dataclasses.asdict(file), piece.ids, bars)
+      writer.add(split, dataclasses.asdict(file), piece.ids, bars)
       self._tally.add(file)
-      self._tally.add_music(piece.notes, file.steps)
-      yield piece.split, _example(piece)
-
-
-def _example(piece: _Piece) -> Example:
-  proto = note_sequence.to_note_sequence(
-    piece.notes, id=piece.name, filename=piece.name
-  )
-  return {
-    'id': piece.name,
-    'digest': piece.digest,
-    'sequence': proto.SerializeToString(deterministic=True),
-  }
-
-
-def _decide(pieces: Iterator[_Piece], held: int) -> Iterator[_Piece]:
-  """Gives a split to each piece that has none; equal music stays together.
-
-  Args:
-    pieces: In any order.
-    held: The first so many are split together, so that none stays empty.
-  """
-  first = list(itertools.islice(pieces, held))
-  chosen = splits_lib.assign([piece.digest for piece in first])
-  for piece in itertools.chain(first, pieces):
-    split = piece.split or chosen.get(piece.digest)
-    split = split or splits_lib.by_digest(piece.digest)
-    if held == 0:
-      # A copy follows the piece that the set itself has placed.
-      chosen.setdefault(piece.digest, split)
-    yield dataclasses.replace(piece, split=split)
+      self._tally.add_music(piece.notes, file.steps, piece.metadata)
+      yield (
+        split,
+        note_sequences.as_example(
+          piece.notes, piece.name, piece.digest, piece.metadata
+        ),
+      )
 
 
 def _nothing(report: Report) -> DataError:
