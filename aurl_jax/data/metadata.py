@@ -37,7 +37,6 @@ from typing import Any
 
 from aurl_jax.core import files
 from aurl_jax.music.midi_chunks import Issue
-from aurl_jax.music.notes import Notes
 
 SHARED = 'metadata.json'
 """Tells of all files of a folder."""
@@ -254,15 +253,15 @@ def get(proto: Any) -> Metadata:
   )
 
 
-def describe(source: Any, notes: Notes) -> Told:
+def describe(source: Any, title: str) -> Told:
   """Returns what is known of a source's piece.
 
   Args:
     source: A `sources.Source`; one that can tell has `metadata(title)`.
-    notes: What it was read as.
+    title: What the music calls itself.
   """
   tell = getattr(source, 'metadata', None)
-  return tell(notes.title) if tell else Told(Metadata(title=notes.title))
+  return tell(title) if tell else Told(Metadata(title=title))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,8 @@ from array_record.python import array_record_module
 from aurl_jax.core import files
 from aurl_jax.core.errors import DataError
 from aurl_jax.data.report import FileReport
+from aurl_jax.music import note_sequence
+from aurl_jax.music.notes import Notes
 
 PART = 1000
 """Pieces of a part: what one worker holds at once."""
@@ -48,6 +50,11 @@ class Piece:
   described: Mapping[str, Mapping[str, int]] = dataclasses.field(
     default_factory=dict
   )
+
+  def notes(self) -> Notes:
+    """Returns the music."""
+    proto = note_sequence.load_proto().NoteSequence.FromString(self.sequence)
+    return note_sequence.from_note_sequence(proto)
 
   def to_bytes(self) -> bytes:
     """Returns it as bytes without pickle."""

@@ -15,27 +15,26 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-import aurl_jax
 from aurl_jax.core import files
 from aurl_jax.core.errors import DataError
-from aurl_jax.data import cache, metadata, sources
+from aurl_jax.data import cache, duplicates, sources
+from aurl_jax.data import piece as piece_lib
 from aurl_jax.data import report as report_lib
 from aurl_jax.data import splits as splits_lib
 from aurl_jax.data.builders import note_sequences
 from aurl_jax.data.builders.note_sequences import Example
-from aurl_jax.data.metadata import Metadata
-from aurl_jax.data.report import FileReport, Report, Tally
+from aurl_jax.data.parts import Piece
+from aurl_jax.data.piece import Options, Transform
+from aurl_jax.data.report import Report, Tally
 from aurl_jax.data.sources import Source
-from aurl_jax.music.notes import Notes
+from aurl_jax.data.store import Store
 from aurl_jax.tokens import tokenizer as tokenizer_lib
 from aurl_jax.tokens.tokenizer import Tokenizer
 
-VERSION = 2
+VERSION = 3
 """Of what is written; folders of another version are made anew."""
 KEY = 'key.json'
 _HELD = 100
@@ -51,8 +50,10 @@ def prepare(
   tokenizer: Tokenizer,
   out: files.StrPath,
   *,
+  options: Options = piece_lib.UNCHANGED,
   splits: str | Mapping[str, str] | None = None,
   progress: Progress | None = None,
+  store: Store | None = None,
 ) -> Report:
   """Prepares music for training, or finds it prepared.
 
@@ -60,9 +61,11 @@ def prepare(
     source: Sources, or what `sources.find` takes.
     tokenizer: Makes the ids.
     out: The folder to publish; replaced if it holds other prepared data.
+    options: What is done to pieces, and which are left out.
     splits: Name or digest -> split, or a frozen table's name. What is not in
       it goes by the source's own split, then by the digest of its music.
     progress: Called after each source.
+    store: Keeps single pieces, for this set made anew and for others.
 
   Returns:
     What became of every file; `report.reused` if nothing had to be done.
@@ -76,29 +79,49 @@ def prepare(
     raise DataError('there are no sources to prepare', code='no_sources')
   out = pathlib.Path(out).expanduser()
   given = splits_lib.given(splits)
-  key = _key(source, tokenizer, given)
-  if _is_current(out, key):
+  made_of = key(source, tokenizer, given, options)
+  if _is_current(out, made_of):
     return Report.load(out)
+  transform = Transform(
+    tokenizer=tokenizer, options=options, given=given, store=store
+  )
+  official = bool(given) or any(one.split for one in source)
   with files.atomic_folder(out) as work:
-    job = _Job(tokenizer, given, Tally(work))
-    report = job.run(source, work, out, progress or _silent)
-    files.write_atomic(work / KEY, json.dumps(key, indent=1) + '\n')
+    pieces = _pieces(source, transform, progress or _silent)
+    report = publish(
+      pieces, tokenizer, work, out, official=official, near=options.duplicates
+    )
+    write_key(work, made_of)
   return report
+
+
+def write_key(folder: pathlib.Path, made_of: Mapping[str, Any]) -> None:
+  """Writes what a prepared folder was made of."""
+  files.write_atomic(folder / KEY, json.dumps(made_of, indent=1) + '\n')
+
+
+def _pieces(
+  found: Sequence[Source], transform: Transform, progress: Progress
+) -> Iterator[Piece]:
+  for index, source in enumerate(found):
+    yield transform(index, source)
+    progress(index + 1, len(found))
 
 
 def _silent(done: int, total: int) -> None:
   del done, total
 
 
-def _key(
-  found: Sequence[Source], tokenizer: Tokenizer, given: Mapping[str, str]
+def key(
+  found: Sequence[Source],
+  tokenizer: Tokenizer,
+  given: Mapping[str, str],
+  options: Options,
 ) -> dict[str, Any]:
   """Returns what the prepared data depends on, as JSON values."""
-  return {
+  return piece_lib.recipe(tokenizer) | {
     'version': VERSION,
-    'library': aurl_jax.__version__,
-    'tokenizer': json.loads(json.dumps(tokenizer_lib.save(tokenizer))),
-    'codec': files.digest(repr(tokenizer.codec).encode()),
+    'options': json.loads(json.dumps(options.as_dict())),
     'splits': files.digest(json.dumps(given, sort_keys=True).encode()),
     'count': len(found),
     'sources': _digest(found),
@@ -143,116 +166,79 @@ def _is_current(out: pathlib.Path, key: Mapping[str, Any]) -> bool:
   return True
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Piece:
-  """A piece that can be used, on its way to the records and the cache.
+def publish(
+  pieces: Iterable[Piece],
+  tokenizer: Tokenizer,
+  work: pathlib.Path,
+  out: pathlib.Path,
+  *,
+  official: bool,
+  near: duplicates.Options | None = None,
+) -> Report:
+  """Writes records, token cache and report of pieces.
 
-  `split` is empty as long as nothing has decided it.
+  Args:
+    pieces: In the order of their sources.
+    tokenizer: What made their ids.
+    work: The folder to fill.
+    out: Where it will lie.
+    official: Whether the set, or the caller, puts any piece into a split.
+    near: Leaves out what is as near as this to an earlier piece.
+
+  Raises:
+    DataError: No piece can be used (code `nothing_usable`).
   """
-
-  name: str
-  split: str
-  digest: str
-  notes: Notes
-  ids: np.ndarray
-  issues: tuple[Any, ...]
-  metadata: Metadata
-
-
-class _Job:
-  """One pass over the sources."""
-
-  def __init__(
-    self, tokenizer: Tokenizer, given: Mapping[str, str], tally: Tally
-  ) -> None:
-    self._tokenizer = tokenizer
-    self._given = given
-    self._tally = tally
-
-  def run(
-    self,
-    found: Sequence[Source],
-    work: pathlib.Path,
-    out: pathlib.Path,
-    progress: Progress,
-  ) -> Report:
-    """Fills `work`, which will become `out`."""
-    writer = cache.CacheWriter(
-      work / 'tokens',
-      sizes=self._tokenizer.codec.sizes,
-      tokenizer=tokenizer_lib.save(self._tokenizer),
-    )
-    official = bool(self._given) or any(source.split for source in found)
-    pieces = splits_lib.decide(
-      ((p.split, p.digest, p) for p in self._read(found, progress)),
+  writer = cache.CacheWriter(
+    work / 'tokens',
+    sizes=tokenizer.codec.sizes,
+    tokenizer=tokenizer_lib.save(tokenizer),
+  )
+  tally = Tally(work)
+  with tally, writer:
+    usable = _usable(pieces, tally, near)
+    placed = splits_lib.decide(
+      ((piece.file.split, piece.file.digest, piece) for piece in usable),
       held=0 if official else _HELD,
     )
-    with self._tally, writer:
-      note_sequences.write(work / 'records', self._keep(pieces, writer))
-    report = self._tally.report(out)
-    if not report.splits:
-      raise _nothing(report)
-    return report
+    note_sequences.write(work / 'records', _keep(placed, tally, writer))
+  report = tally.report(out)
+  if not report.splits:
+    raise _nothing(report)
+  return report
 
-  def _read(
-    self, found: Sequence[Source], progress: Progress
-  ) -> Iterator[_Piece]:
-    """Yields what can be used, and reports what cannot."""
-    for done, source in enumerate(found, 1):
-      try:
-        yield self._piece(source)
-      except (OSError, ValueError) as error:
-        self._tally.add(
-          FileReport(
-            name=source.name,
-            status='dropped',
-            code=getattr(error, 'code', 'unreadable'),
-            reason=str(error),
-          )
-        )
-      progress(done, len(found))
 
-  def _piece(self, source: Source) -> _Piece:
-    reading = source.read()
-    if not len(reading.notes):
-      raise DataError(f'{source.name} has no notes', code='no_notes')
-    told = metadata.describe(source, reading.notes)
-    digest = splits_lib.digest(reading.notes)
-    given = self._given.get(digest) or self._given.get(source.name)
-    return _Piece(
-      name=source.name,
-      split=given or source.split or '',
-      digest=digest,
-      notes=reading.notes,
-      ids=self._tokenizer.encode(reading.notes),
-      issues=(*reading.issues, *told.issues),
-      metadata=told.metadata,
+def _usable(
+  pieces: Iterable[Piece], tally: Tally, near: duplicates.Options | None
+) -> Iterator[Piece]:
+  """Yields what can be used, and reports what cannot."""
+  known = duplicates.Duplicates(near) if near else None
+  for piece in pieces:
+    file = piece.file
+    first = None
+    if known is not None and file.status != 'dropped':
+      first = known.add(file.name, piece.notes())
+    if first is not None:
+      reason = f'{file.name} is the music of {first}, or very near to it'
+      piece = piece_lib.dropped(piece.index, file.name, 'duplicate', reason)
+    if piece.file.status == 'dropped':
+      tally.add(piece.file)
+    else:
+      yield piece
+
+
+def _keep(
+  pieces: Iterable[tuple[str, Piece]], tally: Tally, writer: cache.CacheWriter
+) -> Iterator[tuple[str, Example]]:
+  """Adds pieces to cache and report, and yields their records."""
+  for split, piece in pieces:
+    file = dataclasses.replace(piece.file, split=split)
+    writer.add(split, dataclasses.asdict(file), piece.ids, piece.bars)
+    tally.add(file)
+    tally.add_described(piece.described)
+    yield (
+      split,
+      {'id': file.name, 'digest': file.digest, 'sequence': piece.sequence},
     )
-
-  def _keep(
-    self, pieces: Iterator[tuple[str, _Piece]], writer: cache.CacheWriter
-  ) -> Iterator[tuple[str, Example]]:
-    """Adds pieces to cache and report, and yields their records."""
-    for split, piece in pieces:
-      file = FileReport(
-        name=piece.name,
-        status='repaired' if piece.issues else 'ok',
-        split=split,
-        digest=piece.digest,
-        notes=len(piece.notes),
-        steps=len(piece.ids),
-        issues=tuple((i.code, i.where, i.action) for i in piece.issues),
-      )
-      bars = self._tokenizer.bar_steps(piece.ids)
-      writer.add(split, dataclasses.asdict(file), piece.ids, bars)
-      self._tally.add(file)
-      self._tally.add_music(piece.notes, file.steps, piece.metadata)
-      yield (
-        split,
-        note_sequences.as_example(
-          piece.notes, piece.name, piece.digest, piece.metadata
-        ),
-      )
 
 
 def _nothing(report: Report) -> DataError:

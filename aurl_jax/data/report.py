@@ -248,7 +248,7 @@ def describe(
   }
   found = {name: _histogram(column) for name, column in columns.items()}
   found['program']['drums'] = int(notes.is_drum.sum())
-  return found | _named(notes) | _known(metadata)
+  return found | _named(notes) | known(metadata)
 
 
 def _named(notes: Notes) -> dict[str, Histogram]:
@@ -265,7 +265,8 @@ def _named(notes: Notes) -> dict[str, Histogram]:
   }
 
 
-def _known(metadata: Metadata | None) -> dict[str, Histogram]:
+def known(metadata: Metadata | None) -> dict[str, Histogram]:
+  """Returns what metadata tell, counted as `describe` does."""
   if metadata is None:
     return {}
   told = {

@@ -8,9 +8,11 @@ import subprocess
 import numpy as np
 import pytest
 
-from aurl_jax.core.errors import AurlError, DataError
+from aurl_jax.core.errors import AurlError
 from aurl_jax.data import beam, parts, prepare, sources
-from aurl_jax.data.builders import note_sequences
+from aurl_jax.data.piece import Options, Transform
+from aurl_jax.data.preprocess import Preprocess
+from aurl_jax.data.quality import Filter
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.remi import Remi
@@ -74,52 +76,47 @@ def assert_equal_folders(made, expected):
     assert reports[0]['histograms'][name] == histogram
 
 
-def test_transform_and_merge_make_what_prepare_makes(corpus, tmp_path):
-  found = sources.folder(corpus)
-  tokenizer = Remi()
-  pieces = [
-    beam.transform(index, source, tokenizer, {})
-    for index, source in enumerate(found)
-  ]
-  beam.merge(iter(pieces), tokenizer, tmp_path / 'made', official=False)
-  report = prepare.prepare(corpus, tokenizer, tmp_path / 'expected')
+def by_hand(found, out, folder, **told):
+  """Does what a runner does: rows to workers, parts to a merge."""
+  recipe = beam._plain(Transform(tokenizer=Remi(), **told))
+  recipe = json.loads(json.dumps(recipe))
+  grouped = {}
+  for row in enumerate(map(beam._row, found)):
+    part, data = beam._work(row, recipe=recipe)
+    grouped.setdefault(part, []).append(data)
+  for part, pieces in grouped.items():
+    beam._write_bytes((part, reversed(pieces)), folder=str(folder))
+  pieces = parts.read_parts(folder, len(found))
+  official = bool(told.get('given'))
+  out.mkdir()
+  prepare.publish(pieces, Remi(), out, out, official=official)
+
+
+def test_workers_and_merge_make_what_prepare_makes(corpus, tmp_path):
+  by_hand(sources.folder(corpus), tmp_path / 'made', tmp_path / 'parts')
+  report = prepare.prepare(corpus, Remi(), tmp_path / 'expected')
   assert report.counts['dropped'] == 2
   assert report.counts['duplicates'] >= 5
   assert_equal_folders(tmp_path / 'made', tmp_path / 'expected')
 
 
-def test_splits_that_are_told_hold(corpus, tmp_path):
+def test_options_and_splits_reach_the_workers(corpus, tmp_path):
   found = sources.folder(corpus)[:15]
-  tokenizer = Remi()
-  given = {found[0].name: 'test', found[9].name: 'valid'}
-  pieces = [
-    beam.transform(index, source, tokenizer, given)
-    for index, source in enumerate(found)
-  ]
-  beam.merge(pieces, tokenizer, tmp_path / 'made', official=True)
-  prepare.prepare(found, tokenizer, tmp_path / 'expected', splits=given)
+  told = {
+    'given': {found[0].name: 'test', found[9].name: 'valid'},
+    'options': Options(
+      preprocess=Preprocess(quantise=1.0), quality=Filter(min_notes=10)
+    ),
+  }
+  by_hand(found, tmp_path / 'made', tmp_path / 'parts', **told)
+  prepare.prepare(
+    found,
+    Remi(),
+    tmp_path / 'expected',
+    options=told['options'],
+    splits=told['given'],
+  )
   assert_equal_folders(tmp_path / 'made', tmp_path / 'expected')
-
-
-def test_records_carry_metadata(corpus):
-  source = sources.folder(corpus)[0]
-  piece = beam.transform(0, source, Remi(), {})
-  assert piece.described['genre'] == {'test': 1}
-  proto = note_sequences.note_sequence.load_proto().NoteSequence
-  stored = proto.FromString(piece.sequence)
-  assert list(stored.sequence_metadata.genre) == ['test']
-  assert stored.id == stored.filename == source.name
-
-
-def test_nothing_of_use_is_an_error_and_leaves_nothing(tmp_path):
-  path = tmp_path / 'bad.mid'
-  path.write_bytes(b'no music')
-  piece = beam.transform(0, sources.MidiFile('bad.mid', path), Remi(), {})
-  assert (piece.file.status, piece.file.code) == ('dropped', 'no_header')
-  with pytest.raises(DataError, match='no_header') as caught:
-    beam.merge([piece], Remi(), tmp_path / 'out', official=False)
-  assert caught.value.code == 'nothing_usable'
-  assert not (tmp_path / 'out').exists()
 
 
 def test_without_beam_it_says_what_to_install(corpus, tmp_path):
@@ -140,7 +137,7 @@ def test_only_midi_files_go_to_workers():
     'code': 'unreadable',
     'reason': 'locked',
   }
-  index, data = beam._work((7, beam._row(unusable)), saved={}, given={})
+  index, data = beam._work((7, beam._row(unusable)), recipe={})
   piece = parts.Piece.from_bytes(data)
   assert (index, piece.index, piece.file.code) == (0, 7, 'unreadable')
 

@@ -251,7 +251,7 @@ def test_a_digest_follows_the_sidecars_and_nothing_else(tmp_path):
 
 def test_a_source_that_cannot_tell_has_its_title():
   notes = Notes.build(4, title='Mine')
-  told = metadata.describe(object(), notes)
+  told = metadata.describe(object(), notes.title)
   assert told == metadata.Told(Metadata(title='Mine'))
 
 
