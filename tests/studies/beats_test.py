@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from aurl_jax.music import time
+from aurl_jax.music import midi, time
 from aurl_jax.music.notes import Notes, Track
 from aurl_jax.studies import beats as beats_lib
 from tests.music.pieces import pieces
@@ -149,3 +149,28 @@ def test_off_grid(seed):
   for onset, low, high in ((on, 0, 0.01), (off, 0.7, 1)):
     notes = Notes.build(480, {'onset': onset, 'duration': 9, 'pitch': 60})
     assert low <= beats_lib.off_grid(notes) <= high
+
+
+@pytest.mark.slow
+def test_songs_without_their_tempo_map(shared_data):
+  scores = []
+  for song in sorted((shared_data / 'pop909/valid').iterdir()):
+    notes = midi.read(song / f'{song.name}.mid').notes
+    onset = time.ticks_to_seconds(notes, notes.onset)
+    end = time.ticks_to_seconds(notes, notes.onset + notes.duration)
+    played = Notes.build(
+      1000,
+      {
+        'onset': np.rint(2000 * onset),
+        'duration': np.rint(2000 * end) - np.rint(2000 * onset),
+        'pitch': notes.pitch,
+        'velocity': notes.velocity,
+      },
+    )
+    rows = (song / 'beat_midi.txt').read_text().splitlines()
+    truth = [float(row.split()[0]) for row in rows if row.strip()]
+    found = beats_lib.track(played).all().tolist()
+    # As mir_eval: what comes before 5 seconds does not count.
+    late = [[beat for beat in one if beat >= 5] for one in (found, truth)]
+    scores.append(hits(*late))
+  assert np.mean(scores) >= 0.9
