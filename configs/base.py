@@ -14,6 +14,11 @@ def section(**values: object) -> ml_collections.ConfigDict:
   return ml_collections.ConfigDict(values)
 
 
+def none(kind: type) -> ml_collections.FieldReference:
+  """Returns None for a key that may be given a value of a type."""
+  return ml_collections.config_dict.placeholder(kind)
+
+
 def chance(
   first: float = 1.0, last: float = 1.0, ramp: int = 0
 ) -> ml_collections.ConfigDict:
@@ -30,7 +35,39 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
     )
   config = section(
     seed=0,
-    data=section(source='chorales', batching='pack'),
+    data=section(
+      source='chorales',
+      batching='pack',
+      splits='',
+      preprocess=section(
+        beats='keep',
+        quantise=0.0,
+        triplets=True,
+        velocity=0.0,
+        velocity_mean=76,
+        velocity_spread=18,
+        voices=none(int),
+        chords=False,
+      ),
+      quality=section(
+        min_notes=none(int),
+        max_notes=none(int),
+        min_seconds=none(float),
+        max_seconds=none(float),
+        min_bars=none(int),
+        max_bars=none(int),
+        max_silence=none(float),
+        max_silence_share=none(float),
+        max_polyphony=none(int),
+        min_pitches=none(int),
+        max_pitch_share=none(float),
+        max_density=none(float),
+        min_velocities=none(int),
+        max_tracks=none(int),
+        allow_drums_only=True,
+      ),
+      duplicates='keep',
+    ),
     tokenizer=section(
       name='aurl_jax.tokens.compound:Compound',
       cells_per_beat=12,

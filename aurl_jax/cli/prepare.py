@@ -3,9 +3,12 @@
 Examples:
   aurl prepare ~/midi --out data/mine
   aurl prepare chorales --tokenizer grid --out data/chorales
+  aurl prepare ~/played --out data/played --option preprocess.beats=auto
+  aurl prepare ~/midi --out data/mine --option duplicates=near \
+    --option quality.min_notes=32 --option preprocess.quantise=0.8
 
 Files that cannot be used are skipped, counted in report.json, and named with
-the reason in files.jsonl.
+the reason in files.jsonl; report.html shows it all.
 """
 
 import argparse
@@ -23,6 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     metavar='NAME',
     help='remi, compound, grid, or package.module:Class (default: compound)',
   )
+  parser.add_argument(
+    '--splits', metavar='TABLE', help='a frozen table of splits, such as all'
+  )
+  parser.add_argument(
+    '--option',
+    action='append',
+    default=[],
+    metavar='KEY=VALUE',
+    help='of preprocess, quality or duplicates; may be given again',
+  )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,7 +43,12 @@ def run(args: argparse.Namespace) -> int:
   from aurl_jax.experiment import data
 
   report = data.prepare_named(
-    args.source, args.tokenizer, args.out, quiet=args.json
+    args.source,
+    args.tokenizer,
+    args.out,
+    splits=args.splits,
+    changes=args.option,
+    quiet=args.json,
   )
   if args.json:
     output.emit_json(report)

@@ -65,7 +65,7 @@ def prepare(
   pieces = parts_lib.read_parts(folder, len(sources))
   with files.atomic_folder(out) as work:
     report = prepare_lib.publish(
-      pieces, tokenizer, work, out, official=official, near=options.duplicates
+      pieces, tokenizer, work, out, official=official, near=options.near
     )
     key = prepare_lib.key(sources, tokenizer, told, options)
     prepare_lib.write_key(work, key)

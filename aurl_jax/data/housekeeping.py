@@ -28,6 +28,8 @@ DEFAULT_LIMIT = 20 * 10**9
 _KEY = 'key.json'
 _IN_USE = 600
 """Seconds since the last use for which nothing is taken out."""
+_ABANDONED = 86_400
+"""Seconds after which a folder that was not published is no one's."""
 _UNITS = {'': 1, 'K': 10**3, 'M': 10**6, 'G': 10**9, 'T': 10**12}
 _SIZE = re.compile(r'(\d+(?:\.\d+)?)\s*([KMGT]?)B?', re.IGNORECASE)
 
@@ -93,9 +95,18 @@ def items() -> Iterator[Item]:
       yield Item('piece', path, status.st_size, status.st_mtime)
   folder = prepared_folder()
   for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-    if path.is_dir():
-      with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+      if path.is_dir() and not _is_in_work(path):
         yield Item('prepared', path, _size(path), _last_use(path))
+
+
+def _is_in_work(folder: pathlib.Path) -> bool:
+  """Returns whether a process may be filling a folder.
+
+  One that is hidden and a day old was left by a process that died.
+  """
+  age = time.time() - folder.stat().st_mtime
+  return folder.name.startswith('.') and age < _ABANDONED
 
 
 def _size(folder: pathlib.Path) -> int:
@@ -103,7 +114,6 @@ def _size(folder: pathlib.Path) -> int:
 
 
 def _last_use(folder: pathlib.Path) -> float:
-  # A folder without a key was left by a process that died.
   key = folder / _KEY
   return (key if key.exists() else folder).stat().st_mtime
 

@@ -15,7 +15,7 @@ import numpy as np
 
 import aurl_jax
 from aurl_jax.core import files
-from aurl_jax.core.errors import DataError
+from aurl_jax.core.errors import ConfigError, DataError
 from aurl_jax.data import duplicates as duplicates_lib
 from aurl_jax.data import metadata, report, splits
 from aurl_jax.data import store as store_lib
@@ -34,6 +34,15 @@ VERSION = 1
 """Of the transform; what was kept by another version is made anew."""
 
 
+DUPLICATES = {
+  'keep': None,
+  'exact': duplicates_lib.Options(alike=2),
+  'near': duplicates_lib.Options(),
+}
+"""What may be done about duplicates. Two pieces are never alike by more than
+all, so that above 1 only equal ones are left out."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
   """What is done to pieces, and which of them are left out.
@@ -41,12 +50,25 @@ class Options:
   Attributes:
     preprocess: Changes of the music, none by default.
     quality: Limits of a good piece, none by default.
-    duplicates: How near is too near; None keeps duplicates, in one split.
+    duplicates: One of `DUPLICATES`: `keep` all, in one split; leave out
+      `exact` ones, or those and `near` ones (`data.duplicates`).
   """
 
   preprocess: Preprocess = dataclasses.field(default_factory=Preprocess)
   quality: Filter = dataclasses.field(default_factory=Filter)
-  duplicates: duplicates_lib.Options | None = None
+  duplicates: str = 'keep'
+
+  def __post_init__(self) -> None:
+    if self.duplicates not in DUPLICATES:
+      raise ConfigError(
+        f'duplicates {self.duplicates!r}; choose '
+        + ' or '.join(map(repr, DUPLICATES))
+      )
+
+  @property
+  def near(self) -> duplicates_lib.Options | None:
+    """How near is too near; None keeps duplicates."""
+    return DUPLICATES[self.duplicates]
 
   def as_dict(self) -> dict[str, Any]:
     """Returns the options as JSON values."""

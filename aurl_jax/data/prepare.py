@@ -13,8 +13,10 @@ or not at all, and is used again as long as its key would be the same.
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import pathlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -40,6 +42,8 @@ KEY = 'key.json'
 _HELD = 100
 """So many pieces are split together. Of more, chance leaves a split of a
 tenth empty once in 38,000 sets."""
+
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """Told how many sources are done, of how many."""
@@ -73,23 +77,97 @@ def prepare(
   Raises:
     DataError: No source can be used, or `out` holds something else.
   """
+  found = _found(source)
+  given = splits_lib.given(splits)
+  transform = Transform(
+    tokenizer=tokenizer, options=options, given=given, store=store
+  )
+  made_of = key(found, tokenizer, given, options)
+  out = pathlib.Path(out).expanduser()
+  return _prepare(found, transform, out, made_of, progress or _silent)
+
+
+def keep(
+  source: files.StrPath | Sequence[Source],
+  tokenizer: Tokenizer,
+  root: files.StrPath,
+  *,
+  options: Options = piece_lib.UNCHANGED,
+  splits: str | Mapping[str, str] | None = None,
+  progress: Progress | None = None,
+  store: Store | None = None,
+) -> Report:
+  """Prepares music in a folder of its own, named by what it is made of.
+
+  As `prepare`, for a folder that many sets share: whatever changes, a file,
+  an option or this library, leads to another folder, and nothing that is in
+  use is ever replaced. Of processes that ask for the same set at once, one
+  makes it and the others wait.
+
+  Args:
+    source: As of `prepare`.
+    tokenizer: As of `prepare`.
+    root: The folder of the folders.
+    options: As of `prepare`.
+    splits: As of `prepare`.
+    progress: As of `prepare`.
+    store: As of `prepare`.
+
+  Returns:
+    As `prepare`; its `folder` is where the set lies.
+
+  Raises:
+    DataError: As `prepare`.
+  """
+  found = _found(source)
+  given = splits_lib.given(splits)
+  transform = Transform(
+    tokenizer=tokenizer, options=options, given=given, store=store
+  )
+  made_of = key(found, tokenizer, given, options)
+  digest = files.digest(json.dumps(made_of, sort_keys=True).encode())
+  out = pathlib.Path(root) / f'{_short_name(source)}_{digest[:16]}'
+
+  def waiting() -> None:
+    _log.warning('another process prepares %s: waiting for it', out)
+
+  with files.lock(out.with_name(f'.{out.name}.lock'), waiting):
+    return _prepare(found, transform, out, made_of, progress or _silent)
+
+
+def _found(source: files.StrPath | Sequence[Source]) -> Sequence[Source]:
   if isinstance(source, str | os.PathLike):
     source = sources.find(source)
   if not source:
     raise DataError('there are no sources to prepare', code='no_sources')
-  out = pathlib.Path(out).expanduser()
-  given = splits_lib.given(splits)
-  made_of = key(source, tokenizer, given, options)
+  return source
+
+
+def _short_name(source: files.StrPath | Sequence[Source]) -> str:
+  if not isinstance(source, str | os.PathLike):
+    return 'pieces'
+  name = pathlib.Path(source).expanduser().resolve().name
+  return re.sub(r'[^A-Za-z0-9]+', '_', name)[:40]
+
+
+def _prepare(
+  found: Sequence[Source],
+  transform: Transform,
+  out: pathlib.Path,
+  made_of: Mapping[str, Any],
+  progress: Progress,
+) -> Report:
   if _is_current(out, made_of):
     return Report.load(out)
-  transform = Transform(
-    tokenizer=tokenizer, options=options, given=given, store=store
-  )
-  official = bool(given) or any(one.split for one in source)
+  official = bool(transform.given) or any(one.split for one in found)
   with files.atomic_folder(out) as work:
-    pieces = _pieces(source, transform, progress or _silent)
     report = publish(
-      pieces, tokenizer, work, out, official=official, near=options.duplicates
+      _pieces(found, transform, progress),
+      transform.tokenizer,
+      work,
+      out,
+      official=official,
+      near=transform.options.near,
     )
     write_key(work, made_of)
   return report

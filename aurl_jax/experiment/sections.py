@@ -13,6 +13,9 @@ from typing import Any
 from aurl_jax.core import config as config_lib
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.data.augment import AugmentConfig
+from aurl_jax.data.piece import Options
+from aurl_jax.data.preprocess import Preprocess
+from aurl_jax.data.quality import Filter
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.request import Request
 from aurl_jax.models.config import ModelConfig
@@ -29,16 +32,35 @@ class DataConfig:
   Attributes:
     source: `chorales` (the embedded corpus) or a folder of MIDI files.
     batching: `pack`, `pad` or `crop`, as in `data.batching`.
+    splits: Name of a frozen table of splits; '' goes by the set's own, or by
+      the digest of the music.
+    preprocess: What is done to each piece; see `data.preprocess`.
+    quality: Limits of a good piece; see `data.quality`.
+    duplicates: `keep`, or leave out `exact` ones, or `near` ones, too.
   """
 
   source: str = 'chorales'
   batching: str = 'pack'
+  splits: str = ''
+  preprocess: Preprocess = dataclasses.field(default_factory=Preprocess)
+  quality: Filter = dataclasses.field(default_factory=Filter)
+  duplicates: str = 'keep'
 
   def __post_init__(self) -> None:
     if self.batching not in ('pack', 'pad', 'crop'):
       raise ConfigError(
         f'data.batching is {self.batching!r}; choose pack, pad or crop'
       )
+    _ = self.options
+
+  @property
+  def options(self) -> Options:
+    """The part that `data.piece` reads."""
+    return Options(
+      preprocess=self.preprocess,
+      quality=self.quality,
+      duplicates=self.duplicates,
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

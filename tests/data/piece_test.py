@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from aurl_jax.data import duplicates, prepare, report, sources
+from aurl_jax.data import prepare, report, sources
 from aurl_jax.data.piece import Options, Transform
 from aurl_jax.data.preprocess import Preprocess
 from aurl_jax.data.quality import Filter
@@ -112,7 +112,7 @@ def test_a_name_is_not_kept_with_the_music(music, tmp_path):
 )
 def test_another_recipe_is_another_entry(music, tmp_path, change):
   store = Store(tmp_path / 'store')
-  same_again = {'options': Options(duplicates=duplicates.Options())}
+  same_again = {'options': Options(duplicates='near')}
   for told, count in (({}, 1), (same_again, 1), (change, 2)):
     Transform(**({'tokenizer': Remi(), 'store': store} | told))(0, only(music))
     assert len(list(store)) == count
@@ -144,7 +144,7 @@ def test_a_set_that_grows_reads_only_what_is_new(music, tmp_path, monkeypatch):
 def test_near_duplicates_are_left_out_and_named(music, tmp_path):
   moved = song(1, up=3)
   midi.write(moved, music / 'song1 moved.mid')
-  options = Options(duplicates=duplicates.Options(least=4))
+  options = Options(duplicates='near')
   report = prepare.prepare(music, Remi(), tmp_path / 'out', options=options)
   assert report.reasons == {'duplicate': 1}
   (left,) = [file for file in report.files() if file.code]
