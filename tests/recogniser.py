@@ -17,7 +17,12 @@ class Fault(Exception):
 
 def fault(tokenizer, ids):
   """Returns why ids (nested lists) are not legal, or '' if they are."""
-  judge = {'Remi': _remi, 'Compound': _compound, 'VoiceGrid': _voice_grid}
+  judge = {
+    'Remi': _remi,
+    'Compound': _compound,
+    'VoiceGrid': _voice_grid,
+    'Performance': _performance,
+  }
   try:
     judge[type(tokenizer).__name__](tokenizer, [list(step) for step in ids])
   except Fault as why:
@@ -217,3 +222,63 @@ def _grid_start(grid, row):
   numerator, denominator = grid.meters[row[1][1]]
   length = 4 * grid.cells_per_beat * numerator // denominator
   _require(row[3][1] < length, f'pickup {row[3][1]} of a bar of {length}')
+
+
+def _performance(tokenizer, steps):
+  """Times apart: each is shifts, then releases, then (velocity) pitches."""
+  stream = [_event(tokenizer, step[0], 0) for step in steps]
+  names = [name.replace('drum_release', 'release') for name, _ in stream]
+  names = [name.replace('drum', 'pitch') for name in names]
+  _require(names[0] == 'bos' and names[-1] == 'eos', 'no bos or no eos')
+  rows = list(zip(names, [value for _, value in stream], strict=True))[1:-1]
+  sounding, loudness, first = [], None, True
+  while rows:
+    _require(_shifts(tokenizer, rows) or first, 'events behind their time')
+    first = False
+    events = [len(sounding)]
+    _releases(rows, sounding)
+    events.append(len(sounding))
+    loudness = _strikes(rows, sounding, loudness)
+    events.append(len(sounding))
+    _require(len(set(events)) > 1, f'a time without events before {rows[:1]}')
+  _require(not sounding, f'{sounding} sound at the end')
+
+
+def _shifts(tokenizer, rows):
+  """Takes the shifts of a time; returns whether there were any."""
+  told = []
+  while rows and rows[0][0] == 'shift':
+    told.append(rows.pop(0)[1])
+  longest = all(value == tokenizer.shift_steps for value in told[:-1])
+  _require(longest, f'shifts {told}, not the longest first')
+  return bool(told)
+
+
+def _releases(rows, sounding):
+  """Takes the note offs of a time; `sounding` is in order of beginning."""
+  order = -1
+  while rows and rows[0][0] == 'release':
+    pitch = rows.pop(0)[1]
+    numbers = [number for number, other in sounding if other == pitch]
+    _require(len(numbers) == 1, f'{pitch} ends and does not sound')
+    _require(numbers[0] > order, f'{pitch} ends out of order')
+    order = numbers[0]
+    sounding.remove((order, pitch))
+
+
+def _strikes(rows, sounding, loudness):
+  """Takes the note ons of a time; returns the velocity in force."""
+  number = max([n for n, _ in sounding], default=-1)
+  before = -1
+  while rows and rows[0][0] in ('velocity', 'pitch'):
+    if rows[0][0] == 'velocity':
+      _require(rows[0][1] != loudness, f'velocity {loudness} again')
+      loudness = rows.pop(0)[1]
+      _require(rows and rows[0][0] == 'pitch', 'velocity without a pitch')
+    pitch = rows.pop(0)[1]
+    _require(loudness is not None, f'{pitch} without a velocity')
+    _require(pitch > before, f'{pitch} begins after {before}')
+    _require(pitch not in [p for _, p in sounding], f'{pitch} begins twice')
+    before, number = pitch, number + 1
+    sounding.append((number, pitch))
+  return loudness

@@ -1,4 +1,4 @@
-"""Music as ids: three tokenizations, their grammars, and what they lose."""
+"""Music as ids: four tokenizations, their grammars, and what they lose."""
 
 from aurl_jax.core import lazy
 
@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     'Compound': 'aurl_jax.tokens.compound',
     'Grammar': 'aurl_jax.tokens.tokenizer',
     'Ledger': 'aurl_jax.tokens.ledger',
+    'Performance': 'aurl_jax.tokens.performance',
     'Remi': 'aurl_jax.tokens.remi',
     'Tokenizer': 'aurl_jax.tokens.tokenizer',
     'VoiceGrid': 'aurl_jax.tokens.grid',

@@ -4,7 +4,10 @@ import dataclasses
 import functools
 
 from aurl_jax.core import errors
+from aurl_jax.music import transform
 from aurl_jax.music.grid import Grid
+from aurl_jax.music.notes import Notes
+from aurl_jax.tokens import events
 
 _CHOICES = {
   'cells_per_beat': (1, 480),
@@ -56,3 +59,14 @@ class EventOptions:
       voices=self.voices,
       chords=self.chords,
     )
+
+  def quantise(self, notes: Notes) -> Notes:
+    """Returns what `decode(encode(notes))` gives back.
+
+    That is `music.transform.quantise` with notes of equal (track, pitch,
+    onset) merged.
+
+    Raises:
+      TokenError: Longer than 2^16 bars (code `too_long`).
+    """
+    return transform.merge_equal(events.quantised(notes, self.grid))[0]

@@ -11,14 +11,16 @@ from aurl_jax.tokens import grammar as lib
 from aurl_jax.tokens.codec import Field, Range
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.tokens.performance import Performance
 from aurl_jax.tokens.remi import Remi
 from tests import recogniser
 from tests.tokens import judge, pieces, sampler
 
-ALL = [Remi(chords=True), Compound(chords=True), VoiceGrid()]
+ALL = [Remi(chords=True), Compound(chords=True), VoiceGrid(), Performance()]
 ODD = [
   Remi(voices=1, cells_per_beat=1, bar_beats=2),
   Compound(voices=2, cells_per_beat=1, bar_beats=2),
+  Performance(velocity_bins=1, shift_steps=2, drums=True),
 ]
 """Few cells, voices and meters: every limit is met often."""
 ROWS = 1000
@@ -125,12 +127,15 @@ def test_beyond_the_budget_only_the_way_to_the_end_is_open(tokenizer):
 
 
 @pytest.mark.parametrize('tokenizer', ALL, ids=named)
-def test_states_are_int32_scalars_and_stay_so(tokenizer):
+def test_states_are_int32_and_keep_their_shapes(tokenizer):
   grammar = tokenizer.grammar
   state = grammar.init(jnp.int32(5))
   after = sampler.advance(tokenizer, state, tokenizer.bos())
-  for leaf in jax.tree.leaves([state, after, grammar.distance(after)]):
-    assert (leaf.shape, leaf.dtype) == ((), jnp.int32)
+  for old, new in zip(*map(jax.tree.leaves, (state, after)), strict=True):
+    assert (new.shape, new.dtype) == (old.shape, old.dtype)
+    assert new.dtype == jnp.int32
+  distance = grammar.distance(after)
+  assert (distance.shape, distance.dtype) == ((), jnp.int32)
 
 
 @pytest.mark.parametrize('tokenizer', ALL, ids=named)

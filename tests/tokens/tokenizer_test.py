@@ -11,6 +11,7 @@ CASES = [
   tokens.Remi(cells_per_beat=4, chords=True),
   tokens.Compound(voices=3),
   tokens.VoiceGrid(program=6),
+  tokens.Performance(velocity_bins=16, program=6),
 ]
 
 
