@@ -4,8 +4,10 @@ Written from the grammar as the documents state it, by recursive descent
 over decoded events. Compound steps are first spelled out as REMI events, so
 one recogniser judges both.
 
-  BOS ( Bar [Meter] [Cut] ( Position [Tempo] [Chord]
-    ( Program [Voice] (Pitch | Drum) Velocity Duration )* )* )* EOS
+  BOS ( Bar [Meter] [Cut] ( Position [Tempo] [Chord] ( Pedal [Micro] )*
+    ( Program [Voice] (Pitch | Drum) Velocity Duration [Micro] )* )* )* EOS
+
+Pedals and offsets (Micro) are of compound only.
 """
 
 DRUMS = 128
@@ -60,7 +62,9 @@ _USES = {
     'duration',
     'velocity',
     'voice',
+    'micro',
   ),
+  'pedal': ('position', 'program', 'pedal', 'none', 'none', 'none', 'micro'),
 }
 """What stands in the fields after the kind; the rest must be unused."""
 
@@ -106,11 +110,14 @@ def _check_field(kind, name, wanted):
 
 
 def _spelled(kind, events):
+  micro = events[7:]
+  if kind == 'pedal':
+    return [('pedal', (events[2][1], events[3][1])), *micro]
   if kind != 'note':
     return [events[2]]
-  _, _, program, pitch, duration, velocity, voice = events
+  _, _, program, pitch, duration, velocity, voice = events[:7]
   voices = [voice] if voice[1] > 0 else []
-  return [program, *voices, pitch, velocity, duration]
+  return [program, *voices, pitch, velocity, duration, *micro]
 
 
 class _Parser:
@@ -121,6 +128,8 @@ class _Parser:
     self.stream = stream
     self.at = 0
     self.in_force = {}
+    self.pedals = {}
+    self.earliest = None
 
   def peek(self):
     return self.stream[self.at][0] if self.at < len(self.stream) else 'nothing'
@@ -178,6 +187,8 @@ class _Parser:
     for name in ('tempo', 'chord'):
       if self.peek() == name:
         self.change(name)
+    self.earliest = 0 if first else None
+    self.pedal_changes()
     before = (-1, -1, -1)
     while self.peek() == 'program':
       note = self.note()
@@ -186,12 +197,28 @@ class _Parser:
     _require(self.at > start, 'position without an event')
     return at
 
+  def pedal_changes(self):
+    before = -1
+    while self.peek() == 'pedal':
+      program, down = self.take('pedal')
+      _require(before < program < DRUMS, f'pedal {program} after {before}')
+      _require(self.pedals.get(program, 0) != down, f'pedal {down} again')
+      self.pedals[program], before = down, program
+      self.offset()
+
+  def offset(self):
+    if self.peek() == 'micro':
+      micro = self.take('micro')
+      early = self.earliest is not None and micro < self.earliest
+      _require(not early, f'offset {micro} before the start')
+
   def note(self):
     program = self.take('program')
     voice = self.take('voice') if self.peek() == 'voice' else 0
     pitch = self.take('drum' if program == DRUMS else 'pitch')
     self.take('velocity')
     self.take('duration')
+    self.offset()
     return program, voice, pitch
 
 

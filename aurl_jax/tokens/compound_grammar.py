@@ -2,11 +2,12 @@
 
 Those of `remi_grammar`, an event a step:
 
-  BOS ( Bar ( [Tempo] [Chord] Note* )* )* EOS
+  BOS ( Bar ( [Tempo] [Chord] Pedal* Note* )* )* EOS
 
 where a bar step has a meter in bar 1, after a bar that was cut, and where it
-changes; steps ascend by position, in a position by tempo, chord, note, and
-notes by (program, voice, pitch). The fields of a step are chosen in order,
+changes; steps ascend by position, in a position by tempo, chord, pedal, note,
+notes by (program, voice, pitch), pedals by program, each of which changes the
+pedal; no offset leads before the start of the piece. The fields of a step are chosen in order,
 so a cut comes before the meter that has to be longer, and a pitch before the
 voice that has to keep the notes ascending.
 """
@@ -25,8 +26,10 @@ from aurl_jax.tokens import grammar as lib
 from aurl_jax.tokens.codec import Codec
 from aurl_jax.tokens.grammar import Flag, Scalar, Span
 
-_KINDS = ('start', 'bos', 'eos', 'bar', 'tempo', 'chord', 'note')
-_START, _BOS, _EOS, _BAR, _TEMPO, _CHORD, _NOTE = range(len(_KINDS))
+_KINDS = ('start', 'bos', 'eos', 'bar', 'tempo', 'chord', 'pedal', 'note')
+_START, _BOS, _EOS, _BAR, _TEMPO, _CHORD, _PEDAL, _NOTE = range(len(_KINDS))
+
+_NO_LIMIT = np.iinfo(np.int32).max
 
 _KIND = 0
 """The field that comes before those of `events`: POSITION and so on."""
@@ -36,20 +39,22 @@ _FOLLOWS = lib.relation(
   {
     'start': 'bos',
     'bos': 'bar eos',
-    'bar': 'bar tempo chord note eos',
-    'tempo': 'bar tempo chord note eos',
-    'chord': 'bar tempo chord note eos',
-    'note': 'bar tempo chord note eos',
+    'bar': 'bar tempo chord pedal note eos',
+    'tempo': 'bar tempo chord pedal note eos',
+    'chord': 'bar tempo chord pedal note eos',
+    'pedal': 'bar tempo chord pedal note eos',
+    'note': 'bar tempo chord pedal note eos',
   },
 )
 
 
 class CompoundState(NamedTuple):
-  """int32 scalars; -1 stands for none.
+  """int32 scalars, and one array; -1 stands for none.
 
   Attributes:
     left: Steps that the budget still has.
     last: Kind of the last step.
+    bars: Bars that have begun, as far as 2.
     meter: Index of the meter in force.
     tempo: Bin of the tempo in force.
     chord: Index of the chord in force.
@@ -59,10 +64,13 @@ class CompoundState(NamedTuple):
     program: Of the last note at that position.
     voice: Of the same note.
     pitch: Of the same note.
+    pedal: Program of the last pedal at that position, if it is the last step.
+    pedals: [128] whether the pedal of each program is down; [0] without.
   """
 
   left: Scalar
   last: Scalar
+  bars: Scalar
   meter: Scalar
   tempo: Scalar
   chord: Scalar
@@ -72,6 +80,8 @@ class CompoundState(NamedTuple):
   program: Scalar
   voice: Scalar
   pitch: Scalar
+  pedal: Scalar
+  pedals: Int[Array, ' p']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +89,7 @@ class CompoundGrammar:
   """The four functions of `Grammar`.
 
   Attributes:
-    codec: The vocabulary, seven fields.
+    codec: The vocabulary, seven fields or eight.
     grid: What its values mean.
   """
 
@@ -107,8 +117,11 @@ class CompoundGrammar:
   def init(self, budget: Scalar | int) -> CompoundState:
     """Returns the state before BOS; see `Grammar.init`."""
     none = {name: lib.scalar(-1) for name in CompoundState._fields}
-    given = {'left': budget, 'last': _START, 'length': 0, 'cut': 0}
-    return CompoundState(**none | {k: lib.scalar(v) for k, v in given.items()})
+    given = {'left': budget, 'last': _START, 'length': 0, 'cut': 0, 'bars': 0}
+    told = 'pedal' in self.codec.fields[_KIND].starts
+    state = none | {k: lib.scalar(v) for k, v in given.items()}
+    state['pedals'] = jnp.zeros(events.DRUMS if told else 0, jnp.int32)
+    return CompoundState(**state)
 
   def distance(self, state: CompoundState) -> Scalar:
     """Returns the steps of the shortest legal end; 0 after EOS."""
@@ -142,7 +155,9 @@ class CompoundGrammar:
     elif field == events.VALUE:
       spans, free = self._values(state, step)
     else:
-      spans, free = self._note(state, step), step.kind != _NOTE
+      spans = self._note(state, step)
+      both = field in (events.PITCH, events.MICRO)
+      free = step.kind < (_PEDAL if both else _NOTE)
     allowed = lib.mask(self.codec.fields[field], spans, free)
     if field == events.VALUE:
       allowed &= self._cells_of_id > step.cut
@@ -184,6 +199,7 @@ class CompoundGrammar:
       'bar': ~untimed & (1 + (state.tempo < 0) <= limit),
       'tempo': (tail <= limit) & (state.position + 1 < state.length),
       'chord': ~untimed & (tail <= limit) & (room['chord'] < state.length),
+      'pedal': ~untimed & (tail <= limit) & (room['pedal'] < state.length),
       'note': ~untimed & (tail <= limit) & (room['note'] < state.length),
     }
     spans = {
@@ -196,9 +212,12 @@ class CompoundGrammar:
     """Returns the first position that each kind may still have."""
     full = (state.program == events.DRUMS) & self._spent(state)
     placed = state.position >= 0
+    headed = (state.last == _TEMPO) | (state.last == _CHORD)
+    higher = (state.last == _PEDAL) & (state.pedal < events.DRUMS - 1)
     return {
       'tempo': state.position + 1,
       'chord': state.position + (state.last != _TEMPO),
+      'pedal': state.position + ~(headed | higher),
       'note': state.position + ~(placed & ~full),
     }
 
@@ -212,6 +231,7 @@ class CompoundGrammar:
     room = self._room(state)
     low = jnp.where(step.kind == _NOTE, room['note'], room['tempo'])
     low = jnp.where(step.kind == _CHORD, room['chord'], low)
+    low = jnp.where(step.kind == _PEDAL, room['pedal'], low)
     last = jnp.where(self._untimed(state), 0, state.length - 1)
     # A cut costs one more bar, which must have a meter.
     affordable = 2 + (state.tempo < 0) <= self._limit(state)
@@ -230,11 +250,15 @@ class CompoundGrammar:
     kept = lib.lookup(self._cells, jnp.maximum(state.meter, 0)) > step.cut
     shared = (state.program >= 0) & (step.position == state.position)
     program = jnp.where(shared, state.program + self._spent(state), 0)
+    pedal = step.kind == _PEDAL
+    here = pedal & (step.position == state.position)
+    program = jnp.where(pedal, jnp.where(here, state.pedal + 1, 0), program)
+    last = jnp.where(pedal, events.DRUMS - 1, events.DRUMS)
     return {
       'meter': Span(bar, but=state.meter),
       'tempo': Span(step.kind == _TEMPO, but=state.tempo),
       'chord': Span(step.kind == _CHORD, but=state.chord),
-      'program': Span(step.kind == _NOTE, program),
+      'program': Span(step.kind >= _PEDAL, program, last),
     }, (step.kind < _BAR) | (bar & kept & ~self._due(state))
 
   def _note(self, state: CompoundState, step: '_Step') -> dict[str, Span]:
@@ -245,7 +269,12 @@ class CompoundGrammar:
     last_voice = state.voice == self.grid.voices - 1
     pitch = jnp.where(shared & last_voice, state.pitch + 1, 0)
     voice = jnp.where(shared, state.voice + (step.pitch <= state.pitch), 0)
+    pedal = step.kind == _PEDAL
+    first = (state.bars == 1) & (step.position == 0)
+    early = jnp.where(first, 0, -_NO_LIMIT)
     return {
+      'pedal': Span(pedal, but=self._down(state, step.value)),
+      'micro': Span(note | pedal, early, but=_NO_LIMIT),
       'pitch': Span(note & ~drums, pitch),
       'drum': Span(note & drums, pitch),
       'duration': Span(note),
@@ -253,12 +282,20 @@ class CompoundGrammar:
       'voice': Span(note, voice),
     }
 
+  def _down(self, state: CompoundState, program: Scalar) -> Scalar:
+    """Returns whether the pedal of a program is down."""
+    if not len(state.pedals):
+      return lib.scalar(0)
+    return state.pedals[jnp.clip(program, 0, events.DRUMS - 1)]
+
   def advance(
     self, state: CompoundState, step: Int[Array, ' f']
   ) -> CompoundState:
-    """Returns the state after a step, int32 `[7]`."""
+    """Returns the state after a step, int32 `[7 or 8]`."""
     new = self._step(step)
     bar, note = new.kind == _BAR, new.kind == _NOTE
+    pedal = new.kind == _PEDAL
+    turned = pedal & (np.arange(len(state.pedals)) == new.value)
     meter = jnp.where(bar & new.has_value, new.value, state.meter)
     full = lib.lookup(self._cells, jnp.maximum(meter, 0))
     length = jnp.where(new.cut > 0, new.cut, full)
@@ -266,6 +303,7 @@ class CompoundGrammar:
     values = {
       'left': state.left - 1,
       'last': new.kind,
+      'bars': jnp.minimum(state.bars + bar, 2),
       'meter': meter,
       'tempo': jnp.where(new.kind == _TEMPO, new.value, state.tempo),
       'chord': jnp.where(new.kind == _CHORD, new.value, state.chord),
@@ -275,8 +313,11 @@ class CompoundGrammar:
       'program': jnp.where(note, new.value, -1),
       'voice': jnp.where(note, new.voice, -1),
       'pitch': jnp.where(note, new.pitch, -1),
+      'pedal': jnp.where(pedal, new.value, -1),
     }
-    return CompoundState(**{k: lib.scalar(v) for k, v in values.items()})
+    scalars = {k: lib.scalar(v) for k, v in values.items()}
+    pedals = jnp.where(turned, new.pitch, state.pedals)
+    return CompoundState(**scalars, pedals=pedals)
 
 
 class _Step(NamedTuple):

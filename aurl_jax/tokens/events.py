@@ -19,6 +19,8 @@ from aurl_jax.music import notes as notes_lib
 from aurl_jax.music import transform
 from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import Notes, Text, Track
+from aurl_jax.tokens import expressive
+from aurl_jax.tokens.expressive import Pedals
 
 ROW, POSITION, VALUE, PITCH, DURATION, VELOCITY, VOICE = range(7)
 """Columns; from POSITION on they are the fields of a compound step. VALUE is
@@ -26,8 +28,12 @@ the bin of a tempo, the index of a chord, the program of a note. A bar has
 its meter in VALUE, -1 if it is as before, and in POSITION the cells that are
 left of it when it is cut short, else 0."""
 COLUMNS = 7
+MICRO = 7
+"""One more column of notes and pedals, where there are offsets from cells. A
+pedal has its program in VALUE and in PITCH whether it goes down."""
 _SHORT = VALUE + 1
 """Columns of bars, tempos and chords."""
+_NO_PEDALS = np.zeros((MICRO + 1, 0), np.int64)
 
 DRUMS = 128
 """Stands for the drums among the programs."""
@@ -42,13 +48,15 @@ class Parts(NamedTuple):
     bars: [3, b]; without bars nothing has a place.
     tempos: [3, ..].
     chords: [3, ..].
-    notes: [7, n].
+    notes: [7, n], or [8, n] with offsets.
+    pedals: [8, ..].
   """
 
   bars: np.ndarray
   tempos: np.ndarray
   chords: np.ndarray
   notes: np.ndarray
+  pedals: np.ndarray = _NO_PEDALS
 
   @property
   def size(self) -> int:
@@ -170,8 +178,15 @@ def table(*columns: Sequence[int] | np.ndarray) -> np.ndarray:
   return rows
 
 
-def from_notes(notes: Notes, grid: Grid) -> Parts:
+def from_notes(
+  notes: Notes, grid: Grid, pedals: Pedals | None = None
+) -> Parts:
   """Returns the events of quantised notes, equal ones merged.
+
+  Args:
+    notes: Quantised.
+    grid: To what.
+    pedals: Changes to tell, by cell and program.
 
   Raises:
     TokenError: Longer than `MOST_BARS` bars (code `too_long`).
@@ -182,27 +197,45 @@ def from_notes(notes: Notes, grid: Grid) -> Parts:
   columns = _note_columns(notes, grid)
   onset, tempo = columns[POSITION], notes.tempos['tick']
   chord = np.array([text.tick for text in notes.chords], np.int64)
-  ticks = (onset, tempo, chord, notes.meters['tick'])
+  pedals = Pedals.none() if pedals is None else pedals
+  ticks = (onset, tempo, chord, pedals.cell, notes.meters['tick'])
   end = max(int(cells[-1]) for cells in ticks if len(cells))
   starts, meter, cut = _bars(notes, grid, end + 1)
   index = [chords_lib.parse(text.text).index for text in notes.chords]
-  rows, homes = _rows(starts, tempo, chord, onset)
-  columns[ROW] = rows[3]
-  columns[POSITION] -= homes[2]
+  rows, homes = _rows(starts, tempo, chord, pedals.cell, onset)
+  columns[ROW] = rows[4]
+  columns[POSITION] -= homes[3]
   return Parts(
     table(rows[0], cut, meter),
     table(rows[1], tempo - homes[0], tempos(notes, grid)),
     table(rows[2], chord - homes[1], index),
     columns,
+    _pedal_table(pedals, rows[3], homes[2]),
   )
 
 
+def _pedal_table(
+  pedals: Pedals, rows: np.ndarray, home: np.ndarray
+) -> np.ndarray:
+  """Returns the events of pedals, int64 `[8, ..]`."""
+  part = np.zeros((MICRO + 1, len(rows)), np.int64)
+  part[ROW], part[POSITION] = rows, pedals.cell - home
+  part[VALUE], part[PITCH] = pedals.program, pedals.down
+  part[MICRO] = pedals.offset
+  return part
+
+
 def _rows(
-  bar: np.ndarray, tempo: np.ndarray, chord: np.ndarray, onset: np.ndarray
+  bar: np.ndarray,
+  tempo: np.ndarray,
+  chord: np.ndarray,
+  pedal: np.ndarray,
+  onset: np.ndarray,
 ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
   """Returns the rows of each kind, given its cells, and starts of bars.
 
-  The latter are those of the bars that tempos, chords and notes stand in.
+  The latter are those of the bars that tempos, chords, pedals and notes
+  stand in.
   """
   before = onset.searchsorted(bar)
   tempo_bar = bar.searchsorted(tempo, 'right')
@@ -214,15 +247,27 @@ def _rows(
   tempos += chord.searchsorted(tempo) + onset.searchsorted(tempo)
   chords = np.arange(len(chord)) + chord_bar
   chords += tempo.searchsorted(chord, 'right') + onset.searchsorted(chord)
-  total = len(bar) + len(tempo) + len(chord) + len(onset)
+  pedals, pedal_bar = pedal, pedal
+  if len(pedal):
+    pedal_bar = bar.searchsorted(pedal, 'right')
+    pedals = np.arange(len(pedal)) + pedal_bar + onset.searchsorted(pedal)
+    pedals += tempo.searchsorted(pedal, 'right')
+    pedals += chord.searchsorted(pedal, 'right')
+    for rows, cells in ((bars, bar), (tempos, tempo), (chords, chord)):
+      rows += pedal.searchsorted(cells)
+  total = len(bar) + len(tempo) + len(chord) + len(pedal) + len(onset)
   is_note = np.ones(total, np.bool_)
-  for rows in (bars, tempos, chords):
+  for rows in (bars, tempos, chords, pedals):
     is_note[rows] = False
   inside = -before
   inside[:-1] += before[1:]
   inside[-1] += len(onset)
-  homes = bar[tempo_bar - 1], bar[chord_bar - 1], bar.repeat(inside)
-  return (bars, tempos, chords, is_note.nonzero()[0]), homes
+  homes = bar[tempo_bar - 1], bar[chord_bar - 1], bar[pedal_bar - 1]
+  rows_of_notes = is_note.nonzero()[0]
+  return (
+    (bars, tempos, chords, pedals, rows_of_notes),
+    (*homes, bar.repeat(inside)),
+  )
 
 
 def _note_columns(notes: Notes, grid: Grid) -> np.ndarray:
@@ -255,8 +300,10 @@ def _shift(grid: Grid) -> int:
   return (128 // grid.velocity_bins).bit_length() - 1
 
 
-def to_notes(parts: Parts, grid: Grid) -> Notes:
+def to_notes(parts: Parts, grid: Grid, micro: int = 0) -> Notes:
   """Returns the music of events, whatever their order inside a bar.
+
+  With `micro`, times are in so many parts of a cell.
 
   Total: what stands before the first bar or beyond its bar's end is left
   out, and so is a cut that no change of meter follows. The result is
@@ -274,7 +321,7 @@ def to_notes(parts: Parts, grid: Grid) -> Notes:
     if not inside.all():
       events, bar = events[:, inside], bar[inside]
     placed.append((starts.take(bar) + events[POSITION], events))
-  tempo, chord, note = placed
+  tempo, chord, note, pedal = placed
   change = (parts.bars[VALUE] >= 0).nonzero()[0]
   return assemble(
     *note,
@@ -282,6 +329,8 @@ def to_notes(parts: Parts, grid: Grid) -> Notes:
     meters=(starts[change], parts.bars[VALUE][change]),
     tempos=(tempo[0], tempo[1][VALUE]),
     chords=(chord[0], chord[1][VALUE]),
+    pedals=Pedals(pedal[0], *(pedal[1][i] for i in (VALUE, PITCH, MICRO))),
+    micro=micro,
   )
 
 
@@ -298,22 +347,27 @@ def assemble(
   meters: Changes = _NONE,
   tempos: Changes = _NONE,
   chords: Changes = _NONE,
+  pedals: Pedals | None = None,
+  micro: int = 0,
 ) -> Notes:
   """Returns canonical Notes: sorted, merged, of used tracks and changes only.
 
   Args:
     onset: [n] cells.
-    events: [7, n] note events; the columns from VALUE on count.
+    events: [7 or 8, n] note events; the columns from VALUE on count.
     grid: What the events number.
     meters: Where a meter begins, and its index into `grid.meters`.
     tempos: The same of `grid.tempos`; 120 bpm holds until the first.
     chords: The same of the chord vocabulary.
+    pedals: Any changes of pedals.
+    micro: Parts of a cell that offsets count, 0 for none.
   """
   if not len(onset):
-    return Notes.build(grid.cells_per_beat)
+    return Notes.build(grid.cells_per_beat * max(1, micro))
   columns, tracks = _columns(onset, events, grid)
+  offset = columns.pop('offset')
   end = int((columns['onset'] + columns['duration']).max())
-  return Notes.trusted(
+  notes = Notes.trusted(
     ticks_per_beat=grid.cells_per_beat,
     **columns,
     tracks=tracks,
@@ -323,6 +377,10 @@ def assemble(
     title='',
     **_NO_EVENTS,
   )
+  pedals = Pedals.none() if pedals is None else pedals
+  if not micro and not len(pedals.cell):
+    return notes
+  return expressive.perform(notes, micro, offset, pedals)
 
 
 _NO_EVENTS = {
@@ -419,7 +477,7 @@ def _columns(
   key = (onset * ((DRUMS + 1) * grid.voices) + slot) * 128 + events[PITCH]
   if not (key[1:] > key[:-1]).all():
     # Last of each equal (onset, track, pitch): the longest, then loudest.
-    order = np.lexsort([events[VELOCITY], events[DURATION], key])
+    order = np.lexsort([*events[MICRO:], *events[[VELOCITY, DURATION]], key])
     order = order[np.append(np.diff(key[order]) > 0, True)]
     onset, slot, events = onset[order], slot[order], events[:, order]
   used = np.bincount(slot).nonzero()[0]
@@ -435,6 +493,7 @@ def _columns(
     'pitch': events[PITCH],
     'duration': grid.durations.take(events[DURATION]),
     'velocity': grid.velocities.take(events[VELOCITY]),
+    'offset': events[MICRO] if len(events) > MICRO else onset,
   }
   pairs = zip(program.tolist(), drums.tolist(), strict=True)
   tracks = tuple([Track('', *pair) for pair in pairs])

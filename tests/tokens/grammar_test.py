@@ -16,7 +16,13 @@ from aurl_jax.tokens.remi import Remi
 from tests import recogniser
 from tests.tokens import judge, pieces, sampler
 
-ALL = [Remi(chords=True), Compound(chords=True), VoiceGrid(), Performance()]
+ALL = [
+  Remi(chords=True),
+  Compound(chords=True),
+  Compound(micro=5, pedal=True),
+  VoiceGrid(),
+  Performance(),
+]
 ODD = [
   Remi(voices=1, cells_per_beat=1, bar_beats=2),
   Compound(voices=2, cells_per_beat=1, bar_beats=2),
@@ -28,7 +34,8 @@ STEPS = 40
 
 
 def named(tokenizer):
-  return f'{type(tokenizer).__name__}-{len(tokenizer.grid.meters)}'
+  width = len(tokenizer.codec.fields)
+  return f'{type(tokenizer).__name__}-{width}-{len(tokenizer.grid.meters)}'
 
 
 @pytest.mark.parametrize('tokenizer', [*ALL, *ODD], ids=named)
@@ -65,7 +72,7 @@ def assert_every_event(tokenizer, rows):
 def music(tokenizer, seed):
   if isinstance(tokenizer, VoiceGrid):
     return pieces.chorale(seed, bars=2, pickup=4 * (seed % 3))
-  return pieces.piece(seed, notes=25)
+  return pieces.pedalled(seed, notes=25)
 
 
 @pytest.mark.parametrize('tokenizer', ALL, ids=named)

@@ -1,11 +1,12 @@
 """Checks that hold for every tokenization."""
 
+import dataclasses
 import math
 
 import numpy as np
 
 from aurl_jax.music import time, transform
-from aurl_jax.music.notes import Notes, Track
+from aurl_jax.music.notes import Notes, Text, Track
 from tests import recogniser
 
 
@@ -13,6 +14,8 @@ def rounded(tokenizer, notes):
   """Returns what decoding has to give back."""
   if type(tokenizer).__name__ == 'Performance':
     return played(tokenizer, notes)
+  if getattr(tokenizer, 'micro', 0) or getattr(tokenizer, 'pedal', False):
+    return expressed(tokenizer, notes)
   return transform.merge_equal(transform.quantise(notes, tokenizer.grid))[0]
 
 
@@ -41,6 +44,81 @@ def played(tokenizer, notes):
     {name: [row[i] for row in rows] for i, name in enumerate(names)},
     tracks=[Track('', program, tokenizer.drums)] if rows else [],
   )
+
+
+def expressed(tokenizer, notes):
+  """Returns what offsets and pedals keep; beside the grid in plain Python."""
+  grid, parts = tokenizer.grid, max(1, tokenizer.micro)
+  fine = dataclasses.replace(
+    grid,
+    cells_per_beat=grid.cells_per_beat * parts,
+    exact_beats=64 if tokenizer.micro else grid.exact_beats,
+  )
+  exact = transform.quantise(notes, fine)
+  coarse = transform.merge_equal(transform.quantise(exact, grid))[0]
+  moved = {}
+  for i in range(len(exact)):
+    cell, offset = cell_of(int(exact.onset[i]), parts)
+    length, _ = cell_of(int(exact.duration[i]), parts)
+    near = min((abs(int(d) - length), int(d)) for d in grid.durations)[1]
+    key = (cell, int(exact.track[i]), int(exact.pitch[i]))
+    found = (near, int(exact.velocity[i]), offset)
+    moved[key] = max(found, moved.get(key, found))
+  rows = [
+    (max(0, key[0] * parts + offset), length * parts, *key[1:], velocity)
+    for key, (length, velocity, offset) in moved.items()
+  ]
+  names = ('onset', 'duration', 'track', 'pitch', 'velocity')
+  end = max([row[0] + row[1] for row in rows], default=0)
+  pedals = pedals_of(tokenizer, notes, coarse.tracks, end)
+  return Notes.build(
+    grid.cells_per_beat * parts,
+    {name: [row[i] for row in rows] for i, name in enumerate(names)},
+    tracks=coarse.tracks,
+    tempos=[(row[0] * parts, row[1]) for row in coarse.tempos.tolist()],
+    meters=[(row[0] * parts, *row[1:]) for row in coarse.meters.tolist()],
+    texts=[Text(t.tick * parts, *t[1:]) for t in coarse.texts],
+    controls=pedals if tokenizer.pedal else [],
+  )
+
+
+def cell_of(fine, parts):
+  """Returns the nearest cell, and the fine cells from there."""
+  cell = (fine + parts // 2) // parts
+  return cell, fine - cell * parts
+
+
+def pedals_of(tokenizer, notes, tracks, end):
+  """Returns control rows: each instrument's pedal, played event by event."""
+  parts = max(1, tokenizer.micro)
+  per_beat = tokenizer.grid.cells_per_beat * parts
+  sounding = set(notes.track.tolist())
+  held, found = {}, {}
+  for tick, track, number, value in notes.controls.tolist():
+    _, program, is_drum = notes.tracks[track]
+    if number == 64 and track in sounding and not is_drum:
+      held.setdefault(program, {})[track] = value >= 64
+      fine = (2 * tick * per_beat + notes.ticks_per_beat) // (
+        2 * notes.ticks_per_beat
+      )
+      cell, offset = cell_of(fine, parts)
+      down = any(held[program].values())
+      found.setdefault(program, {})[cell] = (down, cell * parts + offset)
+  rows = []
+  for program, changes in found.items():
+    state, told = False, []
+    for _, (down, tick) in sorted(changes.items()):
+      if down != state and max(0, tick) < end:
+        told.append((max(0, tick), 127 * down))
+        state = down
+    told += [(end, 0)] * state
+    same = [
+      i
+      for i, track in enumerate(tracks)
+      if track.program == program and not track.is_drum
+    ]
+    rows += [(tick, i, 64, value) for tick, value in told for i in same]
+  return rows
 
 
 def assert_round_trip(tokenizer, notes):

@@ -1,0 +1,247 @@
+"""Expression beside the grid: offsets of notes from their cells, and pedals.
+
+Times are first rounded to fine cells, `micro` of them in a cell. A cell has
+the fine cells nearest to it, `-(micro // 2) .. micro - micro // 2 - 1`; with
+`micro` 0 all is as the grid has it. Axes: `n` notes, `k` pedal changes.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from aurl_jax.music import notes as notes_lib
+from aurl_jax.music import transform
+from aurl_jax.music.grid import Grid
+from aurl_jax.music.notes import Notes, Text
+
+_SUSTAIN = 64
+"""Number of the control that is the sustain pedal."""
+_DOWN = 64
+"""Least value at which a pedal is down, as MIDI has it."""
+_COLUMNS = ('onset', 'track', 'pitch', 'duration', 'velocity')
+
+
+class Pedals(NamedTuple):
+  """Changes of sustain pedals, int64 `[k]` each, in the order of time.
+
+  An instrument has one pedal, which is down while that of any of its tracks
+  is; drums have none.
+
+  Attributes:
+    cell: Where it changes.
+    program: The instrument.
+    down: 1 down, 0 up; up at the start.
+    offset: Fine cells from the cell.
+  """
+
+  cell: np.ndarray
+  program: np.ndarray
+  down: np.ndarray
+  offset: np.ndarray
+
+  @classmethod
+  def none(cls) -> 'Pedals':
+    """Returns no change at all."""
+    return cls(*np.zeros((4, 0), np.int64))
+
+  def take(self, rows: np.ndarray) -> 'Pedals':
+    """Returns some of the changes."""
+    return Pedals(*(column[rows] for column in self))
+
+
+class Rounded(NamedTuple):
+  """A piece on its grid, and what stands beside the grid.
+
+  Attributes:
+    notes: Quantised, equal notes merged.
+    offset: [n] int64, fine cells from each onset; 0 without `micro`.
+    pedals: Each change is one, and comes before the end.
+  """
+
+  notes: Notes
+  offset: np.ndarray
+  pedals: Pedals
+
+
+def fine(grid: Grid, micro: int) -> Grid:
+  """Returns the grid of fine cells, which has all durations of `grid`."""
+  if not micro:
+    return grid
+  cells = grid.cells_per_beat * micro
+  return dataclasses.replace(grid, cells_per_beat=cells, exact_beats=64)
+
+
+def split(cells: np.ndarray, micro: int) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the cell and the offset of fine cells.
+
+  Example:
+    >>> [part.tolist() for part in split(np.array([3, 4, 7, 11]), 8)]
+    [[0, 1, 1, 1], [3, -4, -1, 3]]
+  """
+  if not micro:
+    return cells, np.zeros_like(cells)
+  coarse = (cells + micro // 2) // micro
+  return coarse, cells - coarse * micro
+
+
+def on_grid(notes: Notes, grid: Grid, micro: int) -> tuple[Notes, np.ndarray]:
+  """Returns music of fine cells on its grid, merged, and the offsets [n].
+
+  Of equal notes in a cell the longest stays, then the loudest, the latest.
+  """
+  coarse = transform.merge_equal(transform.quantise(notes, grid))[0]
+  if not micro or not len(notes):
+    return coarse, np.zeros(len(coarse), np.int64)
+  cell, offset = split(notes.onset, micro)
+  length = transform.to_cells(
+    notes.duration, notes.ticks_per_beat, grid.cells_per_beat
+  )
+  rows = (cell, notes.track, notes.pitch, _nearest(length, grid))
+  *rows, offset = notes_lib.sort_columns(
+    *rows, notes.velocity, offset + micro // 2
+  )
+  same = [column[1:] == column[:-1] for column in rows[:3]]
+  last = np.append(~np.logical_and.reduce(same), True)
+  return coarse, offset[last] - micro // 2
+
+
+def _nearest(cells: np.ndarray, grid: Grid) -> np.ndarray:
+  """Returns the nearest of `grid.durations`, the shorter of two as near."""
+  above = np.searchsorted(grid.durations, cells)
+  high = grid.durations.take(above, mode='clip')
+  low = grid.durations.take(np.maximum(above - 1, 0))
+  return np.where(cells - low <= high - cells, low, high)
+
+
+def pedals(notes: Notes, grid: Grid, micro: int) -> Pedals:
+  """Returns the pedals of any piece, on its grid; see `perform` for more."""
+  table = notes.controls[notes.controls['number'] == _SUSTAIN]
+  used = np.bincount(notes.track, minlength=len(notes.tracks)) > 0
+  used &= ~np.array([track.is_drum for track in notes.tracks], np.bool_)
+  table = table[used[table['track']]]
+  if not len(table):
+    return Pedals.none()
+  table = table[np.argsort(table['track'], kind='stable')]
+  down = (table['value'] >= _DOWN).astype(np.int64)
+  begins = _differs(table['track'])
+  step = down - np.where(begins, 0, np.roll(down, 1))
+  programs = np.array([track.program for track in notes.tracks], np.int64)
+  program = programs[table['track']]
+  order = np.lexsort([table['tick'], program])
+  program, tick = program[order], table['tick'][order]
+  # Every track ends a run of its own, so that sums go on from 0.
+  held = step[order].cumsum()
+  first = np.flatnonzero(_differs(program))
+  sizes = np.diff(np.append(first, len(program)))
+  held -= np.repeat(np.append(0, held)[first], sizes)
+  last = np.append(_differs(program)[1:] | _differs(tick)[1:], True)
+  cells = transform.to_cells(
+    tick[last], notes.ticks_per_beat, fine(grid, micro).cells_per_beat
+  )
+  cell, offset = split(cells, micro)
+  return Pedals(cell, program[last], (held[last] > 0).astype(np.int64), offset)
+
+
+def _differs(values: np.ndarray) -> np.ndarray:
+  """Returns bool: whether each value is another than the one before."""
+  return np.append(True, values[1:] != values[:-1])[: len(values)]
+
+
+def settled(changes: Pedals, notes: Notes, micro: int) -> Pedals:
+  """Returns the changes that count, by cell and program.
+
+  The last one of each cell, where it changes anything, of an instrument
+  that has notes, before the end.
+
+  Args:
+    changes: In any order; of those of a cell the later one counts.
+    notes: The whole music, in fine cells.
+    micro: Fine cells in a cell.
+  """
+  programs = [t.program for t in notes.tracks if not t.is_drum]
+  changes = changes.take(np.isin(changes.program, programs))
+  changes = changes.take(np.lexsort([changes.cell, changes.program]))
+  newest = _differs(changes.program) | _differs(changes.cell)
+  changes = changes.take(np.append(newest[1:], True)[: len(newest)])
+  before = np.where(_differs(changes.program), 0, np.roll(changes.down, 1))
+  tells = changes.down != before
+  tells &= _ticks(changes, micro) < notes.end
+  changes = changes.take(tells)
+  return changes.take(np.lexsort([changes.program, changes.cell]))
+
+
+def _ticks(changes: Pedals, micro: int) -> np.ndarray:
+  return np.maximum(changes.cell * max(1, micro) + changes.offset, 0)
+
+
+def rounded(notes: Notes, given: Notes, grid: Grid, micro: int) -> Rounded:
+  """Returns a piece on its grid with what stands beside it.
+
+  Args:
+    notes: The piece, quantised to `fine(grid, micro)`.
+    given: The piece as it was, whose pedals count; without controls none do.
+    grid: What its cells are.
+    micro: Fine cells in a cell.
+  """
+  coarse, offset = on_grid(notes, grid, micro)
+  whole = perform(coarse, micro, offset, Pedals.none())
+  changes = settled(pedals(given, grid, micro), whole, micro)
+  return Rounded(coarse, offset, changes)
+
+
+def perform(
+  notes: Notes, micro: int, offset: np.ndarray, changes: Pedals
+) -> Notes:
+  """Returns the whole music, in fine cells; nothing begins before 0.
+
+  A pedal that is down at the end goes up there.
+
+  Args:
+    notes: On the grid.
+    micro: Fine cells in a cell.
+    offset: [n] fine cells from each onset.
+    changes: Of pedals, any (see `settled`).
+  """
+  if micro:
+    notes = _moved(notes, micro, offset)
+  changes = settled(changes, notes, micro)
+  if not len(changes.cell):
+    return notes
+  rows = list(
+    zip(
+      _ticks(changes, micro).tolist(),
+      changes.program.tolist(),
+      changes.down.tolist(),
+      strict=True,
+    )
+  )
+  state = {program: down for _, program, down in rows}
+  rows += [(notes.end, program, 0) for program, down in state.items() if down]
+  controls = [
+    (tick, track, _SUSTAIN, 127 * down)
+    for tick, program, down in rows
+    for track, of in enumerate(notes.tracks)
+    if of.program == program and not of.is_drum
+  ]
+  table = notes_lib.as_table(controls, notes_lib.CONTROL)
+  return notes.replace(controls=table)
+
+
+def _moved(notes: Notes, micro: int, offset: np.ndarray) -> Notes:
+  """Returns the music with its notes moved, in fine cells."""
+  columns = {name: getattr(notes, name) for name in _COLUMNS}
+  columns['onset'] = np.maximum(notes.onset * micro + offset, 0)
+  columns['duration'] = notes.duration * micro
+  tables = {}
+  for name in ('tempos', 'meters'):
+    tables[name] = getattr(notes, name).copy()
+    tables[name]['tick'] *= micro
+  texts = [Text(t.tick * micro, *t[1:]) for t in notes.texts]
+  return Notes.build(
+    notes.ticks_per_beat * micro,
+    columns,
+    tracks=notes.tracks,
+    texts=texts,
+    **tables,
+  )
