@@ -26,7 +26,10 @@ def fault(tokenizer, ids):
     'Performance': _performance,
   }
   try:
-    judge[type(tokenizer).__name__](tokenizer, [list(step) for step in ids])
+    steps = [list(step) for step in ids]
+    if getattr(tokenizer, 'controls', False):
+      steps = _uncontrolled(tokenizer, steps)
+    judge[type(tokenizer).__name__](tokenizer, steps)
   except Fault as why:
     return str(why)
   return ''
@@ -42,6 +45,33 @@ def _event(tokenizer, id_, field):
   if id_ == 0:
     return 'none', 0
   return tokenizer.codec.event(id_, field)
+
+
+_CONTROLS = ('key', 'density', 'polyphony', 'register', 'family', 'style')
+
+
+def _uncontrolled(tokenizer, steps):
+  """Returns the other steps, after a look at the controls among them."""
+  kept, place, before = [], None, None
+  for step in steps:
+    told = [_event(tokenizer, id_, f) for f, id_ in enumerate(step)]
+    kind, value = told[0]
+    if len(step) > 1 and kind == 'control':
+      _require(not any(step[1:2] + step[3:]), 'a control with other fields')
+      kind, value = told[2]
+      _require(kind in _CONTROLS, f'{kind} as a control')
+    elif len(step) > 1:
+      _require(told[2][0] not in _CONTROLS, f'{told[2][0]} in a {kind} step')
+    if kind not in _CONTROLS:
+      kept.append(step)
+      place, before = kind, (-1, -1)
+      continue
+    _require(place in ('bos', 'bar'), f'{kind} behind {place}')
+    _require(place == 'bos' or kind not in _CONTROLS[4:], f'{kind} of a bar')
+    rank = (_CONTROLS.index(kind), value if kind == 'family' else 0)
+    _require(rank > before, f'{kind} {value} after {before}')
+    before = rank
+  return kept
 
 
 def _remi(tokenizer, steps):

@@ -43,6 +43,7 @@ def opening(
   first = tokenizer.bos()[None]
   if meter is None and tempo is None:
     return first
+  _check_told(tokenizer, meter=meter, tempo=tempo)
   _check(tokenizer.grid, meter, tempo)
   usual, pace = _defaults(tokenizer)
   micros = round(_MICROS_A_MINUTE / tempo) if tempo else None
@@ -89,6 +90,16 @@ def _shared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   length = min(len(a), len(b))
   same = (a[:length] == b[:length]).all(axis=1)
   return a[: length if same.all() else int(np.argmin(same))]
+
+
+def _check_told(tokenizer: Tokenizer, **asked: object) -> None:
+  events = {event for field in tokenizer.codec.fields for event in field.starts}
+  for name, value in asked.items():
+    if value is not None and name not in events:
+      raise RequestError(
+        f'this tokenization tells no {name}; ask without one',
+        code=name,
+      )
 
 
 def _check(

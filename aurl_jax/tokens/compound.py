@@ -16,6 +16,8 @@ from aurl_jax.music import chords as chords_lib
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens import events, expressive
 from aurl_jax.tokens.codec import Codec, Field, Range
+from aurl_jax.tokens.control_steps import ControlledGrammar, ControlSteps
+from aurl_jax.tokens.controls import Controls
 from aurl_jax.tokens.compound_grammar import CompoundGrammar
 from aurl_jax.tokens.options import EventOptions
 
@@ -56,6 +58,15 @@ class Compound(EventOptions):
   @functools.cached_property
   def codec(self) -> Codec:
     """The vocabulary: seven fields, eight with `micro`."""
+    return self._steps_of_controls.codec if self.controls else self._plain
+
+  @functools.cached_property
+  def _steps_of_controls(self) -> ControlSteps:
+    return ControlSteps(self._plain, events.VALUE)
+
+  @functools.cached_property
+  def _plain(self) -> Codec:
+    """The vocabulary without controls."""
     grid = self.grid
     one = ('bos', 'eos', 'bar', 'tempo', *self._chord('chord'), 'note')
     one += ('pedal',) * self.pedal
@@ -90,9 +101,12 @@ class Compound(EventOptions):
     return (name,) if self.chords else ()
 
   @functools.cached_property
-  def grammar(self) -> CompoundGrammar:
+  def grammar(self) -> CompoundGrammar | ControlledGrammar:
     """The legal sequences."""
-    return CompoundGrammar(self.codec, self.grid)
+    plain = CompoundGrammar(self._plain, self.grid)
+    if not self.controls:
+      return plain
+    return ControlledGrammar(plain, self._steps_of_controls)
 
   def quantise(self, notes: Notes) -> Notes:
     """Returns what `decode(encode(notes))` gives back.
@@ -120,12 +134,25 @@ class Compound(EventOptions):
       events.quantised(notes, fine), given, self.grid, self.micro
     )
 
-  def encode(self, notes: Notes) -> np.ndarray:
+  def encode(
+    self, notes: Notes, controls: Controls | None = None
+  ) -> np.ndarray:
     """Returns int32 `[t, 7]` from BOS to EOS, or `[t, 8]` with `micro`.
 
+    Args:
+      notes: Any piece.
+      controls: What to tell of it, with the option `controls`.
+
     Raises:
-      TokenError: Longer than 2^16 bars (code `too_long`).
+      TokenError: Longer than 2^16 bars (code `too_long`), or controls that
+        cannot be told (code `controls`).
     """
+    ids = self._encode(notes)
+    steps = self._steps_of_controls
+    return self._controlled(ids, self.bar_steps(ids), steps, controls)
+
+  def _encode(self, notes: Notes) -> np.ndarray:
+    """Returns the ids without controls."""
     if self.micro or self.pedal:
       found = self._rounded(notes)
       parts = events.from_notes(found.notes, self.grid, found.pedals)
@@ -189,6 +216,8 @@ class Compound(EventOptions):
       TokenError: Not ids of this vocabulary (codes `shape`, `range`).
     """
     ids = self.codec.check(ids)
+    if self.controls:
+      ids = self._steps_of_controls.without(ids)
     done = self.is_end(ids).nonzero()[0]
     rows = np.ascontiguousarray(ids[: done[0] if len(done) else None].T)
     parts = [self._part(kind, rows) for kind in _KINDS]
@@ -233,6 +262,12 @@ class Compound(EventOptions):
       part[column] = self.codec.fields[column].values.take(ids)
       whole &= self.codec.holds(name, ids, column)
     return part[:, whole]
+
+  def read_controls(self, ids: np.ndarray) -> Controls:
+    """Returns the controls that ids tell; without the option, none."""
+    if not self.controls:
+      return Controls()
+    return self._steps_of_controls.read(self.codec.check(ids))
 
   def bar_steps(self, ids: np.ndarray) -> np.ndarray:
     """Returns the step indices at which a bar starts, ascending."""

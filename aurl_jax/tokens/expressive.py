@@ -26,7 +26,7 @@ class Pedals(NamedTuple):
   """Changes of sustain pedals, int64 `[k]` each, in the order of time.
 
   An instrument has one pedal, which is down while that of any of its tracks
-  is; drums have none.
+  is, one without notes too; drums have none.
 
   Attributes:
     cell: Where it changes.
@@ -117,9 +117,8 @@ def _nearest(cells: np.ndarray, grid: Grid) -> np.ndarray:
 def pedals(notes: Notes, grid: Grid, micro: int) -> Pedals:
   """Returns the pedals of any piece, on its grid; see `perform` for more."""
   table = notes.controls[notes.controls['number'] == _SUSTAIN]
-  used = np.bincount(notes.track, minlength=len(notes.tracks)) > 0
-  used &= ~np.array([track.is_drum for track in notes.tracks], np.bool_)
-  table = table[used[table['track']]]
+  drums = np.array([track.is_drum for track in notes.tracks], np.bool_)
+  table = table[~drums[table['track']]]
   if not len(table):
     return Pedals.none()
   table = table[np.argsort(table['track'], kind='stable')]
@@ -130,7 +129,7 @@ def pedals(notes: Notes, grid: Grid, micro: int) -> Pedals:
   program = programs[table['track']]
   order = np.lexsort([table['tick'], program])
   program, tick = program[order], table['tick'][order]
-  # Every track ends a run of its own, so that sums go on from 0.
+  # How many of an instrument's pedals are down.
   held = step[order].cumsum()
   first = np.flatnonzero(_differs(program))
   sizes = np.diff(np.append(first, len(program)))

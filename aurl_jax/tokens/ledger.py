@@ -97,13 +97,12 @@ def ledger(tokenizer: Tokenizer, notes: Notes) -> Ledger:
   Raises:
     TokenError: The tokenizer cannot hold the piece.
   """
-  back = tokenizer.decode(tokenizer.encode(notes))
-  grid = tokenizer.grid
-  tempo = any('tempo' in field.starts for field in tokenizer.codec.fields)
-  cell = max(1, back.ticks_per_beat // grid.cells_per_beat)
-  clock = Clock(notes, back, seconds=not tempo, cell=cell)
-  single = grid.program is not None
-  twins = matching.tracks(notes, back, one_instrument=single)
+  return compare(tokenizer, notes, tokenizer.decode(tokenizer.encode(notes)))
+
+
+def compare(tokenizer: Tokenizer, notes: Notes, back: Notes) -> Ledger:
+  """Returns the ledger of a piece and of what was decoded from its ids."""
+  clock, twins = _twins(tokenizer, notes, back)
   pedals, others = _controls(clock, twins)
   entries = {
     'notes': _notes(clock, twins),
@@ -122,6 +121,29 @@ def ledger(tokenizer: Tokenizer, notes: Notes) -> Ledger:
   return Ledger(
     entries={k: e for k, e in entries.items() if e.count or k == 'notes'}
   )
+
+
+def note_errors(
+  tokenizer: Tokenizer, notes: Notes, back: Notes
+) -> dict[str, np.ndarray]:
+  """Returns the errors of each note that was kept, float64 `[kept]`.
+
+  Keys: `onset_ms` and `duration_ms`, milliseconds, and `velocity`.
+  """
+  clock, twins = _twins(tokenizer, notes, back)
+  return _note_errors(clock, matching.notes(clock, twins))
+
+
+def _twins(
+  tokenizer: Tokenizer, notes: Notes, back: Notes
+) -> tuple[Clock, np.ndarray]:
+  """Returns the clock of both pieces, and the twins of the tracks."""
+  grid = tokenizer.grid
+  tempo = any('tempo' in field.starts for field in tokenizer.codec.fields)
+  cell = max(1, back.ticks_per_beat // grid.cells_per_beat)
+  clock = Clock(notes, back, seconds=not tempo, cell=cell)
+  single = grid.program is not None
+  return clock, matching.tracks(notes, back, one_instrument=single)
 
 
 def _texts(notes: Notes, kind: str) -> int:
@@ -167,16 +189,21 @@ def _entry(
 
 def _notes(clock: Clock, twins: np.ndarray) -> Entry:
   match = matching.notes(clock, twins)
+  errors = _note_errors(clock, match)
+  return _entry(match, {name: _spread(error) for name, error in errors.items()})
+
+
+def _note_errors(clock: Clock, match: matching.Match) -> dict[str, np.ndarray]:
   given, told = match.kept, match.told
   onset = clock.given.onset[given]
+  start = np.abs(clock.told.onset[told] - clock.place(onset))
   length = np.abs(clock.lengths(given) - clock.told.duration[told])
   loud = np.abs(clock.given.velocity[given] - clock.told.velocity[told])
-  errors = {
-    'onset_ms': _moved(clock, onset, clock.told.onset[told]),
-    'duration_ms': _spread(clock.milliseconds(onset, length)),
-    'velocity': _spread(loud),
+  return {
+    'onset_ms': clock.milliseconds(onset, start),
+    'duration_ms': clock.milliseconds(onset, length),
+    'velocity': loud.astype(np.float64),
   }
-  return _entry(match, errors)
 
 
 def _tracks(notes: Notes, back: Notes, twins: np.ndarray) -> Entry:
@@ -262,7 +289,7 @@ def _chords(clock: Clock) -> Entry:
 def _controls(clock: Clock, twins: np.ndarray) -> tuple[Entry, Entry]:
   """Returns the entries of pedals, and of all other controls."""
   given, told = _pedals(clock.given), _pedals(clock.told)
-  track = twins[given['track']]
+  track = _played_by(clock.given, twins)[given['track']]
   match = matching.changes(
     clock,
     given['tick'],
@@ -277,6 +304,21 @@ def _controls(clock: Clock, twins: np.ndarray) -> tuple[Entry, Entry]:
     for piece in (clock.given, clock.told)
   ]
   return pedals, _plain(*others)
+
+
+def _played_by(notes: Notes, twins: np.ndarray) -> np.ndarray:
+  """Returns the twin of each track; without notes, its instrument's first."""
+  first: dict[tuple[int, bool], int] = {}
+  for track, twin in zip(notes.tracks, twins.tolist(), strict=True):
+    if twin >= 0:
+      first.setdefault(track[1:], twin)
+  return np.array(
+    [
+      twin if twin >= 0 else first.get(track[1:], -1)
+      for track, twin in zip(notes.tracks, twins.tolist(), strict=True)
+    ],
+    np.int64,
+  )
 
 
 def _pedals(notes: Notes) -> np.ndarray:

@@ -64,12 +64,21 @@ def test_an_instrument_has_one_pedal():
   notes = Notes.build(
     96,
     {'onset': 0, 'duration': 960, 'pitch': 60, 'track': [0, 1, 2]},
-    tracks=[Track('', 0), Track('', 0), Track('', 0, True)],
+    tracks=[
+      Track('', 0),
+      Track('', 0),
+      Track('', 0, True),
+      Track('Pedal', 0),
+      Track('', 7),
+    ],
     controls=[
       (96, 0, 64, 127),
       (192, 1, 64, 127),
       (288, 0, 64, 0),
-      (384, 1, 64, 10),
+      (300, 3, 64, 127),
+      (320, 1, 64, 10),
+      (330, 4, 64, 127),
+      (384, 3, 64, 0),
       (390, 2, 64, 127),
       (480, 0, 64, 64),
       (2000, 0, 64, 0),

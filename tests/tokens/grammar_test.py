@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from aurl_jax.tokens import controls
 from aurl_jax.tokens import grammar as lib
 from aurl_jax.tokens.codec import Field, Range
 from aurl_jax.tokens.compound import Compound
@@ -19,7 +20,8 @@ from tests.tokens import judge, pieces, sampler
 ALL = [
   Remi(chords=True),
   Compound(chords=True),
-  Compound(micro=5, pedal=True),
+  Compound(micro=5, pedal=True, controls=True),
+  Remi(controls=True),
   VoiceGrid(),
   Performance(),
 ]
@@ -35,7 +37,9 @@ STEPS = 40
 
 def named(tokenizer):
   width = len(tokenizer.codec.fields)
-  return f'{type(tokenizer).__name__}-{width}-{len(tokenizer.grid.meters)}'
+  told = getattr(tokenizer, 'controls', False)
+  meters = len(tokenizer.grid.meters)
+  return f'{type(tokenizer).__name__}-{width}-{meters}' + '-c' * told
 
 
 @pytest.mark.parametrize('tokenizer', [*ALL, *ODD], ids=named)
@@ -69,6 +73,15 @@ def assert_every_event(tokenizer, rows):
     assert own <= seen
 
 
+def encoded(tokenizer, seed):
+  """Returns the ids of some music, its controls told where they can be."""
+  notes = music(tokenizer, seed)
+  if not getattr(tokenizer, 'controls', False):
+    return tokenizer.encode(notes)
+  told = controls.of(notes, tokenizer.grid, bars=seed % 2 == 0, style=seed)
+  return tokenizer.encode(notes, told)
+
+
 def music(tokenizer, seed):
   if isinstance(tokenizer, VoiceGrid):
     return pieces.chorale(seed, bars=2, pickup=4 * (seed % 3))
@@ -78,7 +91,7 @@ def music(tokenizer, seed):
 @pytest.mark.parametrize('tokenizer', ALL, ids=named)
 def test_music_is_legal_at_each_step_with_no_step_to_spare(tokenizer):
   for seed in range(40):
-    ids = tokenizer.encode(music(tokenizer, seed))
+    ids = encoded(tokenizer, seed)
     assert sampler.accepts(tokenizer, ids, budget=len(ids)).all()
 
 
@@ -86,7 +99,7 @@ def test_music_is_legal_at_each_step_with_no_step_to_spare(tokenizer):
 def test_grammar_and_recogniser_agree_on_torn_music(tokenizer):
   legal = 0
   for seed in range(150):
-    ids = tokenizer.encode(music(tokenizer, seed % 40))
+    ids = encoded(tokenizer, seed % 40)
     ids = judge.shuffled(ids, seed)
     if seed % 2:
       rng = np.random.default_rng(seed)
@@ -118,7 +131,7 @@ def test_after_the_end_only_padding_stands(tokenizer):
 
 @pytest.mark.parametrize('tokenizer', ALL, ids=named)
 def test_beyond_the_budget_only_the_way_to_the_end_is_open(tokenizer):
-  ids = tokenizer.encode(music(tokenizer, 9))
+  ids = encoded(tokenizer, 9)
   state = sampler.walk(tokenizer, ids[: len(ids) // 2], budget=3)
   assert state.left < 0
   left = int(tokenizer.grammar.distance(state))

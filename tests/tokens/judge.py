@@ -92,11 +92,10 @@ def pedals_of(tokenizer, notes, tracks, end):
   """Returns control rows: each instrument's pedal, played event by event."""
   parts = max(1, tokenizer.micro)
   per_beat = tokenizer.grid.cells_per_beat * parts
-  sounding = set(notes.track.tolist())
   held, found = {}, {}
   for tick, track, number, value in notes.controls.tolist():
     _, program, is_drum = notes.tracks[track]
-    if number == 64 and track in sounding and not is_drum:
+    if number == 64 and not is_drum:
       held.setdefault(program, {})[track] = value >= 64
       fine = (2 * tick * per_beat + notes.ticks_per_beat) // (
         2 * notes.ticks_per_beat
@@ -106,6 +105,8 @@ def pedals_of(tokenizer, notes, tracks, end):
       found.setdefault(program, {})[cell] = (down, cell * parts + offset)
   rows = []
   for program, changes in found.items():
+    if all(t.is_drum or t.program != program for t in tracks):
+      continue
     state, told = False, []
     for _, (down, tick) in sorted(changes.items()):
       if down != state and max(0, tick) < end:
