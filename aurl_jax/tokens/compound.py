@@ -16,9 +16,9 @@ from aurl_jax.music import chords as chords_lib
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens import events, expressive
 from aurl_jax.tokens.codec import Codec, Field, Range
+from aurl_jax.tokens.compound_grammar import CompoundGrammar
 from aurl_jax.tokens.control_steps import ControlledGrammar, ControlSteps
 from aurl_jax.tokens.controls import Controls
-from aurl_jax.tokens.compound_grammar import CompoundGrammar
 from aurl_jax.tokens.options import EventOptions
 
 _KINDS = ('bar', 'tempo', 'chord', 'note', 'pedal')

@@ -103,7 +103,9 @@ class ControlSteps:
 
   def _piece(self, controls: Controls) -> list[tuple[str, int]]:
     pairs = self._levels(controls.piece)
-    pairs += [('family', family) for family in sorted(set(controls.instruments))]
+    pairs += [
+      ('family', family) for family in sorted(set(controls.instruments))
+    ]
     if controls.style is not None:
       pairs.append(('style', controls.style))
     return pairs
@@ -201,8 +203,7 @@ class ControlledGrammar:
     ranks = np.full(codec.sizes[field], -1, np.int32)
     for number, kind in enumerate(KINDS):
       low, high = codec.span(kind, field)
-      single = kind != 'family'
-      each = np.full(high - low, _WIDTH - 1) if single else np.arange(high - low)
+      each = np.arange(high - low) if kind == 'family' else _WIDTH - 1
       ranks[low:high] = number * _WIDTH + each
     return ranks
 

@@ -52,6 +52,9 @@ class Levels(NamedTuple):
   register: int | None = None
 
 
+_OPEN = Levels()
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Controls:
   """What is asked of a piece.
@@ -63,7 +66,7 @@ class Controls:
     bars: Of each bar, from the first on; what is beyond them is open.
   """
 
-  piece: Levels = Levels()
+  piece: Levels = _OPEN
   instruments: tuple[int, ...] = ()
   style: int | None = None
   bars: tuple[Levels, ...] = ()

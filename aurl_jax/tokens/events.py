@@ -178,9 +178,7 @@ def table(*columns: Sequence[int] | np.ndarray) -> np.ndarray:
   return rows
 
 
-def from_notes(
-  notes: Notes, grid: Grid, pedals: Pedals | None = None
-) -> Parts:
+def from_notes(notes: Notes, grid: Grid, pedals: Pedals | None = None) -> Parts:
   """Returns the events of quantised notes, equal ones merged.
 
   Args:

@@ -97,13 +97,17 @@ def on_grid(notes: Notes, grid: Grid, micro: int) -> tuple[Notes, np.ndarray]:
   length = transform.to_cells(
     notes.duration, notes.ticks_per_beat, grid.cells_per_beat
   )
-  rows = (cell, notes.track, notes.pitch, _nearest(length, grid))
-  *rows, offset = notes_lib.sort_columns(
-    *rows, notes.velocity, offset + micro // 2
+  columns = notes_lib.sort_columns(
+    cell,
+    notes.track,
+    notes.pitch,
+    _nearest(length, grid),
+    notes.velocity,
+    offset + micro // 2,
   )
-  same = [column[1:] == column[:-1] for column in rows[:3]]
+  same = [column[1:] == column[:-1] for column in columns[:3]]
   last = np.append(~np.logical_and.reduce(same), True)
-  return coarse, offset[last] - micro // 2
+  return coarse, columns[-1][last] - micro // 2
 
 
 def _nearest(cells: np.ndarray, grid: Grid) -> np.ndarray:

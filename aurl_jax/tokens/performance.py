@@ -8,6 +8,7 @@ index 0; `n` notes; `e` note ons and offs.
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -237,9 +238,7 @@ class Performance:
 
   def _released(self, stream: np.ndarray) -> np.ndarray:
     """Returns bool: which ids are note offs."""
-    return self.codec.holds(
-      'drum_release' if self.drums else 'release', stream
-    )
+    return self.codec.holds('drum_release' if self.drums else 'release', stream)
 
   def _times(self, stream: np.ndarray) -> np.ndarray:
     """Returns the time step after each id, int64."""
@@ -331,8 +330,8 @@ def _with_segments(
   """
   kept = silent.copy()
   stops = np.append(np.flatnonzero(silent), len(points))
-  for start, stop in zip(stops[:-1], stops[1:], strict=True):
-    at = int(start)
+  for start, stop in itertools.pairwise(stops.tolist()):
+    at = start
     while True:
       at = int(np.searchsorted(when, when[at] + _SEGMENT))
       if at >= stop:

@@ -94,7 +94,7 @@ class PerformanceGrammar:
     sounding = (state.note >= 0).sum()
     late = (sounding > 0) & (_oldest(state) < state.released)
     moved = self._after_shift(state)
-    steps = {
+    steps: dict[int, Scalar | int] = {
       _EOS: 0,
       _BOS: 1,
       _START: 2,

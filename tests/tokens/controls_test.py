@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -48,7 +50,7 @@ def test_levels_of_pieces_and_bars():
     assert found.piece._replace(key=None) == whole
     starts = []
     meters = [*rounded.meters.tolist(), (rounded.end, 4, 4)]
-    for (tick, n, d), (stop, *_) in zip(meters, meters[1:], strict=False):
+    for (tick, n, d), (stop, *_) in itertools.pairwise(meters):
       starts += range(tick, stop, 48 * n // d)
     edges = zip(starts, [*starts[1:], rounded.end], strict=True)
     assert found.bars == tuple(judged(rounded, *edge) for edge in edges)

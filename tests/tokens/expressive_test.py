@@ -86,7 +86,16 @@ def test_an_instrument_has_one_pedal():
   )
   music = BOTH.decode(BOTH.encode(notes))
   # Down at 96, up at 384 and down at 480; at the end of the notes it goes up.
-  assert music.controls['tick'].tolist() == [96, 96, 384, 384, 480, 480, 960, 960]
+  assert music.controls['tick'].tolist() == [
+    96,
+    96,
+    384,
+    384,
+    480,
+    480,
+    960,
+    960,
+  ]
   assert music.controls['value'].tolist() == [127, 127, 0, 0] * 2
   assert set(music.controls['track'].tolist()) == {0, 1}
 

@@ -17,7 +17,11 @@ from tests.tokens import judge, pieces
 
 PLAIN = Performance()
 SEEDS = st.integers(0, 2**32 - 1)
-CASES = [PLAIN, Performance(drums=True), Performance(velocity_bins=4, program=9)]
+CASES = [
+  PLAIN,
+  Performance(drums=True),
+  Performance(velocity_bins=4, program=9),
+]
 
 
 @pytest.fixture(scope='module')
