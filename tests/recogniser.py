@@ -24,6 +24,7 @@ def fault(tokenizer, ids):
     'Compound': _compound,
     'VoiceGrid': _voice_grid,
     'Performance': _performance,
+    'Bpe': _bpe,
   }
   try:
     steps = [list(step) for step in ids]
@@ -219,7 +220,7 @@ class _Parser:
         self.change(name)
     self.earliest = 0 if first else None
     self.pedal_changes()
-    before = (-1, -1, -1)
+    before = (-1, -1, -1, 0)
     while self.peek() == 'program':
       note = self.note()
       _require(note > before, f'note {note} after {before}')
@@ -241,6 +242,8 @@ class _Parser:
       micro = self.take('micro')
       early = self.earliest is not None and micro < self.earliest
       _require(not early, f'offset {micro} before the start')
+      return micro
+    return 0
 
   def note(self):
     program = self.take('program')
@@ -248,8 +251,7 @@ class _Parser:
     pitch = self.take('drum' if program == DRUMS else 'pitch')
     self.take('velocity')
     self.take('duration')
-    self.offset()
-    return program, voice, pitch
+    return program, voice, pitch, self.offset()
 
 
 def _voice_grid(tokenizer, steps):
@@ -279,6 +281,19 @@ def _grid_start(grid, row):
   numerator, denominator = grid.meters[row[1][1]]
   length = 4 * grid.cells_per_beat * numerator // denominator
   _require(row[3][1] < length, f'pickup {row[3][1]} of a bar of {length}')
+
+
+def _bpe(tokenizer, steps):
+  """Spells every id out, merge by merge, and judges what it is made of."""
+  size = tokenizer.base.codec.sizes[0]
+  spelled = [[id_] for id_ in range(size)]
+  for left, right in tokenizer.merges:
+    text = spelled[left] + spelled[right]
+    if text not in spelled:
+      spelled.append(text)
+  single = [[id_] for step in steps for id_ in spelled[step[0]]]
+  why = fault(tokenizer.base, single)
+  _require(not why, why)
 
 
 def _performance(tokenizer, steps):

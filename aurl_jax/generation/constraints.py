@@ -168,6 +168,12 @@ def bars(
   before = tokenizer.bar_steps(prompt)
   kind = codec.fields[0]
   eos = codec.id('eos')
+  if 'merged' in kind.starts:
+    raise RequestError(
+      'steps of this tokenization may hold several bars; ask without bars, '
+      'for steps',
+      code='bars',
+    )
   if 'bar' in kind.starts:
     low, high = codec.span('bar')
     most = len(before) + count + 1

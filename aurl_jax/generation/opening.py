@@ -10,6 +10,7 @@ from jaxtyping import Int
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import DEFAULT_METER, DEFAULT_TEMPO, Notes, Track
+from aurl_jax.tokens.bpe import Bpe
 from aurl_jax.tokens.tokenizer import Tokenizer
 
 _MICROS_A_MINUTE = 60_000_000
@@ -40,6 +41,9 @@ def opening(
     >>> [remi.codec.event(i)[0] for i in ids[:, 0].tolist()]
     ['bos', 'bar', 'meter', 'position', 'tempo']
   """
+  if isinstance(tokenizer, Bpe):
+    # What is shared is told by single ids, which stay in its vocabulary.
+    return opening(tokenizer.base, meter, tempo)
   first = tokenizer.bos()[None]
   if meter is None and tempo is None:
     return first

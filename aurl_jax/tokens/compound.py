@@ -112,8 +112,8 @@ class Compound(EventOptions):
     """Returns what `decode(encode(notes))` gives back.
 
     As `EventOptions.quantise`, with these options: times go to the nearest
-    part of a cell first, which offsets tell of onsets and pedals; durations
-    are in cells. An instrument has one pedal, down while that of any of its
+    part of a cell first, which offsets tell of onsets and pedals, so that
+    notes are merged if they begin in the same part; durations are in cells. An instrument has one pedal, down while that of any of its
     tracks is; of the changes in a cell the last one counts, those at or
     after the end do not, and a pedal that is down there goes up.
 
@@ -155,9 +155,8 @@ class Compound(EventOptions):
     """Returns the ids without controls."""
     if self.micro or self.pedal:
       found = self._rounded(notes)
-      parts = events.from_notes(found.notes, self.grid, found.pedals)
-      columns = np.append(parts.notes, found.offset[None], axis=0)
-      parts = parts._replace(notes=columns)
+      offset = found.offset if self.micro else None
+      parts = events.from_notes(found.notes, self.grid, offset, found.pedals)
     else:
       notes = events.quantised(notes, self.grid)
       parts = events.from_notes(notes, self.grid)

@@ -6,7 +6,7 @@ Those of `remi_grammar`, an event a step:
 
 where a bar step has a meter in bar 1, after a bar that was cut, and where it
 changes; steps ascend by position, in a position by tempo, chord, pedal, note,
-notes by (program, voice, pitch), pedals by program, each of which changes the
+notes by (program, voice, pitch, offset), pedals by program, each of which changes the
 pedal; no offset leads before the start of the piece. The fields of a step are
 chosen in order, so a cut comes before the meter that has to be longer, and a
 pitch before the voice that has to keep the notes ascending.
@@ -64,6 +64,7 @@ class CompoundState(NamedTuple):
     program: Of the last note at that position.
     voice: Of the same note.
     pitch: Of the same note.
+    micro: Of the same note, its offset.
     pedal: Program of the last pedal at that position, if it is the last step.
     pedals: [128] whether the pedal of each program is down; [0] without.
   """
@@ -80,6 +81,7 @@ class CompoundState(NamedTuple):
   program: Scalar
   voice: Scalar
   pitch: Scalar
+  micro: Scalar
   pedal: Scalar
   pedals: Int[Array, ' p']
 
@@ -176,6 +178,7 @@ class CompoundGrammar:
       has_value=ids[events.VALUE] > 0,
       pitch=values[events.PITCH],
       voice=values[events.VOICE],
+      micro=values[-1],
     )
 
   @functools.cached_property
@@ -223,7 +226,14 @@ class CompoundGrammar:
 
   def _spent(self, state: CompoundState) -> Flag:
     """Returns whether the last note's program has no higher note left."""
-    return (state.voice == self.grid.voices - 1) & (state.pitch == 127)
+    last = (state.voice == self.grid.voices - 1) & (state.pitch == 127)
+    return last & self._over(state)
+
+  def _over(self, state: CompoundState) -> Flag | bool:
+    """Returns whether no later offset is left for the last note's pitch."""
+    if len(self.codec.fields) <= events.MICRO:
+      return True
+    return state.micro >= self.codec.fields[events.MICRO].ranges[0].high
 
   def _positions(
     self, state: CompoundState, step: '_Step'
@@ -267,11 +277,17 @@ class CompoundGrammar:
     drums = step.value == events.DRUMS
     shared = (step.position == state.position) & (step.value == state.program)
     last_voice = state.voice == self.grid.voices - 1
-    pitch = jnp.where(shared & last_voice, state.pitch + 1, 0)
-    voice = jnp.where(shared, state.voice + (step.pitch <= state.pitch), 0)
+    over = self._over(state)
+    pitch = jnp.where(shared & last_voice, state.pitch + over, 0)
+    below = step.pitch < state.pitch
+    below |= (step.pitch == state.pitch) & over
+    voice = jnp.where(shared, state.voice + below, 0)
     pedal = step.kind == _PEDAL
     first = (state.bars == 1) & (step.position == 0)
     early = jnp.where(first, 0, -_NO_LIMIT)
+    again = note & shared & (step.pitch == state.pitch)
+    again &= step.voice == state.voice
+    early = jnp.where(again, state.micro + 1, early)
     return {
       'pedal': Span(pedal, but=self._down(state, step.value)),
       'micro': Span(note | pedal, early, but=_NO_LIMIT),
@@ -313,6 +329,7 @@ class CompoundGrammar:
       'program': jnp.where(note, new.value, -1),
       'voice': jnp.where(note, new.voice, -1),
       'pitch': jnp.where(note, new.pitch, -1),
+      'micro': jnp.where(note, new.micro, -1),
       'pedal': jnp.where(pedal, new.value, -1),
     }
     scalars = {k: lib.scalar(v) for k, v in values.items()}
@@ -330,3 +347,4 @@ class _Step(NamedTuple):
   has_value: Flag
   pitch: Scalar
   voice: Scalar
+  micro: Scalar

@@ -33,6 +33,8 @@ MICRO = 7
 pedal has its program in VALUE and in PITCH whether it goes down."""
 _SHORT = VALUE + 1
 """Columns of bars, tempos and chords."""
+_MICROS = 128
+"""More than there are parts of a cell."""
 _NO_PEDALS = np.zeros((MICRO + 1, 0), np.int64)
 
 DRUMS = 128
@@ -178,12 +180,18 @@ def table(*columns: Sequence[int] | np.ndarray) -> np.ndarray:
   return rows
 
 
-def from_notes(notes: Notes, grid: Grid, pedals: Pedals | None = None) -> Parts:
+def from_notes(
+  notes: Notes,
+  grid: Grid,
+  offset: np.ndarray | None = None,
+  pedals: Pedals | None = None,
+) -> Parts:
   """Returns the events of quantised notes, equal ones merged.
 
   Args:
     notes: Quantised.
     grid: To what.
+    offset: [n] parts of a cell to tell; if given, nothing is merged.
     pedals: Changes to tell, by cell and program.
 
   Raises:
@@ -192,7 +200,7 @@ def from_notes(notes: Notes, grid: Grid, pedals: Pedals | None = None) -> Parts:
   if not len(notes):
     short = np.zeros((_SHORT, 0), np.int64)
     return Parts(short, short, short, np.zeros((COLUMNS, 0), np.int32))
-  columns = _note_columns(notes, grid)
+  columns = _note_columns(notes, grid, offset)
   onset, tempo = columns[POSITION], notes.tempos['tick']
   chord = np.array([text.tick for text in notes.chords], np.int64)
   pedals = Pedals.none() if pedals is None else pedals
@@ -268,19 +276,25 @@ def _rows(
   )
 
 
-def _note_columns(notes: Notes, grid: Grid) -> np.ndarray:
-  """Returns the merged notes, int32 `[7, n]`, onsets for positions."""
+def _note_columns(
+  notes: Notes, grid: Grid, offset: np.ndarray | None
+) -> np.ndarray:
+  """Returns the merged notes, int32 `[7 or 8, n]`, onsets for positions."""
   program = np.array(
     [DRUMS if track.is_drum else track.program for track in notes.tracks]
   )
   voice = np.arange(len(program)) - program.searchsorted(program)
-  columns = np.empty((COLUMNS, len(notes)), np.int32)
+  width = COLUMNS + (offset is not None)
+  columns = np.empty((width, len(notes)), np.int32)
   columns[POSITION] = notes.onset
   columns[VALUE] = program.take(notes.track)
   columns[PITCH] = notes.pitch
   columns[DURATION] = _duration_index(grid).take(notes.duration)
   columns[VELOCITY] = notes.velocity >> _shift(grid)
   columns[VOICE] = voice.take(notes.track)
+  if offset is not None:
+    columns[MICRO] = offset
+    return columns
   equal = notes.onset[1:] == notes.onset[:-1]
   equal &= notes.pitch[1:] == notes.pitch[:-1]
   equal &= notes.track[1:] == notes.track[:-1]
@@ -473,9 +487,11 @@ def _columns(
   events = events.astype(np.int64, copy=False)
   slot = events[VALUE] * grid.voices + events[VOICE]
   key = (onset * ((DRUMS + 1) * grid.voices) + slot) * 128 + events[PITCH]
+  if len(events) > MICRO:
+    key = key * _MICROS + events[MICRO] + _MICROS // 2
   if not (key[1:] > key[:-1]).all():
     # Last of each equal (onset, track, pitch): the longest, then loudest.
-    order = np.lexsort([*events[MICRO:], *events[[VELOCITY, DURATION]], key])
+    order = np.lexsort([events[VELOCITY], events[DURATION], key])
     order = order[np.append(np.diff(key[order]) > 0, True)]
     onset, slot, events = onset[order], slot[order], events[:, order]
   used = np.bincount(slot).nonzero()[0]

@@ -54,7 +54,8 @@ class Rounded(NamedTuple):
   """A piece on its grid, and what stands beside the grid.
 
   Attributes:
-    notes: Quantised, equal notes merged.
+    notes: Quantised, equal notes merged; with `micro` only those of equal
+      offset, which comes before the duration in their order.
     offset: [n] int64, fine cells from each onset; 0 without `micro`.
     pedals: Each change is one, and comes before the end.
   """
@@ -88,10 +89,11 @@ def split(cells: np.ndarray, micro: int) -> tuple[np.ndarray, np.ndarray]:
 def on_grid(notes: Notes, grid: Grid, micro: int) -> tuple[Notes, np.ndarray]:
   """Returns music of fine cells on its grid, merged, and the offsets [n].
 
-  Of equal notes in a cell the longest stays, then the loudest, the latest.
+  Of notes that are equal in a fine cell the longest stays, then the loudest.
   """
-  coarse = transform.merge_equal(transform.quantise(notes, grid))[0]
+  coarse = transform.quantise(notes, grid)
   if not micro or not len(notes):
+    coarse = transform.merge_equal(coarse)[0]
     return coarse, np.zeros(len(coarse), np.int64)
   cell, offset = split(notes.onset, micro)
   length = transform.to_cells(
@@ -101,13 +103,20 @@ def on_grid(notes: Notes, grid: Grid, micro: int) -> tuple[Notes, np.ndarray]:
     cell,
     notes.track,
     notes.pitch,
+    offset + micro // 2,
     _nearest(length, grid),
     notes.velocity,
-    offset + micro // 2,
   )
-  same = [column[1:] == column[:-1] for column in columns[:3]]
+  same = [column[1:] == column[:-1] for column in columns[:4]]
   last = np.append(~np.logical_and.reduce(same), True)
-  return coarse, columns[-1][last] - micro // 2
+  names = ('onset', 'track', 'pitch', 'offset', 'duration', 'velocity')
+  kept = {
+    name: column[last] for name, column in zip(names, columns, strict=True)
+  }
+  offset = kept.pop('offset') - micro // 2
+  kept |= notes_lib.of_tracks(kept['track'], coarse.tracks)
+  fields = {f.name: getattr(coarse, f.name) for f in dataclasses.fields(coarse)}
+  return Notes.trusted(**fields | kept), offset
 
 
 def _nearest(cells: np.ndarray, grid: Grid) -> np.ndarray:
@@ -241,10 +250,12 @@ def _moved(notes: Notes, micro: int, offset: np.ndarray) -> Notes:
     tables[name] = getattr(notes, name).copy()
     tables[name]['tick'] *= micro
   texts = [Text(t.tick * micro, *t[1:]) for t in notes.texts]
-  return Notes.build(
+  moved = Notes.build(
     notes.ticks_per_beat * micro,
     columns,
     tracks=notes.tracks,
     texts=texts,
     **tables,
   )
+  # Those that would begin before 0 may have met.
+  return transform.merge_equal(moved)[0]

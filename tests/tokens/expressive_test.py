@@ -60,6 +60,18 @@ def test_offsets_tell_how_far_notes_are_from_their_cells():
   assert BOTH.decode(ids).onset.tolist() == notes.onset.tolist()
 
 
+def test_notes_of_a_cell_stay_apart():
+  # A flam: the same drum three times in a cell, twice at the same time.
+  notes = Notes.build(
+    96,
+    {'onset': [93, 95, 95, 98], 'duration': [8, 8, 16, 8], 'pitch': 38},
+    tracks=[Track('', 0, True)],
+  )
+  music = BOTH.decode(BOTH.encode(notes))
+  assert music.onset.tolist() == [93, 95, 98]
+  assert music.duration.tolist() == [8, 16, 8]
+
+
 def test_an_instrument_has_one_pedal():
   notes = Notes.build(
     96,
@@ -86,16 +98,8 @@ def test_an_instrument_has_one_pedal():
   )
   music = BOTH.decode(BOTH.encode(notes))
   # Down at 96, up at 384 and down at 480; at the end of the notes it goes up.
-  assert music.controls['tick'].tolist() == [
-    96,
-    96,
-    384,
-    384,
-    480,
-    480,
-    960,
-    960,
-  ]
+  ticks = [tick for tick in (96, 384, 480, 960) for _ in range(2)]
+  assert music.controls['tick'].tolist() == ticks
   assert music.controls['value'].tolist() == [127, 127, 0, 0] * 2
   assert set(music.controls['track'].tolist()) == {0, 1}
 

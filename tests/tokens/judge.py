@@ -61,12 +61,12 @@ def expressed(tokenizer, notes):
     cell, offset = cell_of(int(exact.onset[i]), parts)
     length, _ = cell_of(int(exact.duration[i]), parts)
     near = min((abs(int(d) - length), int(d)) for d in grid.durations)[1]
-    key = (cell, int(exact.track[i]), int(exact.pitch[i]))
-    found = (near, int(exact.velocity[i]), offset)
+    key = (cell, int(exact.track[i]), int(exact.pitch[i]), offset)
+    found = (near, int(exact.velocity[i]))
     moved[key] = max(found, moved.get(key, found))
   rows = [
-    (max(0, key[0] * parts + offset), length * parts, *key[1:], velocity)
-    for key, (length, velocity, offset) in moved.items()
+    (max(0, cell * parts + offset), length * parts, track, pitch, velocity)
+    for (cell, track, pitch, offset), (length, velocity) in moved.items()
   ]
   names = ('onset', 'duration', 'track', 'pitch', 'velocity')
   end = max([row[0] + row[1] for row in rows], default=0)
