@@ -51,9 +51,14 @@ class Bpe:
   merges: tuple[tuple[int, int], ...] = ()
 
   def __post_init__(self) -> None:
+    self.expansions  # noqa: B018 (refuses what is no merge)
+
+  @functools.cached_property
+  def expansions(self) -> tuple[tuple[int, ...], ...]:
+    """The ids of `base` that each id stands for."""
     size = self.base.codec.sizes[0]
     spelled: list[tuple[int, ...]] = [(id_,) for id_ in range(size)]
-    known: set[tuple[int, ...]] = set(spelled)
+    known = set(spelled)
     for left, right in self.merges:
       if not _EVENTS <= min(left, right) <= max(left, right) < len(spelled):
         raise errors.ConfigError(
@@ -63,12 +68,7 @@ class Bpe:
       if text not in known:
         known.add(text)
         spelled.append(text)
-    object.__setattr__(self, '_spelled', tuple(spelled))
-
-  @property
-  def expansions(self) -> tuple[tuple[int, ...], ...]:
-    """The ids of `base` that each id stands for."""
-    return self._spelled
+    return tuple(spelled)
 
   @property
   def grid(self) -> Grid:
@@ -201,7 +201,7 @@ def train(
   texts = ([_text(word) for word in _words(base, ids)] for ids in pieces)
   tokenizer.train_from_iterator(texts, trainer)
   pairs = json.loads(tokenizer.to_str())['model']['merges']
-  known = {(id_,): id_ for id_ in range(size)}
+  known: dict[tuple[int, ...], int] = {(id_,): id_ for id_ in range(size)}
   found = []
   for pair in pairs:
     left, right = (tuple(ord(c) - _PRIVATE for c in text) for text in pair)

@@ -113,9 +113,10 @@ class Compound(EventOptions):
 
     As `EventOptions.quantise`, with these options: times go to the nearest
     part of a cell first, which offsets tell of onsets and pedals, so that
-    notes are merged if they begin in the same part; durations are in cells. An instrument has one pedal, down while that of any of its
-    tracks is; of the changes in a cell the last one counts, those at or
-    after the end do not, and a pedal that is down there goes up.
+    notes are merged if they begin in the same part; durations are in cells.
+    An instrument has one pedal, down while that of any of its tracks is, one
+    without notes too; of the changes in a cell the last one counts, those at
+    or after the end do not, and a pedal that is down there goes up.
 
     Raises:
       TokenError: Longer than 2^16 bars (code `too_long`).
@@ -219,7 +220,8 @@ class Compound(EventOptions):
       ids = self._steps_of_controls.without(ids)
     done = self.is_end(ids).nonzero()[0]
     rows = np.ascontiguousarray(ids[: done[0] if len(done) else None].T)
-    parts = [self._part(kind, rows) for kind in _KINDS]
+    kinds = _KINDS if self.pedal else _KINDS[:-1]
+    parts = [self._part(kind, rows) for kind in kinds]
     return events.to_notes(events.Parts(*parts), self.grid, self.micro)
 
   def _part(self, kind: str, rows: np.ndarray) -> np.ndarray:
@@ -249,7 +251,8 @@ class Compound(EventOptions):
       drum = holds('drum', ids[events.PITCH], events.PITCH)
       whole &= ids[events.PITCH :].min(axis=0) > 0
       whole &= drum == (part[events.VALUE] == events.DRUMS)
-      whole &= ~holds('pedal', ids[events.PITCH], events.PITCH)
+      if self.pedal:
+        whole &= ~holds('pedal', ids[events.PITCH], events.PITCH)
     return part if whole.all() else part[:, whole]
 
   def _pedals(self, rows: np.ndarray, at: Any) -> np.ndarray:

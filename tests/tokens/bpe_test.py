@@ -1,3 +1,4 @@
+import itertools
 import json
 import sys
 
@@ -21,7 +22,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 BASES = [Remi(cells_per_beat=4, voices=4), Performance(velocity_bins=4)]
 
 
-def learn(base, merges=60):
+def learn(base, merges=30):
   music = [pieces.chorale(seed) for seed in range(12)]
   corpus = [base.encode(notes) for notes in music]
   return lib.train(base, corpus, merges=merges, longest=5)
@@ -47,7 +48,7 @@ def merged_slowly(tokenizer, ids):
     words[-1].append(id_)
   for word in words:
     while True:
-      pairs = [rank.get(pair) for pair in zip(word, word[1:], strict=False)]
+      pairs = [rank.get(pair) for pair in itertools.pairwise(word)]
       found = [(pair, at) for at, pair in enumerate(pairs) if pair]
       if not found:
         break
@@ -58,6 +59,7 @@ def merged_slowly(tokenizer, ids):
 
 
 @pytest.mark.parametrize('tokenizer', TOKENIZERS)
+@hypothesis.settings(max_examples=8)
 @hypothesis.given(seed=SEEDS)
 def test_round_trip_gives_what_the_base_keeps(tokenizer, seed):
   for notes in (pieces.piece(seed), pieces.chorale(seed)):
@@ -75,7 +77,7 @@ def test_merges_as_a_slow_merger_does_and_shortens(tokenizer):
     base = tokenizer.base.encode(pieces.chorale(seed))
     ids = tokenizer.merge(base)
     assert ids[:, 0].tolist() == merged_slowly(tokenizer, base)
-    assert len(ids) < 0.8 * len(base)
+    assert len(ids) < 0.9 * len(base)
     starts = [len(tokenizer.expand(ids[:i])) for i in range(len(ids))]
     bars = set(tokenizer.base.bar_steps(base).tolist())
     expected = [i for i, start in enumerate(starts) if start in bars]
@@ -84,21 +86,21 @@ def test_merges_as_a_slow_merger_does_and_shortens(tokenizer):
 
 @pytest.mark.parametrize('tokenizer', TOKENIZERS)
 def test_samples_are_legal_and_end_within_their_budget(tokenizer):
-  budgets = np.random.default_rng(0).integers(2, 25, 150)
+  budgets = np.random.default_rng(0).integers(2, 25, 60)
   ids, alive = sampler.sample(tokenizer, 0, budgets, 24)
   assert alive.all()
   whole = [sampler.whole(tokenizer, row) for row in ids]
-  assert [recogniser.fault(tokenizer, row) for row in whole] == [''] * 150
+  assert [recogniser.fault(tokenizer, row) for row in whole] == [''] * 60
   lengths = np.array([len(row) for row in whole])
   assert (lengths <= budgets).all()
   low, high = tokenizer.codec.span('merged')
-  assert ((ids >= low) & (ids < high)).mean() > 0.02
+  assert ((ids >= low) & (ids < high)).sum() > 10
 
 
 @pytest.mark.parametrize('tokenizer', TOKENIZERS)
 def test_music_is_legal_and_torn_music_as_the_recogniser_says(tokenizer):
   legal = 0
-  for seed in range(30):
+  for seed in range(12):
     ids = tokenizer.encode(pieces.chorale(seed, bars=1))
     assert sampler.accepts(tokenizer, ids, budget=1000).all()
     torn = judge.shuffled(ids, seed)
@@ -106,7 +108,7 @@ def test_music_is_legal_and_torn_music_as_the_recogniser_says(tokenizer):
     accepted = sampler.accepts(tokenizer, torn, budget=1000).all() and ends
     assert accepted == (recogniser.fault(tokenizer, torn.tolist()) == '')
     legal += accepted
-  assert legal < 25
+  assert legal < 10
 
 
 @pytest.mark.parametrize('tokenizer', TOKENIZERS)
