@@ -95,7 +95,7 @@ _USES = {
     'voice',
     'micro',
   ),
-  'pedal': ('position', 'program', 'pedal', 'none', 'none', 'none', 'micro'),
+  'pedal': ('position', 'program', 'pedal', 'none', 'none', 'voice', 'micro'),
 }
 """What stands in the fields after the kind; the rest must be unused."""
 
@@ -143,7 +143,8 @@ def _check_field(kind, name, wanted):
 def _spelled(kind, events):
   micro = events[7:]
   if kind == 'pedal':
-    return [('pedal', (events[2][1], events[3][1])), *micro]
+    turned = (events[2][1], events[6][1], events[3][1])
+    return [('pedal', turned), *micro]
   if kind != 'note':
     return [events[2]]
   _, _, program, pitch, duration, velocity, voice = events[:7]
@@ -229,12 +230,13 @@ class _Parser:
     return at
 
   def pedal_changes(self):
-    before = -1
+    before = (-1, -1)
     while self.peek() == 'pedal':
-      program, down = self.take('pedal')
-      _require(before < program < DRUMS, f'pedal {program} after {before}')
-      _require(self.pedals.get(program, 0) != down, f'pedal {down} again')
-      self.pedals[program], before = down, program
+      *place, down = self.take('pedal')
+      place = tuple(place)
+      _require(before < place < (DRUMS,), f'pedal {place} after {before}')
+      _require(self.pedals.get(place, 0) != down, f'pedal {down} again')
+      self.pedals[place], before = down, place
       self.offset()
 
   def offset(self):

@@ -14,7 +14,7 @@ import numpy as np
 from aurl_jax.core import errors
 from aurl_jax.music import chords as chords_lib
 from aurl_jax.music.notes import Notes
-from aurl_jax.tokens import events, expressive
+from aurl_jax.tokens import assembly, events, expressive
 from aurl_jax.tokens.codec import Codec, Field, Range
 from aurl_jax.tokens.compound_grammar import CompoundGrammar
 from aurl_jax.tokens.control_steps import ControlledGrammar, ControlSteps
@@ -36,8 +36,8 @@ class Compound(EventOptions):
   chord), `pitch`, `duration`, `velocity`, `voice`. A bar step has a meter
   only when it changes. With `micro` there is one more, of the same name; with
   `pedal` there are steps of that kind, which have `position`, `value` (the
-  program), `pitch` (0 up, 1 down) and `micro`. Neither changes the ids of
-  what is told without it.
+  program), `pitch` (0 up, 1 down), `voice` and `micro`. Neither changes the
+  ids of what is told without it.
 
   Attributes:
     micro: Parts of a cell that onsets and pedals are told in, 2..64; 0 tells
@@ -114,8 +114,8 @@ class Compound(EventOptions):
     As `EventOptions.quantise`, with these options: times go to the nearest
     part of a cell first, which offsets tell of onsets and pedals, so that
     notes are merged if they begin in the same part; durations are in cells.
-    An instrument has one pedal, down while that of any of its tracks is, one
-    without notes too; of the changes in a cell the last one counts, those at
+    Every track has a pedal; one without notes moves that of the first track
+    of its instrument. Of the changes in a cell the last one counts, those at
     or after the end do not, and a pedal that is down there goes up.
 
     Raises:
@@ -201,7 +201,7 @@ class Compound(EventOptions):
       names = ('pitch', 'duration', 'velocity', 'voice')
       uses |= dict(enumerate(names, start=events.PITCH))
     if kind == 'pedal':
-      uses[events.PITCH] = 'pedal'
+      uses |= {events.PITCH: 'pedal', events.VOICE: 'voice'}
     if kind in ('note', 'pedal') and self.micro:
       uses[events.MICRO] = 'micro'
     return uses
@@ -222,7 +222,7 @@ class Compound(EventOptions):
     rows = np.ascontiguousarray(ids[: done[0] if len(done) else None].T)
     kinds = _KINDS if self.pedal else _KINDS[:-1]
     parts = [self._part(kind, rows) for kind in kinds]
-    return events.to_notes(events.Parts(*parts), self.grid, self.micro)
+    return assembly.to_notes(events.Parts(*parts), self.grid, self.micro)
 
   def _part(self, kind: str, rows: np.ndarray) -> np.ndarray:
     """Returns the events of a kind, int64 `[3, 7 or 8, n]`.

@@ -6,10 +6,10 @@ Those of `remi_grammar`, an event a step:
 
 where a bar step has a meter in bar 1, after a bar that was cut, and where it
 changes; steps ascend by position, in a position by tempo, chord, pedal, note,
-notes by (program, voice, pitch, offset), pedals by program, each of which
-changes the pedal; no offset leads before the start of the piece. The fields of
-a step are chosen in order, so a cut comes before the meter that has to be
-longer, and a pitch before the voice that has to keep the notes ascending.
+notes by (program, voice, pitch, offset), pedals by (program, voice), each of
+which changes the pedal; no offset leads before the start of the piece. The
+fields of a step are chosen in order, so a cut comes before the meter that has
+to be longer, and a pitch before the voice that has to keep the notes ascending.
 """
 
 import dataclasses
@@ -65,8 +65,9 @@ class CompoundState(NamedTuple):
     voice: Of the same note.
     pitch: Of the same note.
     micro: Of the same note, its offset.
-    pedal: Program of the last pedal at that position, if it is the last step.
-    pedals: [128] whether the pedal of each program is down; [0] without.
+    pedal: `program * voices + voice` of the last pedal, if it is the last
+      step.
+    pedals: [128 * voices] whether each pedal is down; [0] without.
   """
 
   left: Scalar
@@ -122,7 +123,8 @@ class CompoundGrammar:
     given = {'left': budget, 'last': _START, 'length': 0, 'cut': 0, 'bars': 0}
     told = 'pedal' in self.codec.fields[_KIND].starts
     state = none | {k: lib.scalar(v) for k, v in given.items()}
-    state['pedals'] = jnp.zeros(events.DRUMS if told else 0, jnp.int32)
+    pedals = events.DRUMS * self.grid.voices
+    state['pedals'] = jnp.zeros(pedals if told else 0, jnp.int32)
     return CompoundState(**state)
 
   def distance(self, state: CompoundState) -> Scalar:
@@ -158,9 +160,14 @@ class CompoundGrammar:
       spans, free = self._values(state, step)
     else:
       spans = self._note(state, step)
-      both = field in (events.PITCH, events.MICRO)
+      both = field in (events.PITCH, events.VOICE, events.MICRO)
       free = step.kind < (_PEDAL if both else _NOTE)
     allowed = lib.mask(self.codec.fields[field], spans, free)
+    if field == events.VOICE and len(state.pedals):
+      pedal = step.kind == _PEDAL
+      turns = self._pedals(state, step) != step.pitch
+      turns &= self._pedals(state, step) >= 0
+      allowed |= pedal & jnp.concatenate([jnp.zeros(1, bool), turns])
     if field == events.VALUE:
       allowed &= self._cells_of_id > step.cut
     return allowed
@@ -216,7 +223,7 @@ class CompoundGrammar:
     full = (state.program == events.DRUMS) & self._spent(state)
     placed = state.position >= 0
     headed = (state.last == _TEMPO) | (state.last == _CHORD)
-    higher = (state.last == _PEDAL) & (state.pedal < events.DRUMS - 1)
+    higher = (state.last == _PEDAL) & (state.pedal < len(state.pedals) - 1)
     return {
       'tempo': state.position + 1,
       'chord': state.position + (state.last != _TEMPO),
@@ -262,7 +269,9 @@ class CompoundGrammar:
     program = jnp.where(shared, state.program + self._spent(state), 0)
     pedal = step.kind == _PEDAL
     here = pedal & (step.position == state.position)
-    program = jnp.where(pedal, jnp.where(here, state.pedal + 1, 0), program)
+    # The program of the next pedal, whose voice may be one of several.
+    after = jnp.where(here, (state.pedal + 1) // self.grid.voices, 0)
+    program = jnp.where(pedal, after, program)
     last = jnp.where(pedal, events.DRUMS - 1, events.DRUMS)
     return {
       'meter': Span(bar, but=state.meter),
@@ -289,7 +298,7 @@ class CompoundGrammar:
     again &= step.voice == state.voice
     early = jnp.where(again, state.micro + 1, early)
     return {
-      'pedal': Span(pedal, but=self._down(state, step.value)),
+      'pedal': self._turns(state, step),
       'micro': Span(note | pedal, early, but=_NO_LIMIT),
       'pitch': Span(note & ~drums, pitch),
       'drum': Span(note & drums, pitch),
@@ -298,11 +307,23 @@ class CompoundGrammar:
       'voice': Span(note, voice),
     }
 
-  def _down(self, state: CompoundState, program: Scalar) -> Scalar:
-    """Returns whether the pedal of a program is down."""
+  def _turns(self, state: CompoundState, step: '_Step') -> Span:
+    """Returns whether a pedal may go up (0) and down (1)."""
     if not len(state.pedals):
-      return lib.scalar(0)
-    return state.pedals[jnp.clip(program, 0, events.DRUMS - 1)]
+      return Span(False)
+    pedals = self._pedals(state, step)
+    up, down = (pedals == 1).any(), (pedals == 0).any()
+    return Span(step.kind == _PEDAL, jnp.where(up, 0, 1), jnp.where(down, 1, 0))
+
+  def _pedals(
+    self, state: CompoundState, step: '_Step'
+  ) -> Int[Array, ' voices']:
+    """Returns which pedals of a program are down; -1 of voices left behind."""
+    voices = self.grid.voices
+    program = jnp.clip(step.value, 0, events.DRUMS - 1)
+    slots = program * voices + np.arange(voices)
+    here = step.position == state.position
+    return jnp.where(here & (slots <= state.pedal), -1, state.pedals[slots])
 
   def advance(
     self, state: CompoundState, step: Int[Array, ' f']
@@ -311,7 +332,8 @@ class CompoundGrammar:
     new = self._step(step)
     bar, note = new.kind == _BAR, new.kind == _NOTE
     pedal = new.kind == _PEDAL
-    turned = pedal & (np.arange(len(state.pedals)) == new.value)
+    slot = new.value * self.grid.voices + new.voice
+    turned = pedal & (np.arange(len(state.pedals)) == slot)
     meter = jnp.where(bar & new.has_value, new.value, state.meter)
     full = lib.lookup(self._cells, jnp.maximum(meter, 0))
     length = jnp.where(new.cut > 0, new.cut, full)
@@ -330,7 +352,7 @@ class CompoundGrammar:
       'voice': jnp.where(note, new.voice, -1),
       'pitch': jnp.where(note, new.pitch, -1),
       'micro': jnp.where(note, new.micro, -1),
-      'pedal': jnp.where(pedal, new.value, -1),
+      'pedal': jnp.where(pedal, slot, -1),
     }
     scalars = {k: lib.scalar(v) for k, v in values.items()}
     pedals = jnp.where(turned, new.pitch, state.pedals)

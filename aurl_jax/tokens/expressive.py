@@ -25,18 +25,17 @@ _COLUMNS = ('onset', 'track', 'pitch', 'duration', 'velocity')
 class Pedals(NamedTuple):
   """Changes of sustain pedals, int64 `[k]` each, in the order of time.
 
-  An instrument has one pedal, which is down while that of any of its tracks
-  is, one without notes too; drums have none.
+  Every track has one but drums.
 
   Attributes:
     cell: Where it changes.
-    program: The instrument.
+    track: Index of the quantised track.
     down: 1 down, 0 up; up at the start.
     offset: Fine cells from the cell.
   """
 
   cell: np.ndarray
-  program: np.ndarray
+  track: np.ndarray
   down: np.ndarray
   offset: np.ndarray
 
@@ -128,31 +127,57 @@ def _nearest(cells: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def pedals(notes: Notes, grid: Grid, micro: int) -> Pedals:
-  """Returns the pedals of any piece, on its grid; see `perform` for more."""
+  """Returns the pedals of any piece, by the tracks that it has on its grid.
+
+  A track without notes moves the pedal of its instrument's first track, and
+  tracks that share a voice share a pedal, which is down while one of them is.
+  """
   table = notes.controls[notes.controls['number'] == _SUSTAIN]
-  drums = np.array([track.is_drum for track in notes.tracks], np.bool_)
-  table = table[~drums[table['track']]]
+  twins = _twins(notes, grid)
+  table = table[twins[table['track']] >= 0]
   if not len(table):
     return Pedals.none()
   table = table[np.argsort(table['track'], kind='stable')]
   down = (table['value'] >= _DOWN).astype(np.int64)
   begins = _differs(table['track'])
   step = down - np.where(begins, 0, np.roll(down, 1))
-  programs = np.array([track.program for track in notes.tracks], np.int64)
-  program = programs[table['track']]
-  order = np.lexsort([table['tick'], program])
-  program, tick = program[order], table['tick'][order]
-  # How many of an instrument's pedals are down.
+  track = twins[table['track']]
+  order = np.lexsort([table['tick'], track])
+  track, tick = track[order], table['tick'][order]
+  # How many of the pedals of a track are down.
   held = step[order].cumsum()
-  first = np.flatnonzero(_differs(program))
-  sizes = np.diff(np.append(first, len(program)))
+  first = np.flatnonzero(_differs(track))
+  sizes = np.diff(np.append(first, len(track)))
   held -= np.repeat(np.append(0, held)[first], sizes)
-  last = np.append(_differs(program)[1:] | _differs(tick)[1:], True)
+  last = np.append(_differs(track)[1:] | _differs(tick)[1:], True)
   cells = transform.to_cells(
     tick[last], notes.ticks_per_beat, fine(grid, micro).cells_per_beat
   )
   cell, offset = split(cells, micro)
-  return Pedals(cell, program[last], (held[last] > 0).astype(np.int64), offset)
+  return Pedals(cell, track[last], (held[last] > 0).astype(np.int64), offset)
+
+
+def _twins(notes: Notes, grid: Grid) -> np.ndarray:
+  """Returns the quantised track of each track, -1 for none, int64.
+
+  Quantised tracks are ordered by program, drums last, and then as they were.
+  """
+  used = np.bincount(notes.track, minlength=len(notes.tracks)) > 0
+  order = sorted(range(len(used)), key=lambda i: (notes.tracks[i].program, i))
+  twins = np.full(len(used), -1)
+  first: dict[int, int] = {}
+  count = 0
+  for old in order:
+    _, program, is_drum = notes.tracks[old]
+    if used[old] and not is_drum:
+      begin = first.setdefault(program, count)
+      twins[old] = min(count, begin + grid.voices - 1)
+      count = int(twins[old]) + 1
+  for old in order:
+    _, program, is_drum = notes.tracks[old]
+    if not used[old] and not is_drum:
+      twins[old] = first.get(program, -1)
+  return twins
 
 
 def _differs(values: np.ndarray) -> np.ndarray:
@@ -161,26 +186,26 @@ def _differs(values: np.ndarray) -> np.ndarray:
 
 
 def settled(changes: Pedals, notes: Notes, micro: int) -> Pedals:
-  """Returns the changes that count, by cell and program.
+  """Returns the changes that count, by cell and track.
 
-  The last one of each cell, where it changes anything, of an instrument
-  that has notes, before the end.
+  The last one of each cell, where it changes anything, before the end.
 
   Args:
     changes: In any order; of those of a cell the later one counts.
     notes: The whole music, in fine cells.
     micro: Fine cells in a cell.
   """
-  programs = [t.program for t in notes.tracks if not t.is_drum]
-  changes = changes.take(np.isin(changes.program, programs))
-  changes = changes.take(np.lexsort([changes.cell, changes.program]))
-  newest = _differs(changes.program) | _differs(changes.cell)
+  drums = np.array([track.is_drum for track in notes.tracks], np.bool_)
+  if len(changes.track):
+    changes = changes.take(~drums[changes.track])
+  changes = changes.take(np.lexsort([changes.cell, changes.track]))
+  newest = _differs(changes.track) | _differs(changes.cell)
   changes = changes.take(np.append(newest[1:], True)[: len(newest)])
-  before = np.where(_differs(changes.program), 0, np.roll(changes.down, 1))
+  before = np.where(_differs(changes.track), 0, np.roll(changes.down, 1))
   tells = changes.down != before
   tells &= _ticks(changes, micro) < notes.end
   changes = changes.take(tells)
-  return changes.take(np.lexsort([changes.program, changes.cell]))
+  return changes.take(np.lexsort([changes.track, changes.cell]))
 
 
 def _ticks(changes: Pedals, micro: int) -> np.ndarray:
@@ -220,24 +245,16 @@ def perform(
   changes = settled(changes, notes, micro)
   if not len(changes.cell):
     return notes
-  rows = list(
-    zip(
-      _ticks(changes, micro).tolist(),
-      changes.program.tolist(),
-      changes.down.tolist(),
-      strict=True,
-    )
-  )
-  state = {program: down for _, program, down in rows}
-  rows += [(notes.end, program, 0) for program, down in state.items() if down]
-  controls = [
-    (tick, track, _SUSTAIN, 127 * down)
-    for tick, program, down in rows
-    for track, of in enumerate(notes.tracks)
-    if of.program == program and not of.is_drum
-  ]
-  table = notes_lib.as_table(controls, notes_lib.CONTROL)
-  return notes.replace(controls=table)
+  tick, track, down = _ticks(changes, micro), changes.track, changes.down
+  # The last change of each track, of which some leave the pedal down.
+  last = len(track) - 1 - np.unique(track[::-1], return_index=True)[1]
+  left = track[last[down[last] > 0]]
+  table = np.zeros(len(track) + len(left), notes_lib.CONTROL)
+  table['tick'] = np.append(tick, np.full(len(left), notes.end))
+  table['track'] = np.append(track, left)
+  table['number'] = _SUSTAIN
+  table['value'][: len(track)] = 127 * down
+  return notes.replace(controls=notes_lib.as_table(table, notes_lib.CONTROL))
 
 
 def _moved(notes: Notes, micro: int, offset: np.ndarray) -> Notes:

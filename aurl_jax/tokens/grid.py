@@ -16,7 +16,7 @@ from aurl_jax.music import notes as notes_lib
 from aurl_jax.music import transform
 from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import Notes
-from aurl_jax.tokens import events
+from aurl_jax.tokens import assembly, events
 from aurl_jax.tokens.codec import Codec, Field, Range
 from aurl_jax.tokens.grid_grammar import FIRST, VoiceGridGrammar
 
@@ -198,7 +198,7 @@ class VoiceGrid:
     if pickup:
       first = self.grid.meters.index(self._pickups[pickup])
       meters = [(0, first), *meters]
-    return events.assemble(
+    return assembly.assemble(
       onset,
       rows,
       self.grid,

@@ -16,7 +16,7 @@ import numpy as np
 
 from aurl_jax.music import chords as chords_lib
 from aurl_jax.music.notes import Notes
-from aurl_jax.tokens import events, remi_stream
+from aurl_jax.tokens import assembly, events, remi_stream
 from aurl_jax.tokens.codec import Codec, Field, Range
 from aurl_jax.tokens.control_steps import ControlledGrammar, ControlSteps
 from aurl_jax.tokens.controls import Controls
@@ -106,7 +106,7 @@ class Remi(EventOptions):
     if self.controls:
       ids = self._steps_of_controls.without(ids)
     parts = remi_stream.read(ids[:, 0], self._plain.fields[0])
-    return events.to_notes(parts, self.grid)
+    return assembly.to_notes(parts, self.grid)
 
   def read_controls(self, ids: np.ndarray) -> Controls:
     """Returns the controls that ids tell; without the option, none."""

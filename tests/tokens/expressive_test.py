@@ -72,7 +72,7 @@ def test_notes_of_a_cell_stay_apart():
   assert music.duration.tolist() == [8, 16, 8]
 
 
-def test_an_instrument_has_one_pedal():
+def test_every_track_has_a_pedal():
   notes = Notes.build(
     96,
     {'onset': 0, 'duration': 960, 'pitch': 60, 'track': [0, 1, 2]},
@@ -86,22 +86,33 @@ def test_an_instrument_has_one_pedal():
     controls=[
       (96, 0, 64, 127),
       (192, 1, 64, 127),
+      (200, 1, 1, 127),
       (288, 0, 64, 0),
       (300, 3, 64, 127),
       (320, 1, 64, 10),
       (330, 4, 64, 127),
       (384, 3, 64, 0),
       (390, 2, 64, 127),
-      (480, 0, 64, 64),
-      (2000, 0, 64, 0),
+      (480, 1, 64, 64),
+      (2000, 1, 64, 0),
     ],
   )
-  music = BOTH.decode(BOTH.encode(notes))
-  # Down at 96, up at 384 and down at 480; at the end of the notes it goes up.
-  ticks = [tick for tick in (96, 384, 480, 960) for _ in range(2)]
-  assert music.controls['tick'].tolist() == ticks
-  assert music.controls['value'].tolist() == [127, 127, 0, 0] * 2
-  assert set(music.controls['track'].tolist()) == {0, 1}
+  rows = BOTH.decode(BOTH.encode(notes)).controls.tolist()
+  # The track without notes moves the pedal of the first; at the end of the
+  # notes the one that is down goes up.
+  assert [row for row in rows if row[1] == 0] == [
+    (96, 0, 64, 127),
+    (288, 0, 64, 0),
+    (300, 0, 64, 127),
+    (384, 0, 64, 0),
+  ]
+  assert [row for row in rows if row[1] == 1] == [
+    (192, 1, 64, 127),
+    (320, 1, 64, 0),
+    (480, 1, 64, 127),
+    (960, 1, 64, 0),
+  ]
+  assert len(rows) == 8
 
 
 def test_the_last_change_of_a_cell_counts():

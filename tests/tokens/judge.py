@@ -89,36 +89,39 @@ def cell_of(fine, parts):
 
 
 def pedals_of(tokenizer, notes, tracks, end):
-  """Returns control rows: each instrument's pedal, played event by event."""
+  """Returns control rows: the pedal of each track, played event by event."""
   parts = max(1, tokenizer.micro)
   per_beat = tokenizer.grid.cells_per_beat * parts
+  sounding = set(notes.track.tolist())
+
+  def twin(track):
+    """Its place among the sounding tracks of its instrument, as it is told."""
+    program = notes.tracks[track].program
+    same = [i for i in sorted(sounding) if notes.tracks[i][1:] == (program, 0)]
+    told = [i for i, t in enumerate(tracks) if t[1:] == (program, 0)]
+    rank = same.index(track) if track in same else 0
+    return told[min(rank, len(told) - 1)] if told else None
+
   held, found = {}, {}
   for tick, track, number, value in notes.controls.tolist():
-    _, program, is_drum = notes.tracks[track]
-    if number == 64 and not is_drum:
-      held.setdefault(program, {})[track] = value >= 64
-      fine = (2 * tick * per_beat + notes.ticks_per_beat) // (
-        2 * notes.ticks_per_beat
-      )
-      cell, offset = cell_of(fine, parts)
-      down = any(held[program].values())
-      found.setdefault(program, {})[cell] = (down, cell * parts + offset)
-  rows = []
-  for program, changes in found.items():
-    if all(t.is_drum or t.program != program for t in tracks):
+    if number != 64 or notes.tracks[track].is_drum or twin(track) is None:
       continue
-    state, told = False, []
+    place = twin(track)
+    held.setdefault(place, {})[track] = value >= 64
+    fine = (2 * tick * per_beat + notes.ticks_per_beat) // (
+      2 * notes.ticks_per_beat
+    )
+    cell, offset = cell_of(fine, parts)
+    down = any(held[place].values())
+    found.setdefault(place, {})[cell] = (down, cell * parts + offset)
+  rows = []
+  for place, changes in found.items():
+    state = False
     for _, (down, tick) in sorted(changes.items()):
       if down != state and max(0, tick) < end:
-        told.append((max(0, tick), 127 * down))
+        rows.append((max(0, tick), place, 64, 127 * down))
         state = down
-    told += [(end, 0)] * state
-    same = [
-      i
-      for i, track in enumerate(tracks)
-      if track.program == program and not track.is_drum
-    ]
-    rows += [(tick, i, 64, value) for tick, value in told for i in same]
+    rows += [(end, place, 64, 0)] * state
   return rows
 
 
