@@ -1,7 +1,7 @@
 """The legal sequences of merged ids: those whose parts are legal in turn.
 
 The mask walks the grammar of the parts over every merged id at once, so a
-step costs about as many masks as all merges have parts. Axes: `m` merged
+step costs more the more merges there are. Axes: `m` merged
 ids, `l` parts of the longest, `v` ids.
 """
 
