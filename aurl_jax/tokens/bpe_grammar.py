@@ -1,8 +1,8 @@
 """The legal sequences of merged ids: those whose parts are legal in turn.
 
 The mask walks the grammar of the parts over every merged id at once, so a
-step costs more the more merges there are. Axes: `m` merged
-ids, `l` parts of the longest, `v` ids.
+step costs more the more merges there are. Axes: `m` merged ids, `l` parts of
+the longest, `v` ids.
 """
 
 import dataclasses
