@@ -27,5 +27,6 @@ def test_a_saved_tokenizer_is_built_again_from_its_json(tokenizer):
 
 
 def test_the_package_is_its_table_of_contents():
-  assert {'Remi', 'Compound', 'VoiceGrid', 'Performance', 'Codec'} <= set(dir(tokens))
+  names = {'Remi', 'Compound', 'VoiceGrid', 'Performance', 'Codec'}
+  assert names <= set(dir(tokens))
   assert all(getattr(tokens, name) for name in tokens.__all__)
