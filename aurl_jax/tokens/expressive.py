@@ -188,7 +188,8 @@ def _differs(values: np.ndarray) -> np.ndarray:
 def settled(changes: Pedals, notes: Notes, micro: int) -> Pedals:
   """Returns the changes that count, by cell and track.
 
-  The last one of each cell, where it changes anything, before the end.
+  Of those before the end the last one of each cell, where it changes
+  anything.
 
   Args:
     changes: In any order; of those of a cell the later one counts.
@@ -198,13 +199,13 @@ def settled(changes: Pedals, notes: Notes, micro: int) -> Pedals:
   drums = np.array([track.is_drum for track in notes.tracks], np.bool_)
   if len(changes.track):
     changes = changes.take(~drums[changes.track])
+  # Before cells are looked at: the end may share one with what is told.
+  changes = changes.take(_ticks(changes, micro) < notes.end)
   changes = changes.take(np.lexsort([changes.cell, changes.track]))
   newest = _differs(changes.track) | _differs(changes.cell)
   changes = changes.take(np.append(newest[1:], True)[: len(newest)])
   before = np.where(_differs(changes.track), 0, np.roll(changes.down, 1))
-  tells = changes.down != before
-  tells &= _ticks(changes, micro) < notes.end
-  changes = changes.take(tells)
+  changes = changes.take(changes.down != before)
   return changes.take(np.lexsort([changes.track, changes.cell]))
 
 

@@ -125,6 +125,18 @@ def test_the_last_change_of_a_cell_counts():
   assert found['tick'].tolist() == [96, 960]
 
 
+def test_a_pedal_just_before_the_end_stays():
+  # Both the change at 957 and the end at 960 belong to the cell at 960.
+  notes = Notes.build(
+    96,
+    {'onset': 0, 'duration': 960, 'pitch': 60},
+    controls=[(957, 0, 64, 127), (960, 0, 64, 0)],
+  )
+  found = BOTH.quantise(notes)
+  assert found.controls['tick'].tolist() == [957, 960]
+  assert BOTH.decode(BOTH.encode(found)) == found
+
+
 def test_split_takes_the_nearest_cell():
   for parts in (2, 3, 8, 64):
     fine = np.arange(1000)

@@ -113,12 +113,13 @@ def pedals_of(tokenizer, notes, tracks, end):
     )
     cell, offset = cell_of(fine, parts)
     down = any(held[place].values())
-    found.setdefault(place, {})[cell] = (down, cell * parts + offset)
+    if max(0, cell * parts + offset) < end:
+      found.setdefault(place, {})[cell] = (down, cell * parts + offset)
   rows = []
   for place, changes in found.items():
     state = False
     for _, (down, tick) in sorted(changes.items()):
-      if down != state and max(0, tick) < end:
+      if down != state:
         rows.append((max(0, tick), place, 64, 127 * down))
         state = down
     rows += [(end, place, 64, 0)] * state
