@@ -3,6 +3,7 @@
 Examples:
   aurl tokens song.mid
   aurl tokens song.mid --tokenizer remi --json
+  aurl tokens recital.mid --tokenizer expressive
 """
 
 import argparse
@@ -17,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     '--tokenizer',
     default='compound',
     metavar='NAME',
-    help='remi, compound, grid, or package.module:Class (default: compound)',
+    help='remi, compound, expressive (compound with offsets and pedals), '
+    'performance, performance-drums, grid, or package.module:Class '
+    '(default: compound)',
   )
 
 

@@ -12,12 +12,20 @@ from aurl_jax.music import time as time_lib
 from aurl_jax.tokens import ledger as ledger_lib
 from aurl_jax.tokens.tokenizer import Tokenizer
 
-TOKENIZERS = {
-  'remi': 'aurl_jax.tokens.remi:Remi',
-  'compound': 'aurl_jax.tokens.compound:Compound',
-  'grid': 'aurl_jax.tokens.grid:VoiceGrid',
+_PERFORMANCE = 'aurl_jax.tokens.performance:Performance'
+TOKENIZERS: dict[str, dict[str, Any]] = {
+  'remi': {'name': 'aurl_jax.tokens.remi:Remi'},
+  'compound': {'name': 'aurl_jax.tokens.compound:Compound'},
+  'expressive': {
+    'name': 'aurl_jax.tokens.compound:Compound',
+    'micro': 16,
+    'pedal': True,
+  },
+  'performance': {'name': _PERFORMANCE},
+  'performance-drums': {'name': _PERFORMANCE, 'drums': True},
+  'grid': {'name': 'aurl_jax.tokens.grid:VoiceGrid'},
 }
-"""Short name -> class, for command lines."""
+"""Short name -> config section, for command lines."""
 
 
 def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -48,7 +56,7 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def tokenizer_named(name: str) -> Tokenizer:
-  """Returns a tokenizer with its defaults, by short name or by class.
+  """Returns a tokenizer by short name, or by class with its defaults.
 
   Raises:
     ConfigError: There is no such tokenizer.
@@ -59,9 +67,9 @@ def tokenizer_named(name: str) -> Tokenizer:
       'package.module:Class',
       code='no_tokenizer',
     )
-  path = TOKENIZERS.get(name, name)
-  allow = (path.partition(':')[0],)
-  return config_lib.build({'name': path}, 'tokenizer', allow)
+  section = TOKENIZERS.get(name, {'name': name})
+  allow = (section['name'].partition(':')[0],)
+  return config_lib.build(section, 'tokenizer', allow)
 
 
 def tokens(path: str | os.PathLike[str], tokenizer: str) -> dict[str, Any]:

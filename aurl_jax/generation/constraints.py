@@ -168,9 +168,21 @@ def bars(
   before = tokenizer.bar_steps(prompt)
   kind = codec.fields[0]
   eos = codec.id('eos')
+  if 'merged' in kind.starts:
+    raise RequestError(
+      'steps of this tokenization may hold several bars; ask without bars, '
+      'for steps',
+      code='bars',
+    )
   if 'bar' in kind.starts:
     low, high = codec.span('bar')
     most = len(before) + count + 1
+  elif 'rest' not in kind.starts:
+    raise RequestError(
+      'this tokenization counts seconds and has no bars; ask without bars, '
+      'for steps',
+      code='bars',
+    )
   else:
     low, high = 1, kind.size
     most = _cell_steps(tokenizer, prompt, len(before) + count, steps)

@@ -10,6 +10,7 @@ from jaxtyping import Int
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import DEFAULT_METER, DEFAULT_TEMPO, Notes, Track
+from aurl_jax.tokens.bpe import Bpe
 from aurl_jax.tokens.tokenizer import Tokenizer
 
 _MICROS_A_MINUTE = 60_000_000
@@ -40,9 +41,13 @@ def opening(
     >>> [remi.codec.event(i)[0] for i in ids[:, 0].tolist()]
     ['bos', 'bar', 'meter', 'position', 'tempo']
   """
+  if isinstance(tokenizer, Bpe):
+    # What is shared is told by single ids, which stay in its vocabulary.
+    return opening(tokenizer.base, meter, tempo)
   first = tokenizer.bos()[None]
   if meter is None and tempo is None:
     return first
+  _check_told(tokenizer, meter=meter, tempo=tempo)
   _check(tokenizer.grid, meter, tempo)
   usual, pace = _defaults(tokenizer)
   micros = round(_MICROS_A_MINUTE / tempo) if tempo else None
@@ -89,6 +94,16 @@ def _shared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   length = min(len(a), len(b))
   same = (a[:length] == b[:length]).all(axis=1)
   return a[: length if same.all() else int(np.argmin(same))]
+
+
+def _check_told(tokenizer: Tokenizer, **asked: object) -> None:
+  events = {event for field in tokenizer.codec.fields for event in field.starts}
+  for name, value in asked.items():
+    if value is not None and name not in events:
+      raise RequestError(
+        f'this tokenization tells no {name}; ask without one',
+        code=name,
+      )
 
 
 def _check(

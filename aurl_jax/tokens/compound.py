@@ -11,16 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from aurl_jax.core import errors
 from aurl_jax.music import chords as chords_lib
 from aurl_jax.music.notes import Notes
-from aurl_jax.tokens import events
+from aurl_jax.tokens import assembly, events, expressive
 from aurl_jax.tokens.codec import Codec, Field, Range
 from aurl_jax.tokens.compound_grammar import CompoundGrammar
+from aurl_jax.tokens.control_steps import ControlledGrammar, ControlSteps
+from aurl_jax.tokens.controls import Controls
 from aurl_jax.tokens.options import EventOptions
 
-_KINDS = ('bar', 'tempo', 'chord', 'note')
-_VALUES = ('meter', 'tempo', 'chord', 'program')
+_KINDS = ('bar', 'tempo', 'chord', 'note', 'pedal')
+_VALUES = ('meter', 'tempo', 'chord', 'program', 'program')
 """Names of the kinds of `events`, in their order, and of their values."""
+_MOST_MICRO = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,14 +34,42 @@ class Compound(EventOptions):
   Fields of a step: `kind`, `position` (in a bar step: the cells left of a
   bar that is cut short), `value` (program, 128 for drums; tempo; meter;
   chord), `pitch`, `duration`, `velocity`, `voice`. A bar step has a meter
-  only when it changes.
+  only when it changes. With `micro` there is one more, of the same name; with
+  `pedal` there are steps of that kind, which have `position`, `value` (the
+  program), `pitch` (0 up, 1 down), `voice` and `micro`. Neither changes the
+  ids of what is told without it.
+
+  Attributes:
+    micro: Parts of a cell that onsets and pedals are told in, 2..64; 0 tells
+      cells alone.
+    pedal: Whether the sustain pedals are told.
   """
+
+  micro: int = 0
+  pedal: bool = False
+
+  def __post_init__(self) -> None:
+    super().__post_init__()
+    if self.micro and not 2 <= self.micro <= _MOST_MICRO:
+      raise errors.ConfigError(
+        f'micro {self.micro} is neither 0 nor in 2..{_MOST_MICRO}'
+      )
 
   @functools.cached_property
   def codec(self) -> Codec:
-    """The vocabulary: seven fields."""
+    """The vocabulary: seven fields, eight with `micro`."""
+    return self._steps_of_controls.codec if self.controls else self._plain
+
+  @functools.cached_property
+  def _steps_of_controls(self) -> ControlSteps:
+    return ControlSteps(self._plain, events.VALUE)
+
+  @functools.cached_property
+  def _plain(self) -> Codec:
+    """The vocabulary without controls."""
     grid = self.grid
     one = ('bos', 'eos', 'bar', 'tempo', *self._chord('chord'), 'note')
+    one += ('pedal',) * self.pedal
     value = [
       Range('program', 0, events.DRUMS),
       Range('tempo', 0, len(grid.tempos) - 1),
@@ -46,7 +78,10 @@ class Compound(EventOptions):
     ]
     last = grid.bar_cells - 1
     cells = (Range('position', 0, last), Range('cut', 1, last))
-    pitch = (Range('pitch', 0, 127), Range('drum', 0, 127))
+    pitch = [Range('pitch', 0, 127), Range('drum', 0, 127)]
+    pitch += [Range('pedal', 0, 1)] * self.pedal
+    low = -(self.micro // 2)
+    micro = Field('micro', (Range('micro', low, low + self.micro - 1),))
     duration = Range('duration', 0, len(grid.durations) - 1)
     velocity = Range('velocity', 0, grid.velocity_bins - 1)
     return Codec(
@@ -54,10 +89,11 @@ class Compound(EventOptions):
         Field('kind', tuple(Range(name, 0, 0) for name in one)),
         Field('position', cells),
         Field('value', tuple(value)),
-        Field('pitch', pitch),
+        Field('pitch', tuple(pitch)),
         Field('duration', (duration,)),
         Field('velocity', (velocity,)),
         Field('voice', (Range('voice', 0, self.voices - 1),)),
+        *(micro,) * bool(self.micro),
       )
     )
 
@@ -65,19 +101,67 @@ class Compound(EventOptions):
     return (name,) if self.chords else ()
 
   @functools.cached_property
-  def grammar(self) -> CompoundGrammar:
+  def grammar(self) -> CompoundGrammar | ControlledGrammar:
     """The legal sequences."""
-    return CompoundGrammar(self.codec, self.grid)
+    plain = CompoundGrammar(self._plain, self.grid)
+    if not self.controls:
+      return plain
+    return ControlledGrammar(plain, self._steps_of_controls)
 
-  def encode(self, notes: Notes) -> np.ndarray:
-    """Returns int32 `[t, 7]` from BOS to EOS.
+  def quantise(self, notes: Notes) -> Notes:
+    """Returns what `decode(encode(notes))` gives back.
+
+    As `EventOptions.quantise`, with these options: times go to the nearest
+    part of a cell first, which offsets tell of onsets and pedals, so that
+    notes are merged if they begin in the same part; durations are in cells.
+    Every track has a pedal; one without notes moves that of the first track
+    of its instrument. Of the changes in a cell the last one counts, those at
+    or after the end do not, and a pedal that is down there goes up.
 
     Raises:
       TokenError: Longer than 2^16 bars (code `too_long`).
     """
-    notes = events.quantised(notes, self.grid)
-    parts = events.from_notes(notes, self.grid)
-    ids = np.zeros((parts.size + 2, events.COLUMNS), np.int32)
+    if not (self.micro or self.pedal):
+      return super().quantise(notes)
+    found = self._rounded(notes)
+    return expressive.perform(
+      found.notes, self.micro, found.offset, found.pedals
+    )
+
+  def _rounded(self, notes: Notes) -> expressive.Rounded:
+    fine = expressive.fine(self.grid, self.micro)
+    given = notes if self.pedal else Notes.build(1)
+    return expressive.rounded(
+      events.quantised(notes, fine), given, self.grid, self.micro
+    )
+
+  def encode(
+    self, notes: Notes, controls: Controls | None = None
+  ) -> np.ndarray:
+    """Returns int32 `[t, 7]` from BOS to EOS, or `[t, 8]` with `micro`.
+
+    Args:
+      notes: Any piece.
+      controls: What to tell of it, with the option `controls`.
+
+    Raises:
+      TokenError: Longer than 2^16 bars (code `too_long`), or controls that
+        cannot be told (code `controls`).
+    """
+    ids = self._encode(notes)
+    steps = self._steps_of_controls
+    return self._controlled(ids, self.bar_steps(ids), steps, controls)
+
+  def _encode(self, notes: Notes) -> np.ndarray:
+    """Returns the ids without controls."""
+    if self.micro or self.pedal:
+      found = self._rounded(notes)
+      offset = found.offset if self.micro else None
+      parts = events.from_notes(found.notes, self.grid, offset, found.pedals)
+    else:
+      notes = events.quantised(notes, self.grid)
+      parts = events.from_notes(notes, self.grid)
+    ids = np.zeros((parts.size + 2, len(self.codec.fields)), np.int32)
     steps = ids[1:-1]
     for name, part in zip(_KINDS[1:], parts[1:], strict=True):
       if part.shape[1]:
@@ -95,22 +179,35 @@ class Compound(EventOptions):
     return ids
 
   def _steps(self, kind: str, part: np.ndarray) -> np.ndarray:
-    """Returns the ids of tempos, chords or notes, int32 `[n, 7]`."""
-    ids = np.zeros((events.COLUMNS, part.shape[1]), np.int32)
-    ids[0] = self.codec.id(kind)
+    """Returns the ids of all kinds but bars, int32 `[n, 7 or 8]`."""
     fields = self.codec.fields
-    value = _VALUES[_KINDS.index(kind)]
-    names = ('position', value, 'pitch', 'duration', 'velocity', 'voice')
-    for column, name in enumerate(names[: len(part) - 1], start=1):
-      np.add(part[column], fields[column].starts[name], out=ids[column])
+    ids = np.zeros((len(fields), part.shape[1]), np.int32)
+    ids[0] = self.codec.id(kind)
+    for column, name in self._uses(kind).items():
+      field = fields[column]
+      low = field.by_event[name].low
+      np.add(part[column], field.starts[name] - low, out=ids[column])
     if kind == 'note':
       pitch = fields[events.PITCH].starts
       struck = part[events.VALUE] == events.DRUMS
       ids[events.PITCH, struck] += pitch['drum'] - pitch['pitch']
     return ids.T
 
+  def _uses(self, kind: str) -> dict[int, str]:
+    """Returns the columns that a kind but a bar has, and their events."""
+    value = _VALUES[_KINDS.index(kind)]
+    uses = {events.POSITION: 'position', events.VALUE: value}
+    if kind == 'note':
+      names = ('pitch', 'duration', 'velocity', 'voice')
+      uses |= dict(enumerate(names, start=events.PITCH))
+    if kind == 'pedal':
+      uses |= {events.PITCH: 'pedal', events.VOICE: 'voice'}
+    if kind in ('note', 'pedal') and self.micro:
+      uses[events.MICRO] = 'micro'
+    return uses
+
   def decode(self, ids: np.ndarray) -> Notes:
-    """Returns the quantised music of ids `[t, 7]`, legal or cut anywhere.
+    """Returns the quantised music of ids, legal or cut anywhere.
 
     Steps that miss a field of their kind, or stand where their bar has no
     cell, are left out, and so is what follows the first EOS.
@@ -119,20 +216,25 @@ class Compound(EventOptions):
       TokenError: Not ids of this vocabulary (codes `shape`, `range`).
     """
     ids = self.codec.check(ids)
+    if self.controls:
+      ids = self._steps_of_controls.without(ids)
     done = self.is_end(ids).nonzero()[0]
     rows = np.ascontiguousarray(ids[: done[0] if len(done) else None].T)
-    parts = [self._part(kind, rows) for kind in _KINDS]
-    return events.to_notes(events.Parts(*parts), self.grid)
+    kinds = _KINDS if self.pedal else _KINDS[:-1]
+    parts = [self._part(kind, rows) for kind in kinds]
+    return assembly.to_notes(events.Parts(*parts), self.grid, self.micro)
 
   def _part(self, kind: str, rows: np.ndarray) -> np.ndarray:
-    """Returns the events of a kind, int64 `[3 or 7, n]`.
+    """Returns the events of a kind, int64 `[3, 7 or 8, n]`.
 
-    `rows` are ids `[7, t]`. Steps without the fields of the kind are not
-    among the events, bars apart.
+    `rows` are ids `[7 or 8, t]`. Steps without the fields of the kind are
+    not among the events, bars apart.
     """
     holds = self.codec.holds
     at = holds(kind, rows[0]).nonzero()[0]
-    ids = rows[: events.COLUMNS if kind == 'note' else events.PITCH, at]
+    if kind == 'pedal':
+      return self._pedals(rows, at)
+    ids = rows[: len(rows) if kind == 'note' else events.PITCH, at]
     fields = self.codec.fields[: len(ids)]
     part = np.empty(ids.shape, np.int64)
     part[events.ROW] = at
@@ -149,18 +251,36 @@ class Compound(EventOptions):
       drum = holds('drum', ids[events.PITCH], events.PITCH)
       whole &= ids[events.PITCH :].min(axis=0) > 0
       whole &= drum == (part[events.VALUE] == events.DRUMS)
+      if self.pedal:
+        whole &= ~holds('pedal', ids[events.PITCH], events.PITCH)
     return part if whole.all() else part[:, whole]
+
+  def _pedals(self, rows: np.ndarray, at: Any) -> np.ndarray:
+    """Returns the pedals of steps `at` that have all fields, `[8, n]`."""
+    part = np.zeros((events.MICRO + 1, len(at)), np.int64)
+    part[events.ROW], whole = at, np.ones(len(at), np.bool_)
+    for column, name in self._uses('pedal').items():
+      ids = rows[column, at]
+      part[column] = self.codec.fields[column].values.take(ids)
+      whole &= self.codec.holds(name, ids, column)
+    return part[:, whole]
+
+  def read_controls(self, ids: np.ndarray) -> Controls:
+    """Returns the controls that ids tell; without the option, none."""
+    if not self.controls:
+      return Controls()
+    return self._steps_of_controls.read(self.codec.check(ids))
 
   def bar_steps(self, ids: np.ndarray) -> np.ndarray:
     """Returns the step indices at which a bar starts, ascending."""
     return np.flatnonzero(ids[:, 0] == self.codec.id('bar'))
 
   def bos(self) -> np.ndarray:
-    """Returns the first step, int32 `[7]`."""
-    step = np.zeros(events.COLUMNS, np.int32)
+    """Returns the first step, int32 `[7 or 8]`."""
+    step = np.zeros(len(self.codec.fields), np.int32)
     step[0] = self.codec.id('bos')
     return step
 
   def is_end(self, ids: Any) -> Any:
-    """Returns bool `[...]`: which steps of `[..., 7]` are EOS."""
+    """Returns bool `[...]`: which steps of `[..., f]` are EOS."""
     return ids[..., 0] == self.codec.id('eos')

@@ -2,13 +2,14 @@
 
 Those of `remi_grammar`, an event a step:
 
-  BOS ( Bar ( [Tempo] [Chord] Note* )* )* EOS
+  BOS ( Bar ( [Tempo] [Chord] Pedal* Note* )* )* EOS
 
 where a bar step has a meter in bar 1, after a bar that was cut, and where it
-changes; steps ascend by position, in a position by tempo, chord, note, and
-notes by (program, voice, pitch). The fields of a step are chosen in order,
-so a cut comes before the meter that has to be longer, and a pitch before the
-voice that has to keep the notes ascending.
+changes; steps ascend by position, in a position by tempo, chord, pedal, note,
+notes by (program, voice, pitch, offset), pedals by (program, voice), each of
+which changes the pedal; no offset leads before the start of the piece. The
+fields of a step are chosen in order, so a cut comes before the meter that has
+to be longer, and a pitch before the voice that has to keep the notes ascending.
 """
 
 import dataclasses
@@ -25,8 +26,10 @@ from aurl_jax.tokens import grammar as lib
 from aurl_jax.tokens.codec import Codec
 from aurl_jax.tokens.grammar import Flag, Scalar, Span
 
-_KINDS = ('start', 'bos', 'eos', 'bar', 'tempo', 'chord', 'note')
-_START, _BOS, _EOS, _BAR, _TEMPO, _CHORD, _NOTE = range(len(_KINDS))
+_KINDS = ('start', 'bos', 'eos', 'bar', 'tempo', 'chord', 'pedal', 'note')
+_START, _BOS, _EOS, _BAR, _TEMPO, _CHORD, _PEDAL, _NOTE = range(len(_KINDS))
+
+_NO_LIMIT = np.iinfo(np.int32).max
 
 _KIND = 0
 """The field that comes before those of `events`: POSITION and so on."""
@@ -36,20 +39,22 @@ _FOLLOWS = lib.relation(
   {
     'start': 'bos',
     'bos': 'bar eos',
-    'bar': 'bar tempo chord note eos',
-    'tempo': 'bar tempo chord note eos',
-    'chord': 'bar tempo chord note eos',
-    'note': 'bar tempo chord note eos',
+    'bar': 'bar tempo chord pedal note eos',
+    'tempo': 'bar tempo chord pedal note eos',
+    'chord': 'bar tempo chord pedal note eos',
+    'pedal': 'bar tempo chord pedal note eos',
+    'note': 'bar tempo chord pedal note eos',
   },
 )
 
 
 class CompoundState(NamedTuple):
-  """int32 scalars; -1 stands for none.
+  """int32 scalars, and one array; -1 stands for none.
 
   Attributes:
     left: Steps that the budget still has.
     last: Kind of the last step.
+    bars: Bars that have begun, as far as 2.
     meter: Index of the meter in force.
     tempo: Bin of the tempo in force.
     chord: Index of the chord in force.
@@ -59,10 +64,15 @@ class CompoundState(NamedTuple):
     program: Of the last note at that position.
     voice: Of the same note.
     pitch: Of the same note.
+    micro: Of the same note, its offset.
+    pedal: `program * voices + voice` of the last pedal, if it is the last
+      step.
+    pedals: [128 * voices] whether each pedal is down; [0] without.
   """
 
   left: Scalar
   last: Scalar
+  bars: Scalar
   meter: Scalar
   tempo: Scalar
   chord: Scalar
@@ -72,6 +82,9 @@ class CompoundState(NamedTuple):
   program: Scalar
   voice: Scalar
   pitch: Scalar
+  micro: Scalar
+  pedal: Scalar
+  pedals: Int[Array, ' p']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +92,7 @@ class CompoundGrammar:
   """The four functions of `Grammar`.
 
   Attributes:
-    codec: The vocabulary, seven fields.
+    codec: The vocabulary, seven fields or eight.
     grid: What its values mean.
   """
 
@@ -107,8 +120,12 @@ class CompoundGrammar:
   def init(self, budget: Scalar | int) -> CompoundState:
     """Returns the state before BOS; see `Grammar.init`."""
     none = {name: lib.scalar(-1) for name in CompoundState._fields}
-    given = {'left': budget, 'last': _START, 'length': 0, 'cut': 0}
-    return CompoundState(**none | {k: lib.scalar(v) for k, v in given.items()})
+    given = {'left': budget, 'last': _START, 'length': 0, 'cut': 0, 'bars': 0}
+    told = 'pedal' in self.codec.fields[_KIND].starts
+    state = none | {k: lib.scalar(v) for k, v in given.items()}
+    pedals = events.DRUMS * self.grid.voices
+    state['pedals'] = jnp.zeros(pedals if told else 0, jnp.int32)
+    return CompoundState(**state)
 
   def distance(self, state: CompoundState) -> Scalar:
     """Returns the steps of the shortest legal end; 0 after EOS."""
@@ -142,8 +159,15 @@ class CompoundGrammar:
     elif field == events.VALUE:
       spans, free = self._values(state, step)
     else:
-      spans, free = self._note(state, step), step.kind != _NOTE
+      spans = self._note(state, step)
+      both = field in (events.PITCH, events.VOICE, events.MICRO)
+      free = step.kind < (_PEDAL if both else _NOTE)
     allowed = lib.mask(self.codec.fields[field], spans, free)
+    if field == events.VOICE and len(state.pedals):
+      pedal = step.kind == _PEDAL
+      turns = self._pedals(state, step) != step.pitch
+      turns &= self._pedals(state, step) >= 0
+      allowed |= pedal & jnp.concatenate([jnp.zeros(1, bool), turns])
     if field == events.VALUE:
       allowed &= self._cells_of_id > step.cut
     return allowed
@@ -161,6 +185,7 @@ class CompoundGrammar:
       has_value=ids[events.VALUE] > 0,
       pitch=values[events.PITCH],
       voice=values[events.VOICE],
+      micro=values[-1],
     )
 
   @functools.cached_property
@@ -184,6 +209,7 @@ class CompoundGrammar:
       'bar': ~untimed & (1 + (state.tempo < 0) <= limit),
       'tempo': (tail <= limit) & (state.position + 1 < state.length),
       'chord': ~untimed & (tail <= limit) & (room['chord'] < state.length),
+      'pedal': ~untimed & (tail <= limit) & (room['pedal'] < state.length),
       'note': ~untimed & (tail <= limit) & (room['note'] < state.length),
     }
     spans = {
@@ -196,15 +222,25 @@ class CompoundGrammar:
     """Returns the first position that each kind may still have."""
     full = (state.program == events.DRUMS) & self._spent(state)
     placed = state.position >= 0
+    headed = (state.last == _TEMPO) | (state.last == _CHORD)
+    higher = (state.last == _PEDAL) & (state.pedal < len(state.pedals) - 1)
     return {
       'tempo': state.position + 1,
       'chord': state.position + (state.last != _TEMPO),
+      'pedal': state.position + ~(headed | higher),
       'note': state.position + ~(placed & ~full),
     }
 
   def _spent(self, state: CompoundState) -> Flag:
     """Returns whether the last note's program has no higher note left."""
-    return (state.voice == self.grid.voices - 1) & (state.pitch == 127)
+    last = (state.voice == self.grid.voices - 1) & (state.pitch == 127)
+    return last & self._over(state)
+
+  def _over(self, state: CompoundState) -> Flag | bool:
+    """Returns whether no later offset is left for the last note's pitch."""
+    if len(self.codec.fields) <= events.MICRO:
+      return True
+    return state.micro >= self.codec.fields[events.MICRO].ranges[0].high
 
   def _positions(
     self, state: CompoundState, step: '_Step'
@@ -212,6 +248,7 @@ class CompoundGrammar:
     room = self._room(state)
     low = jnp.where(step.kind == _NOTE, room['note'], room['tempo'])
     low = jnp.where(step.kind == _CHORD, room['chord'], low)
+    low = jnp.where(step.kind == _PEDAL, room['pedal'], low)
     last = jnp.where(self._untimed(state), 0, state.length - 1)
     # A cut costs one more bar, which must have a meter.
     affordable = 2 + (state.tempo < 0) <= self._limit(state)
@@ -230,11 +267,17 @@ class CompoundGrammar:
     kept = lib.lookup(self._cells, jnp.maximum(state.meter, 0)) > step.cut
     shared = (state.program >= 0) & (step.position == state.position)
     program = jnp.where(shared, state.program + self._spent(state), 0)
+    pedal = step.kind == _PEDAL
+    here = pedal & (step.position == state.position)
+    # The program of the next pedal, whose voice may be one of several.
+    after = jnp.where(here, (state.pedal + 1) // self.grid.voices, 0)
+    program = jnp.where(pedal, after, program)
+    last = jnp.where(pedal, events.DRUMS - 1, events.DRUMS)
     return {
       'meter': Span(bar, but=state.meter),
       'tempo': Span(step.kind == _TEMPO, but=state.tempo),
       'chord': Span(step.kind == _CHORD, but=state.chord),
-      'program': Span(step.kind == _NOTE, program),
+      'program': Span(step.kind >= _PEDAL, program, last),
     }, (step.kind < _BAR) | (bar & kept & ~self._due(state))
 
   def _note(self, state: CompoundState, step: '_Step') -> dict[str, Span]:
@@ -243,9 +286,20 @@ class CompoundGrammar:
     drums = step.value == events.DRUMS
     shared = (step.position == state.position) & (step.value == state.program)
     last_voice = state.voice == self.grid.voices - 1
-    pitch = jnp.where(shared & last_voice, state.pitch + 1, 0)
-    voice = jnp.where(shared, state.voice + (step.pitch <= state.pitch), 0)
+    over = self._over(state)
+    pitch = jnp.where(shared & last_voice, state.pitch + over, 0)
+    below = step.pitch < state.pitch
+    below |= (step.pitch == state.pitch) & over
+    voice = jnp.where(shared, state.voice + below, 0)
+    pedal = step.kind == _PEDAL
+    first = (state.bars == 1) & (step.position == 0)
+    early = jnp.where(first, 0, -_NO_LIMIT)
+    again = note & shared & (step.pitch == state.pitch)
+    again &= step.voice == state.voice
+    early = jnp.where(again, state.micro + 1, early)
     return {
+      'pedal': self._turns(state, step),
+      'micro': Span(note | pedal, early, but=_NO_LIMIT),
       'pitch': Span(note & ~drums, pitch),
       'drum': Span(note & drums, pitch),
       'duration': Span(note),
@@ -253,12 +307,33 @@ class CompoundGrammar:
       'voice': Span(note, voice),
     }
 
+  def _turns(self, state: CompoundState, step: '_Step') -> Span:
+    """Returns whether a pedal may go up (0) and down (1)."""
+    if not len(state.pedals):
+      return Span(False)
+    pedals = self._pedals(state, step)
+    up, down = (pedals == 1).any(), (pedals == 0).any()
+    return Span(step.kind == _PEDAL, jnp.where(up, 0, 1), jnp.where(down, 1, 0))
+
+  def _pedals(
+    self, state: CompoundState, step: '_Step'
+  ) -> Int[Array, ' voices']:
+    """Returns which pedals of a program are down; -1 of voices left behind."""
+    voices = self.grid.voices
+    program = jnp.clip(step.value, 0, events.DRUMS - 1)
+    slots = program * voices + np.arange(voices)
+    here = step.position == state.position
+    return jnp.where(here & (slots <= state.pedal), -1, state.pedals[slots])
+
   def advance(
     self, state: CompoundState, step: Int[Array, ' f']
   ) -> CompoundState:
-    """Returns the state after a step, int32 `[7]`."""
+    """Returns the state after a step, int32 `[7 or 8]`."""
     new = self._step(step)
     bar, note = new.kind == _BAR, new.kind == _NOTE
+    pedal = new.kind == _PEDAL
+    slot = new.value * self.grid.voices + new.voice
+    turned = pedal & (np.arange(len(state.pedals)) == slot)
     meter = jnp.where(bar & new.has_value, new.value, state.meter)
     full = lib.lookup(self._cells, jnp.maximum(meter, 0))
     length = jnp.where(new.cut > 0, new.cut, full)
@@ -266,6 +341,7 @@ class CompoundGrammar:
     values = {
       'left': state.left - 1,
       'last': new.kind,
+      'bars': jnp.minimum(state.bars + bar, 2),
       'meter': meter,
       'tempo': jnp.where(new.kind == _TEMPO, new.value, state.tempo),
       'chord': jnp.where(new.kind == _CHORD, new.value, state.chord),
@@ -275,8 +351,12 @@ class CompoundGrammar:
       'program': jnp.where(note, new.value, -1),
       'voice': jnp.where(note, new.voice, -1),
       'pitch': jnp.where(note, new.pitch, -1),
+      'micro': jnp.where(note, new.micro, -1),
+      'pedal': jnp.where(pedal, slot, -1),
     }
-    return CompoundState(**{k: lib.scalar(v) for k, v in values.items()})
+    scalars = {k: lib.scalar(v) for k, v in values.items()}
+    pedals = jnp.where(turned, new.pitch, state.pedals)
+    return CompoundState(**scalars, pedals=pedals)
 
 
 class _Step(NamedTuple):
@@ -289,3 +369,4 @@ class _Step(NamedTuple):
   has_value: Flag
   pitch: Scalar
   voice: Scalar
+  micro: Scalar

@@ -2,9 +2,10 @@
 
 Axes: `b` bars, `n` notes, and the columns below, foremost. Events have rows
 in one canonical order: by bar, the bar first; then by position; in a
-position tempo, chord, notes; notes ascend by (program, voice, pitch), drums
-(program 128) last. Quantised `Notes` stand in that order already, so the
-hot path sorts nothing, and it never mixes the kinds in one table.
+position tempo, chord, pedals, notes; notes ascend by (program, voice, pitch),
+drums (program 128) last. Quantised `Notes` stand in that order already, so the
+hot path sorts nothing, and it never mixes the kinds in one table. `assembly`
+makes music of events again.
 """
 
 import functools
@@ -15,10 +16,10 @@ import numpy as np
 
 from aurl_jax.core import errors
 from aurl_jax.music import chords as chords_lib
-from aurl_jax.music import notes as notes_lib
 from aurl_jax.music import transform
 from aurl_jax.music.grid import Grid
-from aurl_jax.music.notes import Notes, Text, Track
+from aurl_jax.music.notes import Notes
+from aurl_jax.tokens.expressive import Pedals
 
 ROW, POSITION, VALUE, PITCH, DURATION, VELOCITY, VOICE = range(7)
 """Columns; from POSITION on they are the fields of a compound step. VALUE is
@@ -26,8 +27,12 @@ the bin of a tempo, the index of a chord, the program of a note. A bar has
 its meter in VALUE, -1 if it is as before, and in POSITION the cells that are
 left of it when it is cut short, else 0."""
 COLUMNS = 7
+MICRO = 7
+"""One more column of notes and pedals, where there are offsets from cells. A
+pedal has its program in VALUE and in PITCH whether it goes down."""
 _SHORT = VALUE + 1
 """Columns of bars, tempos and chords."""
+_NO_PEDALS = np.zeros((MICRO + 1, 0), np.int64)
 
 DRUMS = 128
 """Stands for the drums among the programs."""
@@ -42,13 +47,15 @@ class Parts(NamedTuple):
     bars: [3, b]; without bars nothing has a place.
     tempos: [3, ..].
     chords: [3, ..].
-    notes: [7, n].
+    notes: [7, n], or [8, n] with offsets.
+    pedals: [8, ..].
   """
 
   bars: np.ndarray
   tempos: np.ndarray
   chords: np.ndarray
   notes: np.ndarray
+  pedals: np.ndarray = _NO_PEDALS
 
   @property
   def size(self) -> int:
@@ -88,19 +95,6 @@ def meter_cells(grid: Grid) -> np.ndarray:
 @functools.lru_cache(maxsize=64)
 def _meter_index(grid: Grid) -> dict[tuple[int, int], int]:
   return {meter: index for index, meter in enumerate(grid.meters)}
-
-
-@functools.lru_cache(maxsize=64)
-def _meter_rows(grid: Grid) -> np.ndarray:
-  """Returns `grid.meters` as int64 `[m, 2]`."""
-  return np.array(grid.meters)
-
-
-@functools.lru_cache(maxsize=64)
-def _defaults(grid: Grid) -> tuple[int, int]:
-  """Returns the meter and the tempo that hold where none is told."""
-  meter = _meter_index(grid)[grid.nearest_meter(*notes_lib.DEFAULT_METER)]
-  return meter, int((grid.tempos > notes_lib.DEFAULT_TEMPO).sum())
 
 
 @functools.lru_cache(maxsize=64)
@@ -170,8 +164,19 @@ def table(*columns: Sequence[int] | np.ndarray) -> np.ndarray:
   return rows
 
 
-def from_notes(notes: Notes, grid: Grid) -> Parts:
+def from_notes(
+  notes: Notes,
+  grid: Grid,
+  offset: np.ndarray | None = None,
+  pedals: Pedals | None = None,
+) -> Parts:
   """Returns the events of quantised notes, equal ones merged.
+
+  Args:
+    notes: Quantised.
+    grid: To what.
+    offset: [n] parts of a cell to tell; if given, nothing is merged.
+    pedals: Changes to tell, by cell and program.
 
   Raises:
     TokenError: Longer than `MOST_BARS` bars (code `too_long`).
@@ -179,30 +184,50 @@ def from_notes(notes: Notes, grid: Grid) -> Parts:
   if not len(notes):
     short = np.zeros((_SHORT, 0), np.int64)
     return Parts(short, short, short, np.zeros((COLUMNS, 0), np.int32))
-  columns = _note_columns(notes, grid)
+  columns = _note_columns(notes, grid, offset)
   onset, tempo = columns[POSITION], notes.tempos['tick']
   chord = np.array([text.tick for text in notes.chords], np.int64)
-  ticks = (onset, tempo, chord, notes.meters['tick'])
+  pedals = Pedals.none() if pedals is None else pedals
+  ticks = (onset, tempo, chord, pedals.cell, notes.meters['tick'])
   end = max(int(cells[-1]) for cells in ticks if len(cells))
   starts, meter, cut = _bars(notes, grid, end + 1)
   index = [chords_lib.parse(text.text).index for text in notes.chords]
-  rows, homes = _rows(starts, tempo, chord, onset)
-  columns[ROW] = rows[3]
-  columns[POSITION] -= homes[2]
+  rows, homes = _rows(starts, tempo, chord, pedals.cell, onset)
+  columns[ROW] = rows[4]
+  columns[POSITION] -= homes[3]
   return Parts(
     table(rows[0], cut, meter),
     table(rows[1], tempo - homes[0], tempos(notes, grid)),
     table(rows[2], chord - homes[1], index),
     columns,
+    _pedal_table(pedals, notes, rows[3], homes[2]),
   )
 
 
+def _pedal_table(
+  pedals: Pedals, notes: Notes, rows: np.ndarray, home: np.ndarray
+) -> np.ndarray:
+  """Returns the events of pedals, int64 `[8, ..]`."""
+  program, voice = _slots(notes)
+  part = np.zeros((MICRO + 1, len(rows)), np.int64)
+  part[ROW], part[POSITION] = rows, pedals.cell - home
+  part[VALUE], part[VOICE] = program[pedals.track], voice[pedals.track]
+  part[PITCH] = pedals.down
+  part[MICRO] = pedals.offset
+  return part
+
+
 def _rows(
-  bar: np.ndarray, tempo: np.ndarray, chord: np.ndarray, onset: np.ndarray
+  bar: np.ndarray,
+  tempo: np.ndarray,
+  chord: np.ndarray,
+  pedal: np.ndarray,
+  onset: np.ndarray,
 ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
   """Returns the rows of each kind, given its cells, and starts of bars.
 
-  The latter are those of the bars that tempos, chords and notes stand in.
+  The latter are those of the bars that tempos, chords, pedals and notes
+  stand in.
   """
   before = onset.searchsorted(bar)
   tempo_bar = bar.searchsorted(tempo, 'right')
@@ -214,30 +239,53 @@ def _rows(
   tempos += chord.searchsorted(tempo) + onset.searchsorted(tempo)
   chords = np.arange(len(chord)) + chord_bar
   chords += tempo.searchsorted(chord, 'right') + onset.searchsorted(chord)
-  total = len(bar) + len(tempo) + len(chord) + len(onset)
+  pedals, pedal_bar = pedal, pedal
+  if len(pedal):
+    pedal_bar = bar.searchsorted(pedal, 'right')
+    pedals = np.arange(len(pedal)) + pedal_bar + onset.searchsorted(pedal)
+    pedals += tempo.searchsorted(pedal, 'right')
+    pedals += chord.searchsorted(pedal, 'right')
+    for rows, cells in ((bars, bar), (tempos, tempo), (chords, chord)):
+      rows += pedal.searchsorted(cells)
+  total = len(bar) + len(tempo) + len(chord) + len(pedal) + len(onset)
   is_note = np.ones(total, np.bool_)
-  for rows in (bars, tempos, chords):
+  for rows in (bars, tempos, chords, pedals):
     is_note[rows] = False
   inside = -before
   inside[:-1] += before[1:]
   inside[-1] += len(onset)
-  homes = bar[tempo_bar - 1], bar[chord_bar - 1], bar.repeat(inside)
-  return (bars, tempos, chords, is_note.nonzero()[0]), homes
+  homes = bar[tempo_bar - 1], bar[chord_bar - 1], bar[pedal_bar - 1]
+  rows_of_notes = is_note.nonzero()[0]
+  return (
+    (bars, tempos, chords, pedals, rows_of_notes),
+    (*homes, bar.repeat(inside)),
+  )
 
 
-def _note_columns(notes: Notes, grid: Grid) -> np.ndarray:
-  """Returns the merged notes, int32 `[7, n]`, onsets for positions."""
+def _slots(notes: Notes) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the program and the voice of each track of quantised notes."""
   program = np.array(
     [DRUMS if track.is_drum else track.program for track in notes.tracks]
   )
-  voice = np.arange(len(program)) - program.searchsorted(program)
-  columns = np.empty((COLUMNS, len(notes)), np.int32)
+  return program, np.arange(len(program)) - program.searchsorted(program)
+
+
+def _note_columns(
+  notes: Notes, grid: Grid, offset: np.ndarray | None
+) -> np.ndarray:
+  """Returns the merged notes, int32 `[7 or 8, n]`, onsets for positions."""
+  program, voice = _slots(notes)
+  width = COLUMNS + (offset is not None)
+  columns = np.empty((width, len(notes)), np.int32)
   columns[POSITION] = notes.onset
   columns[VALUE] = program.take(notes.track)
   columns[PITCH] = notes.pitch
   columns[DURATION] = _duration_index(grid).take(notes.duration)
   columns[VELOCITY] = notes.velocity >> _shift(grid)
   columns[VOICE] = voice.take(notes.track)
+  if offset is not None:
+    columns[MICRO] = offset
+    return columns
   equal = notes.onset[1:] == notes.onset[:-1]
   equal &= notes.pitch[1:] == notes.pitch[:-1]
   equal &= notes.track[1:] == notes.track[:-1]
@@ -253,189 +301,3 @@ def _note_columns(notes: Notes, grid: Grid) -> np.ndarray:
 def _shift(grid: Grid) -> int:
   """Returns the bits of a velocity that its bin leaves out."""
   return (128 // grid.velocity_bins).bit_length() - 1
-
-
-def to_notes(parts: Parts, grid: Grid) -> Notes:
-  """Returns the music of events, whatever their order inside a bar.
-
-  Total: what stands before the first bar or beyond its bar's end is left
-  out, and so is a cut that no change of meter follows. The result is
-  canonical: `quantise` and `merge_equal` leave it as it is.
-  """
-  starts, length = _bar_table(parts.bars, grid)
-  placed = []
-  for events in parts[1:]:
-    if not events.shape[1]:
-      placed.append((events[ROW], events))
-      continue
-    bar = parts.bars[ROW].searchsorted(events[ROW]) - 1
-    # Rows before the first bar have index -1, a bar of no cells.
-    inside = events[POSITION] < length.take(bar, mode='wrap')
-    if not inside.all():
-      events, bar = events[:, inside], bar[inside]
-    placed.append((starts.take(bar) + events[POSITION], events))
-  tempo, chord, note = placed
-  change = (parts.bars[VALUE] >= 0).nonzero()[0]
-  return assemble(
-    *note,
-    grid,
-    meters=(starts[change], parts.bars[VALUE][change]),
-    tempos=(tempo[0], tempo[1][VALUE]),
-    chords=(chord[0], chord[1][VALUE]),
-  )
-
-
-Changes = tuple[np.ndarray, np.ndarray]
-"""Cells, in any order, and the indices of what holds from there on."""
-_NONE = (np.zeros(0, np.int64), np.zeros(0, np.int64))
-
-
-def assemble(
-  onset: np.ndarray,
-  events: np.ndarray,
-  grid: Grid,
-  *,
-  meters: Changes = _NONE,
-  tempos: Changes = _NONE,
-  chords: Changes = _NONE,
-) -> Notes:
-  """Returns canonical Notes: sorted, merged, of used tracks and changes only.
-
-  Args:
-    onset: [n] cells.
-    events: [7, n] note events; the columns from VALUE on count.
-    grid: What the events number.
-    meters: Where a meter begins, and its index into `grid.meters`.
-    tempos: The same of `grid.tempos`; 120 bpm holds until the first.
-    chords: The same of the chord vocabulary.
-  """
-  if not len(onset):
-    return Notes.build(grid.cells_per_beat)
-  columns, tracks = _columns(onset, events, grid)
-  end = int((columns['onset'] + columns['duration']).max())
-  return Notes.trusted(
-    ticks_per_beat=grid.cells_per_beat,
-    **columns,
-    tracks=tracks,
-    meters=_meter_table(*meters, end, grid),
-    tempos=_tempo_table(*tempos, end, grid),
-    texts=_chord_texts(*chords, end),
-    title='',
-    **_NO_EVENTS,
-  )
-
-
-_NO_EVENTS = {
-  name: np.zeros(0, notes_lib.TABLES[name])
-  for name in ('keys', 'controls', 'bends')
-}
-
-
-def _bar_table(bars: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-  """Returns start and length of each bar, in cells.
-
-  There is one row more than bars, so that index -1 (before the first bar)
-  exists; its length is 0.
-  """
-  cut, value = bars[POSITION], bars[VALUE]
-  told = value >= 0
-  known = np.concatenate([[_defaults(grid)[0]], value[told]])
-  meter = known[told.cumsum()]
-  length = np.zeros(len(cut) + 1, np.int64)
-  length[:-1] = meter_cells(grid).take(meter)
-  short = (cut > 0).nonzero()[0]
-  # A cut counts only where another meter follows it.
-  short = short[short < len(cut) - 1]
-  short = short[cut[short] < length[short]]
-  short = short[meter[short] != meter[short + 1]]
-  length[short] = cut[short]
-  starts = np.zeros(len(length), np.int64)
-  length[:-1].cumsum(out=starts[1:])
-  return starts, length
-
-
-def _last_changes(
-  cells: np.ndarray, values: np.ndarray, end: int
-) -> tuple[np.ndarray, np.ndarray]:
-  """Keeps the last value of each cell where it changes, before `end`."""
-  if len(cells) < 2:
-    keep = cells < end
-    return cells[keep], values[keep]
-  order = cells.argsort(kind='stable')
-  cells, values = cells[order], values[order]
-  keep = np.ones(len(cells), np.bool_)
-  np.not_equal(cells[1:], cells[:-1], out=keep[:-1])
-  cells, values = cells[keep], values[keep]
-  keep = cells < end
-  keep[1:] &= values[1:] != values[:-1]
-  return cells[keep], values[keep]
-
-
-def _begun(cells: np.ndarray, index: np.ndarray, default: int) -> Changes:
-  """Returns the changes with the default at cell 0 if there is none."""
-  if len(cells) and not cells.min():
-    return cells, index
-  return np.concatenate([[0], cells]), np.concatenate([[default], index])
-
-
-def _meter_table(
-  cells: np.ndarray, index: np.ndarray, end: int, grid: Grid
-) -> np.ndarray:
-  changes = _begun(cells, index, _defaults(grid)[0])
-  cells, index = _last_changes(*changes, end)
-  rows = _meter_rows(grid)[index]
-  table = np.empty(len(cells), notes_lib.METER)
-  table['tick'], table['numerator'] = cells, rows[:, 0]
-  table['denominator'] = rows[:, 1]
-  return table
-
-
-def _tempo_table(
-  cells: np.ndarray, index: np.ndarray, end: int, grid: Grid
-) -> np.ndarray:
-  changes = _begun(cells, index, _defaults(grid)[1])
-  cells, index = _last_changes(*changes, end)
-  table = np.empty(len(cells), notes_lib.TEMPO)
-  table['tick'], table['microseconds'] = cells, grid.tempos[index]
-  return table
-
-
-def _chord_texts(
-  cells: np.ndarray, index: np.ndarray, end: int
-) -> tuple[Text, ...]:
-  cells, index = _last_changes(cells, index, end)
-  return tuple(
-    Text(cell, -1, 'chord', chords_lib.from_index(value).label())
-    for cell, value in zip(cells.tolist(), index.tolist(), strict=True)
-  )
-
-
-def _columns(
-  onset: np.ndarray, events: np.ndarray, grid: Grid
-) -> tuple[dict[str, np.ndarray], tuple[Track, ...]]:
-  """Returns sorted, merged note columns, and the tracks that they use."""
-  events = events.astype(np.int64, copy=False)
-  slot = events[VALUE] * grid.voices + events[VOICE]
-  key = (onset * ((DRUMS + 1) * grid.voices) + slot) * 128 + events[PITCH]
-  if not (key[1:] > key[:-1]).all():
-    # Last of each equal (onset, track, pitch): the longest, then loudest.
-    order = np.lexsort([events[VELOCITY], events[DURATION], key])
-    order = order[np.append(np.diff(key[order]) > 0, True)]
-    onset, slot, events = onset[order], slot[order], events[:, order]
-  used = np.bincount(slot).nonzero()[0]
-  renumbered = np.zeros(used[-1] + 1, np.int64)
-  renumbered[used] = np.arange(len(used))
-  program = used // grid.voices
-  drums = program == DRUMS
-  program[drums] = 0
-  track = renumbered.take(slot)
-  columns = {
-    'onset': onset,
-    'track': track,
-    'pitch': events[PITCH],
-    'duration': grid.durations.take(events[DURATION]),
-    'velocity': grid.velocities.take(events[VELOCITY]),
-  }
-  pairs = zip(program.tolist(), drums.tolist(), strict=True)
-  tracks = tuple([Track('', *pair) for pair in pairs])
-  return columns | notes_lib.of_tracks(track, tracks), tracks

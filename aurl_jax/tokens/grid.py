@@ -16,7 +16,7 @@ from aurl_jax.music import notes as notes_lib
 from aurl_jax.music import transform
 from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import Notes
-from aurl_jax.tokens import events
+from aurl_jax.tokens import assembly, events
 from aurl_jax.tokens.codec import Codec, Field, Range
 from aurl_jax.tokens.grid_grammar import FIRST, VoiceGridGrammar
 
@@ -107,6 +107,16 @@ class VoiceGrid:
     """The legal sequences."""
     return VoiceGridGrammar(self.codec, self.grid)
 
+  def quantise(self, notes: Notes) -> Notes:
+    """Returns what `decode(encode(notes))` gives back.
+
+    Raises:
+      TokenError: As `encode`.
+    """
+    if len(notes):
+      _check(notes)
+    return transform.merge_equal(events.quantised(notes, self.grid))[0]
+
   def encode(self, notes: Notes) -> np.ndarray:
     """Returns int32 `[t, 4]`: BOS, each cell up to the last end, EOS.
 
@@ -118,8 +128,7 @@ class VoiceGrid:
     """
     if not len(notes):
       return np.stack([self.bos(), self._eos])
-    _check(notes)
-    rounded, _ = transform.merge_equal(events.quantised(notes, self.grid))
+    rounded = self.quantise(notes)
     first = self._first(rounded)
     cells = _cells(rounded)
     ids = np.zeros((len(cells) + 2, VOICES), np.int32)
@@ -189,7 +198,7 @@ class VoiceGrid:
     if pickup:
       first = self.grid.meters.index(self._pickups[pickup])
       meters = [(0, first), *meters]
-    return events.assemble(
+    return assembly.assemble(
       onset,
       rows,
       self.grid,

@@ -1,7 +1,9 @@
 """The ledger of a tokenization: what encoding a piece kept and lost.
 
-Axis: `n` notes. Counts are of events of a kind; errors are absolute, in
-milliseconds at the tempo that holds where the event stands.
+Judged from the decoded music (see `matching`), not from what encoding meant
+to do. Counts are of events of a kind; errors are absolute, of the events
+that were kept, in milliseconds: at the tempo that holds where the event
+stands or, of a tokenization that counts seconds, as they are.
 """
 
 import collections
@@ -10,13 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from aurl_jax.music import time, transform
-from aurl_jax.music.grid import Grid
+from aurl_jax.music import time
 from aurl_jax.music.notes import DEFAULT_TEMPO, Notes
+from aurl_jax.tokens import matching
+from aurl_jax.tokens.matching import Clock
 from aurl_jax.tokens.tokenizer import Tokenizer
 
 _DIGITS = 3
 """Of the errors as they are told: microseconds."""
+_SUSTAIN, _DOWN = 64, 64
+"""The control that is the sustain pedal, and where it counts as down."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,7 +30,8 @@ class Entry:
 
   Attributes:
     count: Events of the piece; of tempos and meters those that change
-      anything, the one that holds at the start included.
+      anything, the one that holds at the start included; of pedals those
+      that go down or up.
     kept: Events that the ids tell.
     merged: Events that became one with an equal event.
     dropped: Events that are gone.
@@ -91,24 +97,62 @@ def ledger(tokenizer: Tokenizer, notes: Notes) -> Ledger:
   Raises:
     TokenError: The tokenizer cannot hold the piece.
   """
-  back = tokenizer.decode(tokenizer.encode(notes))
-  grid = tokenizer.grid
+  return compare(tokenizer, notes, tokenizer.decode(tokenizer.encode(notes)))
+
+
+def compare(tokenizer: Tokenizer, notes: Notes, back: Notes) -> Ledger:
+  """Returns the ledger of a piece and of what was decoded from its ids."""
+  clock, twins = _twins(tokenizer, notes, back)
+  pedals, others = _controls(clock, twins)
   entries = {
-    'notes': _notes(notes, back, grid),
-    'tracks': _tracks(notes, back),
-    'tempos': _tempos(notes, back, grid),
-    'meters': _meters(notes, back, grid),
-    'chords': _plain(len(notes.chords), len(back.chords)),
+    'notes': _notes(clock, twins),
+    'tracks': _tracks(notes, back, twins),
+    'tempos': _tempos(clock),
+    'meters': _meters(clock),
+    'chords': _chords(clock),
+    'keys': _plain(len(notes.keys), len(back.keys)),
+    'pedals': pedals,
+    'controls': others,
+    'bends': _plain(len(notes.bends), len(back.bends)),
   }
-  for kind in ('keys', 'controls', 'bends'):
-    entries[kind] = _plain(len(getattr(notes, kind)), len(getattr(back, kind)))
   for kind in ('lyric', 'marker'):
-    entries[f'{kind}s'] = _plain(sum(t.kind == kind for t in notes.texts), 0)
-  names = [notes.title, *(track.name for track in notes.tracks)]
-  entries['names'] = _plain(sum(bool(name) for name in names), 0)
+    entries[f'{kind}s'] = _plain(_texts(notes, kind), _texts(back, kind))
+  entries['names'] = _plain(_names(notes), _names(back))
   return Ledger(
     entries={k: e for k, e in entries.items() if e.count or k == 'notes'}
   )
+
+
+def note_errors(
+  tokenizer: Tokenizer, notes: Notes, back: Notes
+) -> dict[str, np.ndarray]:
+  """Returns the errors of each note that was kept, float64 `[kept]`.
+
+  Keys: `onset_ms` and `duration_ms`, milliseconds, and `velocity`.
+  """
+  clock, twins = _twins(tokenizer, notes, back)
+  return _note_errors(clock, matching.notes(clock, twins))
+
+
+def _twins(
+  tokenizer: Tokenizer, notes: Notes, back: Notes
+) -> tuple[Clock, np.ndarray]:
+  """Returns the clock of both pieces, and the twins of the tracks."""
+  grid = tokenizer.grid
+  tempo = any('tempo' in field.starts for field in tokenizer.codec.fields)
+  cell = max(1, back.ticks_per_beat // grid.cells_per_beat)
+  clock = Clock(notes, back, seconds=not tempo, cell=cell)
+  single = grid.program is not None
+  return clock, matching.tracks(notes, back, one_instrument=single)
+
+
+def _texts(notes: Notes, kind: str) -> int:
+  return sum(text.kind == kind for text in notes.texts)
+
+
+def _names(notes: Notes) -> int:
+  names = [notes.title, *(track.name for track in notes.tracks)]
+  return sum(bool(name) for name in names)
 
 
 def _plain(count: int, kept: int) -> Entry:
@@ -122,102 +166,166 @@ def _spread(errors: np.ndarray) -> tuple[float, float]:
   return float(errors.mean()), float(errors.max())
 
 
-def _milliseconds(notes: Notes, at: np.ndarray) -> np.ndarray:
-  """Returns how long a tick lasts at each tick of `at`."""
-  seconds = time.ticks_to_seconds(notes, np.stack([at, at + 1]))
-  return (seconds[1] - seconds[0]) * 1000
+def _moved(
+  clock: Clock, ticks: np.ndarray, told: np.ndarray
+) -> tuple[float, float]:
+  """Returns how far events are from their twins, in milliseconds."""
+  error = np.abs(told - clock.place(ticks))
+  return _spread(clock.milliseconds(ticks, error))
 
 
-def _moved(notes: Notes, ticks: np.ndarray, grid: Grid) -> np.ndarray:
-  """Returns by how much each tick is moved to its cell, milliseconds."""
-  cells = transform.to_cells(ticks, notes.ticks_per_beat, grid.cells_per_beat)
-  error = cells * notes.ticks_per_beat / grid.cells_per_beat - ticks
-  return np.abs(error) * _milliseconds(notes, ticks)
-
-
-def _stretched(notes: Notes, grid: Grid) -> np.ndarray:
-  """Returns by how much each duration is changed, milliseconds."""
-  cells = notes.duration * (grid.cells_per_beat / notes.ticks_per_beat)
-  above = np.searchsorted(grid.durations, cells)
-  high = grid.durations[np.minimum(above, len(grid.durations) - 1)]
-  low = grid.durations[np.maximum(above - 1, 0)]
-  error = np.minimum(np.abs(high - cells), np.abs(low - cells))
-  ticks = error * (notes.ticks_per_beat / grid.cells_per_beat)
-  return ticks * _milliseconds(notes, notes.onset)
-
-
-def _notes(notes: Notes, back: Notes, grid: Grid) -> Entry:
-  bins = notes.velocity * grid.velocity_bins // 128
-  velocity = np.abs(grid.velocities[bins] - notes.velocity)
-  merged = len(notes) - len(back)
+def _entry(
+  match: matching.Match, errors: dict[str, tuple[float, float]]
+) -> Entry:
+  kept = len(match.kept)
   return Entry(
-    count=len(notes),
-    kept=len(back),
-    merged=merged,
-    errors={
-      'onset_ms': _spread(_moved(notes, notes.onset, grid)),
-      'duration_ms': _spread(_stretched(notes, grid)),
-      'velocity': _spread(velocity),
-    },
+    count=kept + match.merged + match.dropped,
+    kept=kept,
+    merged=match.merged,
+    dropped=match.dropped,
+    errors=errors,
   )
 
 
-def _tracks(notes: Notes, back: Notes) -> Entry:
+def _notes(clock: Clock, twins: np.ndarray) -> Entry:
+  match = matching.notes(clock, twins)
+  errors = _note_errors(clock, match)
+  return _entry(match, {name: _spread(error) for name, error in errors.items()})
+
+
+def _note_errors(clock: Clock, match: matching.Match) -> dict[str, np.ndarray]:
+  given, told = match.kept, match.told
+  onset = clock.given.onset[given]
+  start = np.abs(clock.told.onset[told] - clock.place(onset))
+  length = np.abs(clock.lengths(given) - clock.told.duration[told])
+  loud = np.abs(clock.given.velocity[given] - clock.told.velocity[told])
+  return {
+    'onset_ms': clock.milliseconds(onset, start),
+    'duration_ms': clock.milliseconds(onset, length),
+    'velocity': loud.astype(np.float64),
+  }
+
+
+def _tracks(notes: Notes, back: Notes, twins: np.ndarray) -> Entry:
   """Kept is a track whose instrument is told; empty ones are dropped."""
   used = np.flatnonzero(np.bincount(notes.track, minlength=1)).tolist()
   given = collections.Counter(notes.tracks[i][1:] for i in used)
   told = collections.Counter(track[1:] for track in back.tracks)
   kept = (given & told).total()
-  merged = len(used) - len(back.tracks)
+  merged = int((twins >= 0).sum()) - len(np.unique(twins[twins >= 0]))
   dropped = len(notes.tracks) - kept - merged
   return Entry(
     count=len(notes.tracks), kept=kept, merged=merged, dropped=dropped
   )
 
 
-def _tempos(notes: Notes, back: Notes, grid: Grid) -> Entry:
-  table = notes.tempos
-  ticks = np.append(0, table['tick'])
-  micros = np.append(DEFAULT_TEMPO, table['microseconds'])
+def _tempos(clock: Clock) -> Entry:
+  """The error in percent is that of the tempo that is told at a change."""
+  notes, back = clock.given, clock.told
+  ticks = np.append(0, notes.tempos['tick'])
+  micros = np.append(DEFAULT_TEMPO, notes.tempos['microseconds'])
   last = np.append(ticks[1:] != ticks[:-1], True)
   ticks, micros = ticks[last], micros[last]
   changed = np.append(True, micros[1:] != micros[:-1])
   ticks, micros = ticks[changed], micros[changed]
   count, kept = len(ticks), len(back.tempos)
+  if not kept:
+    return _plain(count, 0)
   # What begins after the music is dropped, and so has no error.
   ticks, micros = ticks[ticks < notes.end], micros[ticks < notes.end]
-  told = back.tempos['microseconds'][_in_force(notes, back, ticks, grid)]
+  at = np.floor(clock.place(ticks) / clock.cell + 0.5) * clock.cell
+  row = np.searchsorted(back.tempos['tick'], at, side='right') - 1
+  alike = np.zeros(len(ticks)), np.zeros(kept)
+  match = matching.changes(
+    clock, ticks, alike[0], back.tempos['tick'], alike[1]
+  )
+  told = back.tempos['microseconds'][row]
   return Entry(
     count=count,
     kept=kept,
     dropped=max(0, count - kept),
     errors={
-      'onset_ms': _spread(_moved(notes, ticks, grid)),
+      'onset_ms': _moved(
+        clock, ticks[match.kept], back.tempos['tick'][match.told]
+      ),
       'percent': _spread(np.abs(micros / told - 1) * 100),
     },
   )
 
 
-def _in_force(
-  notes: Notes, back: Notes, ticks: np.ndarray, grid: Grid
-) -> np.ndarray:
-  """Returns the row of `back.tempos` that holds at each tick of `notes`."""
-  cells = transform.to_cells(ticks, notes.ticks_per_beat, grid.cells_per_beat)
-  return np.searchsorted(back.tempos['tick'], cells, side='right') - 1
-
-
-def _meters(notes: Notes, back: Notes, grid: Grid) -> Entry:
+def _meters(clock: Clock) -> Entry:
   """Kept is a change to a meter that is told as it is."""
-  changes = time.meter_changes(notes)
-  ticks = np.array([tick for tick, *_ in changes], np.int64)
-  cells = transform.to_cells(ticks, notes.ticks_per_beat, grid.cells_per_beat)
-  told = set(back.meters.tolist())
-  pairs = zip(cells.tolist(), changes, strict=True)
-  same = np.array([(cell, *change[1:]) in told for cell, change in pairs])
-  kept = int(same.sum())
-  return Entry(
-    count=len(changes),
-    kept=kept,
-    dropped=len(changes) - kept,
-    errors={'onset_ms': _spread(_moved(notes, ticks[same], grid))},
+  changes = np.array(time.meter_changes(clock.given), np.int64)
+  told = clock.told.meters
+  match = matching.changes(
+    clock,
+    changes[:, 0],
+    _meter_kinds(changes[:, 1], changes[:, 2]),
+    told['tick'],
+    _meter_kinds(told['numerator'], told['denominator']),
   )
+  moved = _moved(clock, changes[match.kept, 0], told['tick'][match.told])
+  return _entry(match, {'onset_ms': moved} if len(match.kept) else {})
+
+
+def _meter_kinds(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+  """Returns a number for each meter; denominators are powers of two."""
+  return numerator * 16 + np.log2(denominator).astype(np.int64)
+
+
+def _chords(clock: Clock) -> Entry:
+  """Kept is a chord where one is told; how it is spelled does not count."""
+  given, told = (
+    np.array([text.tick for text in piece.chords], np.int64)
+    for piece in (clock.given, clock.told)
+  )
+  match = matching.changes(
+    clock, given, np.zeros(len(given)), told, np.zeros(len(told))
+  )
+  errors = {'onset_ms': _moved(clock, given[match.kept], told[match.told])}
+  return _entry(match, errors if len(match.kept) else {})
+
+
+def _controls(clock: Clock, twins: np.ndarray) -> tuple[Entry, Entry]:
+  """Returns the entries of pedals, and of all other controls."""
+  given, told = _pedals(clock.given), _pedals(clock.told)
+  track = _played_by(clock.given, twins)[given['track']]
+  match = matching.changes(
+    clock,
+    given['tick'],
+    np.where(track < 0, -1, track * 2 + (given['value'] >= _DOWN)),
+    told['tick'],
+    told['track'] * 2 + (told['value'] >= _DOWN),
+  )
+  moved = _moved(clock, given['tick'][match.kept], told['tick'][match.told])
+  pedals = _entry(match, {'onset_ms': moved} if len(match.kept) else {})
+  others = [
+    int((piece.controls['number'] != _SUSTAIN).sum())
+    for piece in (clock.given, clock.told)
+  ]
+  return pedals, _plain(*others)
+
+
+def _played_by(notes: Notes, twins: np.ndarray) -> np.ndarray:
+  """Returns the twin of each track; without notes, its instrument's first."""
+  first: dict[tuple[int, bool], int] = {}
+  for track, twin in zip(notes.tracks, twins.tolist(), strict=True):
+    if twin >= 0:
+      first.setdefault(track[1:], twin)
+  return np.array(
+    [
+      twin if twin >= 0 else first.get(track[1:], -1)
+      for track, twin in zip(notes.tracks, twins.tolist(), strict=True)
+    ],
+    np.int64,
+  )
+
+
+def _pedals(notes: Notes) -> np.ndarray:
+  """Returns the rows at which a track's sustain pedal goes down or up."""
+  table = notes.controls[notes.controls['number'] == _SUSTAIN]
+  table = table[np.argsort(table['track'], kind='stable')]
+  down = table['value'] >= _DOWN
+  same = np.append(False, table['track'][1:] == table['track'][:-1])
+  before = np.append(False, down[:-1])
+  return table[down != (before & same)[: len(table)]]

@@ -3,8 +3,15 @@
 import dataclasses
 import functools
 
+import numpy as np
+
 from aurl_jax.core import errors
+from aurl_jax.music import transform
 from aurl_jax.music.grid import Grid
+from aurl_jax.music.notes import Notes
+from aurl_jax.tokens import events
+from aurl_jax.tokens.control_steps import ControlSteps
+from aurl_jax.tokens.controls import Controls
 
 _CHOICES = {
   'cells_per_beat': (1, 480),
@@ -25,6 +32,7 @@ class EventOptions:
     bar_beats: The longest bar, in quarter notes; longer meters are reduced.
     voices: Tracks that may share one instrument.
     chords: Whether chord symbols are told.
+    controls: Whether controls may be told, see `control_steps`.
 
   Raises:
     ConfigError: An option out of range; names it.
@@ -35,6 +43,7 @@ class EventOptions:
   bar_beats: int = 12
   voices: int = 32
   chords: bool = False
+  controls: bool = False
 
   def __post_init__(self) -> None:
     for name, (low, high) in _CHOICES.items():
@@ -56,3 +65,31 @@ class EventOptions:
       voices=self.voices,
       chords=self.chords,
     )
+
+  def quantise(self, notes: Notes) -> Notes:
+    """Returns what `decode(encode(notes))` gives back.
+
+    That is `music.transform.quantise` with notes of equal (track, pitch,
+    onset) merged.
+
+    Raises:
+      TokenError: Longer than 2^16 bars (code `too_long`).
+    """
+    return transform.merge_equal(events.quantised(notes, self.grid))[0]
+
+  def _controlled(
+    self,
+    ids: np.ndarray,
+    bars: np.ndarray,
+    steps: ControlSteps,
+    controls: Controls | None,
+  ) -> np.ndarray:
+    """Returns ids with their controls told, if there are any."""
+    if controls is None:
+      return ids
+    if not self.controls:
+      raise errors.TokenError(
+        'this tokenizer tells no controls; build it with controls=True',
+        code='controls',
+      )
+    return steps.insert(ids, bars, controls)

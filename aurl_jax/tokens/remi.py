@@ -16,8 +16,10 @@ import numpy as np
 
 from aurl_jax.music import chords as chords_lib
 from aurl_jax.music.notes import Notes
-from aurl_jax.tokens import events, remi_stream
+from aurl_jax.tokens import assembly, events, remi_stream
 from aurl_jax.tokens.codec import Codec, Field, Range
+from aurl_jax.tokens.control_steps import ControlledGrammar, ControlSteps
+from aurl_jax.tokens.controls import Controls
 from aurl_jax.tokens.options import EventOptions
 from aurl_jax.tokens.remi_grammar import RemiGrammar
 
@@ -34,6 +36,15 @@ class Remi(EventOptions):
   @functools.cached_property
   def codec(self) -> Codec:
     """The vocabulary: one field."""
+    return self._steps_of_controls.codec if self.controls else self._plain
+
+  @functools.cached_property
+  def _steps_of_controls(self) -> ControlSteps:
+    return ControlSteps(self._plain, 0)
+
+  @functools.cached_property
+  def _plain(self) -> Codec:
+    """The vocabulary without controls."""
     grid = self.grid
     chord = [Range('chord', 0, chords_lib.SIZE - 1)] if self.chords else []
     voice = [Range('voice', 1, self.voices - 1)] if self.voices > 1 else []
@@ -56,19 +67,31 @@ class Remi(EventOptions):
     return Codec((Field('event', tuple(ranges)),))
 
   @functools.cached_property
-  def grammar(self) -> RemiGrammar:
+  def grammar(self) -> RemiGrammar | ControlledGrammar:
     """The legal sequences."""
-    return RemiGrammar(self.codec, self.grid)
+    plain = RemiGrammar(self._plain, self.grid)
+    if not self.controls:
+      return plain
+    return ControlledGrammar(plain, self._steps_of_controls)
 
-  def encode(self, notes: Notes) -> np.ndarray:
+  def encode(
+    self, notes: Notes, controls: Controls | None = None
+  ) -> np.ndarray:
     """Returns int32 `[t, 1]` from BOS to EOS.
 
+    Args:
+      notes: Any piece.
+      controls: What to tell of it, with the option `controls`.
+
     Raises:
-      TokenError: Longer than 2^16 bars (code `too_long`).
+      TokenError: Longer than 2^16 bars (code `too_long`), or controls that
+        cannot be told (code `controls`).
     """
     notes = events.quantised(notes, self.grid)
     parts = events.from_notes(notes, self.grid)
-    return remi_stream.write(parts, self.codec.fields[0])[:, None]
+    ids = remi_stream.write(parts, self.codec.fields[0])[:, None]
+    steps = self._steps_of_controls
+    return self._controlled(ids, self.bar_steps(ids), steps, controls)
 
   def decode(self, ids: np.ndarray) -> Notes:
     """Returns the quantised music of ids `[t, 1]`, legal or cut anywhere.
@@ -79,9 +102,17 @@ class Remi(EventOptions):
     Raises:
       TokenError: Not ids of this vocabulary (codes `shape`, `range`).
     """
-    stream = self.codec.check(ids)[:, 0]
-    parts = remi_stream.read(stream, self.codec.fields[0])
-    return events.to_notes(parts, self.grid)
+    ids = self.codec.check(ids)
+    if self.controls:
+      ids = self._steps_of_controls.without(ids)
+    parts = remi_stream.read(ids[:, 0], self._plain.fields[0])
+    return assembly.to_notes(parts, self.grid)
+
+  def read_controls(self, ids: np.ndarray) -> Controls:
+    """Returns the controls that ids tell; without the option, none."""
+    if not self.controls:
+      return Controls()
+    return self._steps_of_controls.read(self.codec.check(ids))
 
   def bar_steps(self, ids: np.ndarray) -> np.ndarray:
     """Returns the step indices at which a bar starts, ascending."""

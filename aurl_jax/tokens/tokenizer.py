@@ -65,12 +65,22 @@ class Tokenizer(Protocol):
 
   @property
   def grid(self) -> grid_lib.Grid:
-    """What `encode` quantises to."""
+    """The clock of decoded music, and what its values may be."""
     ...
 
   @property
   def grammar(self) -> Grammar:
     """The legal sequences."""
+    ...
+
+  def quantise(self, notes: Notes) -> Notes:
+    """Returns what ids can hold of a piece: `decode(encode(notes))`.
+
+    Computed without ids. What is already quantised stays as it is.
+
+    Raises:
+      TokenError: As `encode`.
+    """
     ...
 
   def encode(self, notes: Notes) -> np.ndarray:
@@ -82,15 +92,15 @@ class Tokenizer(Protocol):
     ...
 
   def decode(self, ids: np.ndarray) -> Notes:
-    """Returns the quantised music of ids, legal or cut anywhere.
-
-    `decode(encode(x))` equals `music.transform.quantise(x, grid)` with
-    notes of equal (track, pitch, onset) merged.
-    """
+    """Returns the quantised music of ids, legal or cut anywhere."""
     ...
 
   def bar_steps(self, ids: np.ndarray) -> np.ndarray:
-    """Returns the step indices at which a bar starts, ascending."""
+    """Returns the step indices at which a bar starts, ascending.
+
+    They are where training may cut a piece; a tokenization without bars has
+    other places for that.
+    """
     ...
 
   def bos(self) -> np.ndarray:

@@ -89,7 +89,10 @@ def test_people_see_remarks_and_issues(song, capsys):
     assert word in shown
 
 
-@pytest.mark.parametrize(('name', 'fields'), [('remi', 1), ('compound', 7)])
+@pytest.mark.parametrize(
+  ('name', 'fields'),
+  [('remi', 1), ('compound', 7), ('expressive', 8), ('performance', 1)],
+)
 def test_tokens(song, capsys, name, fields):
   assert cli.main(['tokens', str(song), '--tokenizer', name, '--json']) == 0
   (report,) = told(capsys)

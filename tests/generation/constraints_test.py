@@ -9,6 +9,7 @@ from aurl_jax.generation.constraints import Length, Rules
 from aurl_jax.generation.decode import decode
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.music.notes import Notes
+from aurl_jax.tokens.performance import Performance
 from tests import recogniser
 from tests.generation import writers
 
@@ -132,3 +133,9 @@ def test_bars_that_cannot_fit_are_refused():
   with pytest.raises(RequestError, match='8 bars take at least 130 steps'):
     constraints.bars(tokenizer, bos, 8, 129)
   assert constraints.bars(tokenizer, bos, 8, 130).most == 129
+
+
+def test_bars_are_refused_where_there_are_none():
+  tokenizer = Performance()
+  with pytest.raises(RequestError, match='has no bars'):
+    constraints.bars(tokenizer, tokenizer.bos()[None], 2, 100)

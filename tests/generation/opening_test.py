@@ -4,6 +4,7 @@ import pytest
 from aurl_jax.generation.decode import first_illegal
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.opening import opening
+from aurl_jax.tokens.performance import Performance
 from tests.generation import writers
 
 
@@ -62,3 +63,10 @@ def test_a_meter_alone_leaves_the_tempo_to_the_model_or_the_default():
 def test_what_the_tokenization_lacks_is_refused(asked, match):
   with pytest.raises(RequestError, match=match):
     opening(writers.TOKENIZERS['remi'], **asked)
+
+
+def test_a_tokenization_of_seconds_tells_neither_meter_nor_tempo():
+  assert opening(Performance()).tolist() == [[1]]
+  for asked in ({'meter': (3, 4)}, {'tempo': 90}):
+    with pytest.raises(RequestError, match=f'tells no {next(iter(asked))}'):
+      opening(Performance(), **asked)

@@ -3,7 +3,7 @@ import numpy as np
 from aurl_jax.music import transform
 from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import Notes, Track
-from aurl_jax.tokens import events
+from aurl_jax.tokens import assembly, events
 from aurl_jax.tokens.remi import Remi
 from tests.tokens import judge, pieces
 
@@ -31,7 +31,7 @@ def test_events_stand_in_canonical_order():
 def test_parts_and_notes_are_inverse():
   for seed in range(20):
     notes = judge.rounded(Remi(chords=True), pieces.piece(seed))
-    assert events.to_notes(events.from_notes(notes, GRID), GRID) == notes
+    assert assembly.to_notes(events.from_notes(notes, GRID), GRID) == notes
 
 
 def test_order_of_the_events_of_a_bar_does_not_matter():
@@ -45,7 +45,7 @@ def test_order_of_the_events_of_a_bar_does_not_matter():
   bar = bars.searchsorted(shuffled[events.ROW]) - 1
   shuffled = shuffled[:, np.argsort(bar, kind='stable')]
   shuffled[events.ROW] = bars[np.sort(bar)] + 1
-  assert events.to_notes(parts._replace(notes=shuffled), GRID) == notes
+  assert assembly.to_notes(parts._replace(notes=shuffled), GRID) == notes
 
 
 def test_equal_notes_become_the_longest_then_loudest():
@@ -56,7 +56,7 @@ def test_equal_notes_become_the_longest_then_loudest():
     [3, 3, 0, 60, 4, 0, 0],
   ]
   parts = events.Parts(np.array([[0], [0], [0]]), none, none, np.array(notes).T)
-  assert events.to_notes(parts, GRID) == Notes.build(
+  assert assembly.to_notes(parts, GRID) == Notes.build(
     12,
     {'onset': 3, 'duration': 5, 'pitch': 60, 'velocity': GRID.velocities[1]},
     tracks=[Track()],
@@ -79,7 +79,7 @@ def test_equal_notes_are_merged_as_merge_equal_does():
   )
   merged, count = transform.merge_equal(notes)
   assert count == 2
-  assert events.to_notes(events.from_notes(notes, GRID), GRID) == merged
+  assert assembly.to_notes(events.from_notes(notes, GRID), GRID) == merged
 
 
 def test_meter_cells_are_whole_bars():

@@ -7,18 +7,28 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from aurl_jax.tokens import controls
 from aurl_jax.tokens import grammar as lib
 from aurl_jax.tokens.codec import Field, Range
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.tokens.performance import Performance
 from aurl_jax.tokens.remi import Remi
 from tests import recogniser
 from tests.tokens import judge, pieces, sampler
 
-ALL = [Remi(chords=True), Compound(chords=True), VoiceGrid()]
+ALL = [
+  Remi(chords=True),
+  Compound(chords=True),
+  Compound(micro=5, pedal=True, controls=True),
+  Remi(controls=True),
+  VoiceGrid(),
+  Performance(),
+]
 ODD = [
   Remi(voices=1, cells_per_beat=1, bar_beats=2),
   Compound(voices=2, cells_per_beat=1, bar_beats=2),
+  Performance(velocity_bins=1, shift_steps=2, drums=True),
 ]
 """Few cells, voices and meters: every limit is met often."""
 ROWS = 1000
@@ -26,7 +36,10 @@ STEPS = 40
 
 
 def named(tokenizer):
-  return f'{type(tokenizer).__name__}-{len(tokenizer.grid.meters)}'
+  width = len(tokenizer.codec.fields)
+  told = getattr(tokenizer, 'controls', False)
+  meters = len(tokenizer.grid.meters)
+  return f'{type(tokenizer).__name__}-{width}-{meters}' + '-c' * told
 
 
 @pytest.mark.parametrize('tokenizer', [*ALL, *ODD], ids=named)
@@ -60,16 +73,25 @@ def assert_every_event(tokenizer, rows):
     assert own <= seen
 
 
+def encoded(tokenizer, seed):
+  """Returns the ids of some music, its controls told where they can be."""
+  notes = music(tokenizer, seed)
+  if not getattr(tokenizer, 'controls', False):
+    return tokenizer.encode(notes)
+  told = controls.of(notes, tokenizer.grid, bars=seed % 2 == 0, style=seed)
+  return tokenizer.encode(notes, told)
+
+
 def music(tokenizer, seed):
   if isinstance(tokenizer, VoiceGrid):
     return pieces.chorale(seed, bars=2, pickup=4 * (seed % 3))
-  return pieces.piece(seed, notes=25)
+  return pieces.pedalled(seed, notes=25)
 
 
 @pytest.mark.parametrize('tokenizer', ALL, ids=named)
 def test_music_is_legal_at_each_step_with_no_step_to_spare(tokenizer):
   for seed in range(40):
-    ids = tokenizer.encode(music(tokenizer, seed))
+    ids = encoded(tokenizer, seed)
     assert sampler.accepts(tokenizer, ids, budget=len(ids)).all()
 
 
@@ -77,7 +99,7 @@ def test_music_is_legal_at_each_step_with_no_step_to_spare(tokenizer):
 def test_grammar_and_recogniser_agree_on_torn_music(tokenizer):
   legal = 0
   for seed in range(150):
-    ids = tokenizer.encode(music(tokenizer, seed % 40))
+    ids = encoded(tokenizer, seed % 40)
     ids = judge.shuffled(ids, seed)
     if seed % 2:
       rng = np.random.default_rng(seed)
@@ -109,7 +131,7 @@ def test_after_the_end_only_padding_stands(tokenizer):
 
 @pytest.mark.parametrize('tokenizer', ALL, ids=named)
 def test_beyond_the_budget_only_the_way_to_the_end_is_open(tokenizer):
-  ids = tokenizer.encode(music(tokenizer, 9))
+  ids = encoded(tokenizer, 9)
   state = sampler.walk(tokenizer, ids[: len(ids) // 2], budget=3)
   assert state.left < 0
   left = int(tokenizer.grammar.distance(state))
@@ -125,12 +147,15 @@ def test_beyond_the_budget_only_the_way_to_the_end_is_open(tokenizer):
 
 
 @pytest.mark.parametrize('tokenizer', ALL, ids=named)
-def test_states_are_int32_scalars_and_stay_so(tokenizer):
+def test_states_are_int32_and_keep_their_shapes(tokenizer):
   grammar = tokenizer.grammar
   state = grammar.init(jnp.int32(5))
   after = sampler.advance(tokenizer, state, tokenizer.bos())
-  for leaf in jax.tree.leaves([state, after, grammar.distance(after)]):
-    assert (leaf.shape, leaf.dtype) == ((), jnp.int32)
+  for old, new in zip(*map(jax.tree.leaves, (state, after)), strict=True):
+    assert (new.shape, new.dtype) == (old.shape, old.dtype)
+    assert new.dtype == jnp.int32
+  distance = grammar.distance(after)
+  assert (distance.shape, distance.dtype) == ((), jnp.int32)
 
 
 @pytest.mark.parametrize('tokenizer', ALL, ids=named)

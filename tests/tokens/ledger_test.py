@@ -4,6 +4,7 @@ from aurl_jax.music.notes import Notes, Text, Track
 from aurl_jax.tokens import ledger as ledger_lib
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.tokens.performance import Performance
 from aurl_jax.tokens.remi import Remi
 from tests.tokens import judge, pieces
 
@@ -59,7 +60,7 @@ def test_counts_what_is_merged_and_dropped(tokenizer):
     meters=[(0, 31, 32), (480, 2, 4)],
     tempos=[(1, 499_000), (2, 200_000), (9000, 300_000)],
     keys=[(0, 1, False)],
-    controls=[(0, 0, 64, 127), (5, 0, 64, 0)],
+    controls=[(0, 0, 64, 127), (3, 0, 64, 90), (5, 0, 64, 0), (9, 0, 1, 5)],
     bends=[(0, 0, 5)],
     texts=[Text(0, 0, 'lyric', 'la'), Text(0, -1, 'chord', 'C')],
     title='a title',
@@ -76,7 +77,8 @@ def test_counts_what_is_merged_and_dropped(tokenizer):
     'meters': (2, 1, 0, 1),
     'chords': (1, 0, 0, 1),
     'keys': (1, 0, 0, 1),
-    'controls': (2, 0, 0, 2),
+    'pedals': (2, 0, 0, 2),
+    'controls': (1, 0, 0, 1),
     'bends': (1, 0, 0, 1),
     'lyrics': (1, 0, 0, 1),
     'names': (2, 0, 0, 2),
@@ -90,6 +92,74 @@ def test_tracks_of_one_instrument_beyond_the_voices_are_merged():
   )
   entry = ledger_lib.ledger(Remi(voices=2), notes).entries['tracks']
   assert (entry.count, entry.kept, entry.merged) == (3, 2, 1)
+
+
+@pytest.mark.parametrize(
+  'tokenizer',
+  [
+    Remi(chords=True),
+    Compound(voices=2),
+    Compound(micro=8, pedal=True),
+    Performance(),
+    Performance(drums=True),
+  ],
+)
+def test_kept_merged_and_dropped_are_all_and_kept_are_all_that_is_told(
+  tokenizer,
+):
+  for seed in range(30):
+    notes = pieces.pedalled(seed)
+    entries = ledger_lib.ledger(tokenizer, notes).entries
+    back = tokenizer.decode(tokenizer.encode(notes))
+    for entry in entries.values():
+      assert entry.count == entry.kept + entry.merged + entry.dropped
+    assert entries['notes'].count == len(notes)
+    assert entries['notes'].kept == len(back)
+
+
+def test_seconds_are_compared_where_beats_are_not_told():
+  # At 60 bpm a tick is 10 ms; at 120 bpm 5 ms, and half of them are rounded.
+  notes = Notes.build(
+    100,
+    {
+      'onset': [0, 100, 101],
+      'duration': [100, 1, 200],
+      'pitch': [60, 61, 62],
+      'velocity': [3, 4, 1],
+      'track': [0, 1, 2],
+    },
+    tracks=[Track('', 0), Track('', 40), Track('', 0, True)],
+    tempos=[(0, 1_000_000), (100, 500_000)],
+  )
+  entries = ledger_lib.ledger(Performance(), notes).entries
+  assert entries['notes'].errors['onset_ms'] == pytest.approx((0, 0))
+  assert entries['notes'].errors['duration_ms'] == pytest.approx((2.5, 5))
+  assert entries['notes'].errors['velocity'] == (0.5, 1)
+  found = {k: (e.kept, e.merged, e.dropped) for k, e in entries.items()}
+  assert found == {
+    'notes': (2, 0, 1),
+    'tracks': (1, 1, 1),
+    'tempos': (0, 0, 2),
+    'meters': (0, 0, 1),
+  }
+
+
+def test_offsets_and_pedals_have_their_errors():
+  # 96 ticks a beat are parts of a cell; at 120 bpm one is 5.2 ms.
+  notes = Notes.build(
+    192,
+    {'onset': [1, 186, 400], 'duration': 192, 'pitch': 60},
+    controls=[(193, 0, 64, 127), (300, 0, 64, 0), (301, 0, 64, 127)],
+  )
+  tick = 500 / 192
+  fine = ledger_lib.ledger(Compound(micro=8, pedal=True), notes).entries
+  assert fine['notes'].errors['onset_ms'] == pytest.approx((tick / 3, tick))
+  # The pedal goes up and down in one cell, so that it stays down.
+  assert (fine['pedals'].kept, fine['pedals'].dropped) == (1, 2)
+  assert fine['pedals'].errors['onset_ms'] == pytest.approx((tick, tick))
+  coarse = ledger_lib.ledger(Compound(), notes).entries
+  assert coarse['notes'].errors['onset_ms'][1] == pytest.approx(6 * tick)
+  assert coarse['pedals'].kept == 0
 
 
 def test_as_dict_is_plain_numbers():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aurl_jax.music.notes import Notes, Text, Track
+from aurl_jax.music.notes import CONTROL, Notes, Text, Track
 
 METERS = ((4, 4), (3, 4), (6, 8), (7, 8), (2, 2), (5, 16), (26, 4), (1, 32))
 CHORDS = ('C', 'A:min7', 'G7/B', 'N', 'F#:hdim7', 'Bbsus4')
@@ -77,3 +77,20 @@ def chorale(seed, bars=4, meter=(4, 4), pickup=0, bpm=100):
   return Notes.build(
     480, columns, meters=meters, tempos=[(0, round(60_000_000 / bpm))]
   )
+
+
+def pedalled(seed, notes=40):
+  """Returns a piece with pedals on some tracks, and other controls."""
+  rng = np.random.default_rng(seed)
+  music = piece(seed, notes)
+  count = int(rng.integers(0, 30))
+  end = 26 * music.ticks_per_beat
+  rows = zip(
+    rng.integers(0, end, count).tolist(),
+    rng.integers(0, len(music.tracks), count).tolist(),
+    rng.choice([64, 64, 64, 1], count).tolist(),
+    rng.choice([0, 63, 64, 127], count).tolist(),
+    strict=True,
+  )
+  table = np.array(sorted(rows, key=lambda row: row[:2]), CONTROL)
+  return music.replace(controls=table)

@@ -11,6 +11,8 @@ CASES = [
   tokens.Remi(cells_per_beat=4, chords=True),
   tokens.Compound(voices=3),
   tokens.VoiceGrid(program=6),
+  tokens.Compound(micro=6, pedal=True, controls=True),
+  tokens.Performance(velocity_bins=16, program=6),
 ]
 
 
@@ -25,5 +27,6 @@ def test_a_saved_tokenizer_is_built_again_from_its_json(tokenizer):
 
 
 def test_the_package_is_its_table_of_contents():
-  assert {'Remi', 'Compound', 'VoiceGrid', 'Codec'} <= set(dir(tokens))
+  names = {'Remi', 'Compound', 'VoiceGrid', 'Performance', 'Codec'}
+  assert names <= set(dir(tokens))
   assert all(getattr(tokens, name) for name in tokens.__all__)

@@ -1,0 +1,164 @@
+"""Controls: what a piece, and each of its bars, is to be like.
+
+All are computed from the quantised notes alone, as below, so that they can be
+asked of any music. Levels count the edges that a number reaches.
+
+- key: 0..11 major by tonic, 12..23 minor: the key whose profile correlates
+  best with the pitch classes, weighted by duration (Krumhansl and Kessler,
+  "Tracing the dynamic changes in perceived tonal organization",
+  Psychological Review 1982); it follows every transposition.
+- density: notes that begin in a beat, drums among them (`DENSITY`).
+- polyphony: how many notes sound, on average where any does (`POLYPHONY`).
+- register: octave of the mean pitch, weighted by duration: 5 begins at C4.
+- instruments: families of General MIDI, `program // 8`; 16 is the drums.
+- style: a number whose meaning the data set gives.
+
+Drums have neither key nor polyphony nor register. Axes: `b` bars, `c` cells.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from aurl_jax.music import time, transform
+from aurl_jax.music.grid import Grid
+from aurl_jax.music.notes import Notes
+
+DENSITY = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
+"""Edges of its levels, in notes a beat."""
+POLYPHONY = (1.05, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)
+"""Edges of its levels, in notes."""
+DRUM_FAMILY = 16
+STYLES = 64
+"""How many styles a data set may have."""
+_OCTAVE, _FAMILY = 12, 8
+# fmt: off
+_MAJOR = (
+  6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88,
+)
+_MINOR = (
+  6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17,
+)
+# fmt: on
+
+
+class Levels(NamedTuple):
+  """Controls of a piece or of a bar; None leaves one open."""
+
+  key: int | None = None
+  density: int | None = None
+  polyphony: int | None = None
+  register: int | None = None
+
+
+_OPEN = Levels()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Controls:
+  """What is asked of a piece.
+
+  Attributes:
+    piece: Of the whole piece.
+    instruments: Families that it has, ascending; empty leaves them open.
+    style: Number of its style, below `STYLES`; None leaves it open.
+    bars: Of each bar, from the first on; what is beyond them is open.
+  """
+
+  piece: Levels = _OPEN
+  instruments: tuple[int, ...] = ()
+  style: int | None = None
+  bars: tuple[Levels, ...] = ()
+
+
+def of(
+  notes: Notes, grid: Grid, *, bars: bool = False, style: int | None = None
+) -> Controls:
+  """Returns the controls that a piece meets.
+
+  Args:
+    notes: Any piece.
+    grid: To what it is quantised first.
+    bars: Whether those of bars are computed; a bar's key is left open.
+    style: What its style is, if it is known.
+
+  Example:
+    >>> chord = Notes.build(
+    ...   4, {'onset': 0, 'duration': 16, 'pitch': [60, 64, 67]})
+    >>> of(chord, Grid()).piece
+    Levels(key=0, density=1, polyphony=5, register=5)
+  """
+  notes = transform.merge_equal(transform.quantise(notes, grid))[0]
+  if not len(notes):
+    return Controls(style=style)
+  edges = np.array([notes.onset[0], notes.end])
+  used = [notes.tracks[i] for i in np.unique(notes.track).tolist()]
+  families = {
+    DRUM_FAMILY if track.is_drum else track.program // _FAMILY for track in used
+  }
+  whole = _levels(notes, edges)[0]._replace(key=key(notes))
+  starts = np.append(time.bar_starts(notes), notes.end)
+  return Controls(
+    piece=whole,
+    instruments=tuple(sorted(families)),
+    style=style,
+    bars=tuple(_levels(notes, starts)) if bars else (),
+  )
+
+
+def key(notes: Notes) -> int | None:
+  """Returns the key of a piece, 0..23; None without pitches."""
+  pitched = ~notes.is_drum
+  chroma = np.bincount(
+    notes.pitch[pitched] % _OCTAVE, notes.duration[pitched], _OCTAVE
+  )
+  if not chroma.any():
+    return None
+  # Sums, not means: the profiles' lengths do not depend on the tonic.
+  scores = []
+  for profile in (_MAJOR, _MINOR):
+    centred = np.array(profile) - np.mean(profile)
+    centred /= np.linalg.norm(centred)
+    scores += [chroma @ np.roll(centred, tonic) for tonic in range(_OCTAVE)]
+  return int(np.argmax(np.round(np.array(scores) / chroma.sum(), 9)))
+
+
+def _levels(notes: Notes, edges: np.ndarray) -> list[Levels]:
+  """Returns density, polyphony and register between edges, cells `[b + 1]`."""
+  begins = np.searchsorted(notes.onset, edges)
+  beats = np.diff(edges) / notes.ticks_per_beat
+  density = np.diff(begins) / np.maximum(beats, 1e-9)
+  sounding, weighted = _sounding(notes)
+  # Sums over the cells between edges.
+  counts, pitches, covered = (
+    np.diff(np.append(0, values.cumsum())[edges])
+    for values in (sounding, weighted, (sounding > 0).astype(np.int64))
+  )
+  levels = []
+  for b in range(len(beats)):
+    level = Levels(density=_level(density[b], DENSITY))
+    if counts[b]:
+      level = level._replace(
+        polyphony=_level(counts[b] / covered[b], POLYPHONY),
+        register=int(pitches[b] / counts[b]) // _OCTAVE,
+      )
+    levels.append(level)
+  return levels
+
+
+def _level(value: float, edges: tuple[float, ...]) -> int:
+  return int(np.searchsorted(edges, value, side='right'))
+
+
+def _sounding(notes: Notes) -> tuple[np.ndarray, np.ndarray]:
+  """Returns how many pitched notes sound, and the sum of their pitches, [c]."""
+  pitched = ~notes.is_drum
+  onset, pitch = notes.onset[pitched], notes.pitch[pitched]
+  end = onset + notes.duration[pitched]
+  found = []
+  for weight in (np.ones_like(pitch), pitch):
+    change = np.bincount(onset, weight, notes.end + 1)
+    change -= np.bincount(end, weight, notes.end + 1)
+    found.append(np.rint(change.cumsum()[:-1]).astype(np.int64))
+  return found[0], found[1]
