@@ -12,22 +12,47 @@ from typing import NamedTuple
 
 from aurl_jax.core import errors
 
-MAX_BYTES = 64 << 20
-"""Larger files are refused before anything is parsed."""
-MAX_TRACKS = 65535
-"""More track chunks than a header can declare."""
-MAX_PIECES = 1024
-"""Pieces in a file, which is meant for one."""
 MAX_TICKS = (1 << 31) - 1
 """The last tick: what the 32 bits of other readers hold."""
-MAX_EVENTS = 1 << 23
-"""Events (and so notes) in a file."""
 _MOST_TOLD = 20
 """Issues of one kind that are told one by one."""
 
 HEADER = struct.Struct('>4sIHHH')
 CHUNK = struct.Struct('>4sI')
 _END_OF_TRACK = b'\xff\x2f\x00'
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+  """How much a file may hold; checked before anything is built of it.
+
+  Attributes:
+    bytes: Of the file.
+    tracks: Chunks of tracks; by default what a header can declare.
+    pieces: In a file, which is meant for one.
+    events: Messages, and metas that are kept, of all tracks; each takes
+      about 100 bytes while a sound file is read, and 300 in a broken one.
+  """
+
+  bytes: int = 64 << 20
+  tracks: int = 65535
+  pieces: int = 1024
+  events: int = 1 << 22
+
+  def check(self, name: str, found: int) -> None:
+    """Raises MidiError (`too_many_...`, `too_large`) if a limit is passed."""
+    most = getattr(self, name)
+    if found > most:
+      code = 'too_large' if name == 'bytes' else f'too_many_{name}'
+      raise refuse(
+        code,
+        f'{found:,} {name} or more, at most {most:,}; '
+        f'midi.read(..., limits=midi.Limits({name}=...)) allows others',
+      )
+
+
+LIMITS = Limits()
+"""Those of a reader that is not told others."""
 
 
 class Issue(NamedTuple):
@@ -97,10 +122,12 @@ class Layout:
       file behind another), which follow each other in time.
     issues: What is wrong with the outer shape, and was mended.
     remarks: What is odd about it, and allowed.
+    limits: How much it may hold.
   """
 
   data: bytes
   sections: tuple[Section, ...]
+  limits: Limits = LIMITS
   issues: Log = dataclasses.field(default_factory=Log)
   remarks: Log = dataclasses.field(default_factory=Log)
 
@@ -125,17 +152,20 @@ def refuse(code: str, message: str) -> errors.MidiError:
   return errors.MidiError(f'not a readable MIDI file: {message}', code=code)
 
 
-def layout(data: bytes) -> Layout | None:
+def layout(data: bytes, limits: Limits = LIMITS) -> Layout | None:
   """Finds the tracks of a file whose outer shape is as it says, else None.
+
+  Args:
+    data: The whole file.
+    limits: How much it may hold.
 
   Raises:
     MidiError: There is nothing to look at, or too much (codes `empty`,
-      `too_large`).
+      `too_large`, `too_many_tracks`).
   """
   if not data:
     raise refuse('empty', 'it has no bytes')
-  if len(data) > MAX_BYTES:
-    raise refuse('too_large', f'{len(data)} bytes, at most {MAX_BYTES}')
+  limits.check('bytes', len(data))
   if len(data) < HEADER.size:
     return None
   name, length, format_, count, division = HEADER.unpack_from(data)
@@ -146,7 +176,9 @@ def layout(data: bytes) -> Layout | None:
     return None
   if format_ > 1 or (format_ == 0 and count > 1):
     return None
-  return Layout(data=data, sections=(Section(division, tuple(spans)),))
+  limits.check('tracks', count)
+  section = Section(division, tuple(spans))
+  return Layout(data=data, sections=(section,), limits=limits)
 
 
 def _spans(data: bytes) -> list[Span] | None:

@@ -1,0 +1,121 @@
+"""Reading tracks by compiled loops: what `midi_events` and `midi_split` do.
+
+The loops of `music.midi_kernels` read what is as it must be, and ask
+`midi_events.Reader` to read each event that is not; so a broken track is
+read as fast as it is sound. Loading them takes as long as reading megabytes
+without them, so they are loaded when so much has been read.
+"""
+
+import functools
+from types import ModuleType
+
+import numpy as np
+
+from aurl_jax.music.midi_chunks import LIMITS, MAX_TICKS, Limits, Log
+from aurl_jax.music.midi_events import Reader, longest_delta
+from aurl_jax.music.midi_split import Played
+
+_LOAD = 1.2
+"""CPU seconds that loading takes, compiled code being on disk."""
+_NEVER = 1 << 62
+_spent = 0.0
+
+
+def pays(size: int, cost: float) -> bool:
+  """Whether the loops are loaded, or should be now.
+
+  As with skis that are rented until the rent has reached their price, no
+  process spends over twice the time of the best choice.
+
+  Args:
+    size: Bytes that are to be read.
+    cost: CPU seconds that a byte costs without the loops.
+  """
+  global _spent
+  _spent += size * cost
+  return _spent > _LOAD
+
+
+@functools.cache
+def _kernels() -> ModuleType:
+  from aurl_jax.music import midi_kernels
+
+  return midi_kernels
+
+
+class NativeReader(Reader):
+  """Reads a track; what the compiled loop cannot read, as `Reader` does.
+
+  Metas that `Notes` has no place for are passed over.
+  """
+
+  def __init__(
+    self,
+    chunk: bytes,
+    where: str,
+    ticks_per_beat: int,
+    issues: Log,
+    remarks: Log,
+    limits: Limits = LIMITS,
+  ) -> None:
+    longest = longest_delta(ticks_per_beat)
+    super().__init__(chunk, where, longest, issues, remarks, limits)
+    self._data = np.frombuffer(chunk, np.uint8)
+    self._bounds = np.array([MAX_TICKS, longest, _NEVER])
+    # No event takes less than two bytes, no meta less than four.
+    self._ticks = np.empty(min(len(chunk) // 2, limits.events) + 1, np.int64)
+    self._words = np.empty(len(self._ticks), np.int32)
+    size = min(len(chunk) // 4, limits.events) + 1
+    self._metas = np.empty((size, 4), np.int64)
+    self._state = np.zeros(8, np.int64)
+
+  def _ahead(self, position: int) -> int:
+    kernels, state = _kernels(), self._state
+    self._take_odd()
+    state[:6] = (
+      position, self.tick, self.running,
+      bool(self.running) and not self.cancelled, self.open >= 0,
+      self.events.end,
+    )  # fmt: skip
+    told = int(state[kernels.TOLD])
+    why = kernels.scan(
+      self._data, len(self.chunk), state, self._bounds, self._ticks,
+      self._words, self._metas,
+    )  # fmt: skip
+    position, self.tick, self.running, sure, _, end, count, now = state.tolist()
+    self.events.end, self.cancelled = end, not sure
+    for tick, kind, start, stop in self._metas[told:now].tolist():
+      self.events.metas.append((tick, kind, self.chunk[start:stop]))
+    if why == kernels.FULL or count + now > self.limits.events:
+      self.limits.check('events', count + now)
+    return -1 if why == kernels.ENDED else position
+
+  def _take_odd(self) -> None:
+    """Moves what `Reader` has read to the tables."""
+    count = int(self._state[6])
+    for tick, status, first, second in self.events.channel:
+      if count == len(self._ticks):
+        self.limits.check('events', count + 1)
+      self._ticks[count] = tick
+      self._words[count] = status << 16 | first << 8 | second
+      count += 1
+    self._state[6] = count
+    self.events.channel.clear()
+
+  def played(self) -> Played:
+    """Returns what the track plays, once it has run."""
+    self._take_odd()
+    kernels, count = _kernels(), int(self._state[6])
+    words = self._words[:count]
+    notes, changes, keys, never_ended, late = kernels.split(
+      self._ticks[:count], words, self.events.end
+    )
+    if late:
+      is_late = changes[1] >= kernels.LATE
+      changes[1, is_late] -= kernels.LATE
+      changes = np.hstack([changes[:, ~is_late], changes[:, is_late]])
+    named = [divmod(key, 128) for key in keys.tolist()]
+    if count and not named:
+      programs = words[words >> 20 == 0xC][:1].tolist() or [0]
+      named = [(word >> 16 & 0xF, word >> 8 & 0x7F) for word in programs]
+    return Played(notes, changes, named, never_ended)
