@@ -17,6 +17,7 @@ from aurl_jax.music import (
   midi_native,
   midi_parts,
   midi_salvage,
+  midi_whole,
 )
 from aurl_jax.music.midi_chunks import LIMITS, Issue, Limits
 from aurl_jax.music.midi_write import write
@@ -72,10 +73,14 @@ def read(
 
 
 def _read(data: bytes, limits: Limits) -> Reading:
+  native = midi_native.pays(len(data), _FAST)
+  if native and 0 < len(data) <= limits.bytes:
+    whole = midi_whole.read(data, limits)
+    if whole is not None:
+      return Reading(*whole)
   layout = midi_chunks.layout(data, limits)
   if layout is None:
     layout = midi_salvage.layout(data, limits)
-  native = midi_native.pays(len(data), _FAST)
   if not native:
     fast = midi_fast.read_fast(layout)
     if fast is not None:

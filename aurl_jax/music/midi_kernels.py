@@ -27,8 +27,6 @@ _END = 0x2F
 _KEPT = (0x03, 0x05, 0x06, 0x51, 0x54, 0x58, 0x59)
 """Metas that `Notes` has a place for, or that must be checked."""
 _KEYS = 16 * 128
-LATE = _KEYS
-"""Added to the part of a change that comes behind the others of the part."""
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -175,22 +173,23 @@ def scan(
   return code
 
 
-class _Work(NamedTuple):
-  """What `split` writes.
+class Work(NamedTuple):
+  """What `split` reads of tracks, and what it needs for it.
 
   Attributes:
-    notes: [5, n] int64: onset, duration, pitch, velocity, and in the end the
-      part, until then channel * 128 + program.
-    changes: [4, m] int64: tick, part, number or `BEND`, value.
-    queue: [n] int64, the next note that sounds on the same voice, or -1.
-    follow: [m] int64, the next change that waits in the same channel, or -1.
+    notes: [5, n] int64: onset, track, pitch, duration, velocity.
+    changes: [m, 4] int64: tick, track, number or `BEND`, value.
+    queue: [n] int32, the next note that sounds on the same voice, or -1.
+    follow: [m] int32, the next change that waits in the same channel, or -1.
     keys: How many parts there are, then the channel * 128 + program of each.
     voices: How many voices (channel * 128 + pitch) were used, then these.
-    part: [2048] int64, the part of a channel and program, or -1.
-    first: [2048] int64, the first note that sounds on a voice, or -1.
-    last: [2048] int64, the last one.
+    part: [2048] int32, the part of a channel and program, or -1.
+    first: [2048] int32, the first note that sounds on a voice, or -1.
+    last: [2048] int32, the last one.
     channels: [16, 4] int64: program, first and last change that wait (-1 for
       none), the newest part (-1 for none).
+    totals: [4] int64: notes and changes so far, notes that never ended, and
+      parts of the tracks before.
   """
 
   notes: np.ndarray
@@ -203,37 +202,51 @@ class _Work(NamedTuple):
   first: np.ndarray
   last: np.ndarray
   channels: np.ndarray
+  totals: np.ndarray
 
 
 _PROGRAM, _WAITS, _WAITS_LAST, _NEWEST = range(4)
+NOTES, CHANGES, NEVER_ENDED, PARTS = range(4)
+"""Places in `Work.totals`."""
 
 
 @_compiled
-def _work(words: np.ndarray) -> _Work:
+def new_work(words: np.ndarray) -> Work:
   """Returns tables of the size that messages need."""
   notes = changes = 0
   for word in words:
     kind = word >> 20
     notes += kind == 9 and word & 0x7F != 0
     changes += kind in (0xB, 0xE)
-  channels = np.full((16, 4), -1, np.int64)
-  channels[:, _PROGRAM] = 0
-  return _Work(
+  return Work(
     np.empty((5, notes), np.int64),
-    np.empty((4, changes), np.int64),
-    np.empty(notes, np.int64),
-    np.empty(changes, np.int64),
-    np.zeros(_KEYS + 1, np.int64),
-    np.zeros(_KEYS + 1, np.int64),
-    np.full(_KEYS, -1, np.int64),
-    np.full(_KEYS, -1, np.int64),
-    np.full(_KEYS, -1, np.int64),
-    channels,
+    np.empty((changes, 4), np.int64),
+    np.empty(notes, np.int32),
+    np.empty(changes, np.int32),
+    np.zeros(_KEYS + 1, np.int32),
+    np.zeros(_KEYS + 1, np.int32),
+    np.empty(_KEYS, np.int32),
+    np.empty(_KEYS, np.int32),
+    np.empty(_KEYS, np.int32),
+    np.empty((16, 4), np.int64),
+    np.zeros(4, np.int64),
   )
 
 
 @_compiled
-def _part(work: _Work, key: int) -> int:
+def _clear(work: Work) -> None:
+  """Makes ready for another track."""
+  work.keys[0] = work.voices[0] = 0
+  work.part.fill(-1)
+  work.first.fill(-1)
+  work.last.fill(-1)
+  work.channels.fill(-1)
+  work.channels[:, _PROGRAM] = 0
+  work.totals[NEVER_ENDED] = 0
+
+
+@_compiled
+def _part(work: Work, key: int) -> int:
   """Returns the part of a channel and program; a new one takes what waits."""
   if work.part[key] >= 0:
     return work.part[key]
@@ -245,16 +258,16 @@ def _part(work: _Work, key: int) -> int:
   channel[_NEWEST] = part
   waiting = channel[_WAITS]
   while waiting >= 0:
-    work.changes[1, waiting] = part
+    work.changes[waiting, 1] = part
     waiting = work.follow[waiting]
   channel[_WAITS] = -1
   return part
 
 
 @_compiled
-def _start(work: _Work, note: int, tick: int, voice: int, velocity: int) -> None:
+def _start(work: Work, tick: int, voice: int, velocity: int) -> None:
   """Puts a note behind those that sound on its channel and pitch."""
-  notes, queue = work.notes, work.queue
+  notes, queue, note = work.notes, work.queue, work.totals[NOTES]
   if work.last[voice] < 0:
     work.voices[0] += 1
     work.voices[work.voices[0]] = voice
@@ -263,32 +276,34 @@ def _start(work: _Work, note: int, tick: int, voice: int, velocity: int) -> None
   else:
     queue[work.last[voice]] = note
   work.last[voice], queue[note] = note, -1
-  notes[0, note], notes[2, note], notes[3, note] = tick, voice & 127, velocity
   channel = voice >> 7
-  notes[4, note] = channel << 7 | work.channels[channel, _PROGRAM]
+  notes[0, note], notes[2, note], notes[4, note] = tick, voice & 127, velocity
+  notes[1, note] = channel << 7 | work.channels[channel, _PROGRAM]
+  work.totals[NOTES] += 1
 
 
 @_compiled
-def _end(work: _Work, tick: int, voice: int) -> None:
+def _end(work: Work, tick: int, voice: int) -> None:
   """Ends the first note that sounds on a channel and pitch, if there is one."""
   note = work.first[voice]
   if note >= 0:
     work.first[voice] = work.queue[note]
-    work.notes[1, note] = tick - work.notes[0, note]
-    _part(work, work.notes[4, note])
+    work.notes[3, note] = tick - work.notes[0, note]
+    _part(work, work.notes[1, note])
 
 
 @_compiled
-def _change(work: _Work, change: int, tick: int, word: int) -> None:
+def _change(work: Work, tick: int, word: int) -> None:
   """Takes in a control or bend; it may have to wait for a part."""
   first, second = word >> 8 & 0x7F, word & 0x7F
   is_bend, index = word >> 20 == 0xE, word >> 16 & 0xF
-  channel, changes = work.channels[index], work.changes
-  changes[0, change] = tick
-  changes[2, change] = BEND if is_bend else first
-  changes[3, change] = (first | second << 7) - 8192 if is_bend else second
-  changes[1, change] = work.part[index << 7 | channel[_PROGRAM]]
-  if changes[1, change] >= 0:
+  change, channel = work.totals[CHANGES], work.channels[index]
+  row = work.changes[change]
+  row[0], row[1] = tick, work.part[index << 7 | channel[_PROGRAM]]
+  row[2] = BEND if is_bend else first
+  row[3] = (first | second << 7) - 8192 if is_bend else second
+  work.totals[CHANGES] += 1
+  if row[1] >= 0:
     return
   if channel[_WAITS] < 0:
     channel[_WAITS] = change
@@ -298,17 +313,17 @@ def _change(work: _Work, change: int, tick: int, word: int) -> None:
 
 
 @_compiled
-def _finish(work: _Work, end: int) -> tuple[int, int]:
+def _finish(work: Work, end: int) -> int:
   """Ends what sounds and places what waits.
 
   Returns:
-    How many notes never ended; how many changes waited to the end, their
-    parts then counted from `LATE` on.
+    How many changes waited to the end; their parts are counted from `_KEYS`
+    on.
   """
-  never_ended = late = 0
+  late = 0
   for voice in work.voices[1 : work.voices[0] + 1]:
     while work.first[voice] >= 0:
-      never_ended += 1
+      work.totals[NEVER_ENDED] += 1
       _end(work, end, voice)
   for index in range(16):
     channel = work.channels[index]
@@ -317,62 +332,284 @@ def _finish(work: _Work, end: int) -> tuple[int, int]:
     waiting = channel[_WAITS]
     while waiting >= 0:
       late += 1
-      work.changes[1, waiting] = channel[_NEWEST] + LATE
+      work.changes[waiting, 1] = channel[_NEWEST] + _KEYS
       waiting = work.follow[waiting]
-  return never_ended, late
+  return late
 
 
 @_compiled
-def _renumber(work: _Work) -> np.ndarray:
-  """Puts the parts in order of channel and program; returns their keys."""
+def _put_last(changes: np.ndarray, late: int) -> None:
+  """Moves changes that waited to the end behind the others."""
+  kept = np.empty((late, 4), np.int64)
+  count = 0
+  for index in range(len(changes)):
+    if changes[index, 1] >= _KEYS:
+      kept[count] = changes[index]
+      kept[count, 1] -= _KEYS
+      count += 1
+    else:
+      changes[index - count] = changes[index]
+  changes[len(changes) - late :] = kept
+
+
+@_compiled
+def _number_parts(work: Work, note: int, change: int) -> None:
+  """Puts the parts of a track in order of channel and program.
+
+  Args:
+    work: What was read.
+    note: The first note of the track.
+    change: The first change of the track.
+  """
   rank = np.empty(work.keys[0], np.int64)
-  keys = np.empty(work.keys[0], np.int64)
   count = 0
   for key in range(_KEYS):
     if work.part[key] >= 0:
-      rank[work.part[key]], keys[count] = count, key
+      rank[work.part[key]] = count + work.totals[PARTS]
       count += 1
-  owner = work.changes[1]
-  for change in range(len(owner)):
-    late = owner[change] >= LATE
-    owner[change] = rank[owner[change] % LATE] + LATE * late
-  owner = work.notes[4]
-  for note in range(len(owner)):
-    owner[note] = rank[work.part[owner[note]]]
-  return keys
+      work.keys[count] = key
+  owner = work.notes[1]
+  for index in range(note, work.totals[NOTES]):
+    owner[index] = rank[work.part[owner[index]]]
+  for index in range(change, work.totals[CHANGES]):
+    work.changes[index, 1] = rank[work.changes[index, 1]]
+  work.totals[PARTS] += count
 
 
 @_compiled
-def split(
-  ticks: np.ndarray, words: np.ndarray, end: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, int]:
-  """Pairs notes and sorts them by channel and program.
+def split(work: Work, ticks: np.ndarray, words: np.ndarray, end: int) -> None:
+  """Pairs the notes of a track and sorts them by channel and program.
 
   Args:
+    work: Takes in notes and changes behind those of the tracks before, keys
+      of the track's parts in their order, and how many notes never ended.
     ticks: [c] int64, of channel messages.
     words: [c] int32, as from `scan`.
     end: Tick of the last event of the track.
-
-  Returns:
-    Notes as [5, n] int64 (onset, duration, pitch, velocity, part); changes
-    as [4, m] int64 (tick, part, number or `BEND`, value); the channel * 128 +
-    program of each part; how many notes never ended; and how many changes
-    stand, by their part + `LATE`, behind all others of it.
   """
-  work = _work(words)
-  note = change = 0
+  _clear(work)
+  note, change = work.totals[NOTES], work.totals[CHANGES]
   for index in range(len(ticks)):
     tick, word = ticks[index], np.int64(words[index])
     kind, voice = word >> 20, (word >> 9 & 0x780) | (word >> 8 & 0x7F)
     if kind == 9 and word & 0x7F:
-      _start(work, note, tick, voice, word & 0x7F)
-      note += 1
+      _start(work, tick, voice, word & 0x7F)
     elif kind in (8, 9):
       _end(work, tick, voice)
     elif kind == 0xC:
       work.channels[voice >> 7, _PROGRAM] = voice & 0x7F
     elif kind in (0xB, 0xE):
-      _change(work, change, tick, word)
-      change += 1
-  never_ended, late = _finish(work, end)
-  return work.notes, work.changes, _renumber(work), never_ended, late
+      _change(work, tick, word)
+  late = _finish(work, end)
+  if late:
+    _put_last(work.changes[change : work.totals[CHANGES]], late)
+  if not work.keys[0] and len(ticks):
+    _part(work, _named(words))
+  _number_parts(work, note, change)
+
+
+@_compiled
+def _named(words: np.ndarray) -> int:
+  """Returns the channel * 128 + program that is named first, else 0."""
+  for word in words:
+    if word >> 20 == 0xC:
+      return (word >> 16 & 0xF) << 7 | (word >> 8 & 0x7F)
+  return 0
+
+
+@_compiled
+def _big_endian(data: np.ndarray, position: int, size: int) -> int:
+  value = 0
+  for place in range(position, position + size):
+    value = (value << 8) | np.int64(data[place])
+  return value
+
+
+@_compiled
+def find_tracks(data: np.ndarray, most: int) -> tuple[int, np.ndarray]:
+  """As `midi_chunks.layout`.
+
+  Args:
+    data: [bytes] uint8, the whole file.
+    most: Tracks that are allowed.
+
+  Returns:
+    Ticks of a beat, -1 if the outer shape is not as it says, and [t, 2] int64,
+    where the events of each track start and end.
+  """
+  none = np.empty((0, 2), np.int64)
+  size = len(data)
+  if size < 14 or _big_endian(data, 0, 4) != _HEADER:
+    return -1, none
+  kind, count = _big_endian(data, 8, 2), _big_endian(data, 10, 2)
+  beat = _big_endian(data, 12, 2)
+  if _big_endian(data, 4, 4) != 6 or not 0 < beat < 0x8000 or kind > 1:
+    return -1, none
+  if not 1 <= count <= most or (kind == 0 and count > 1):
+    return -1, none
+  spans = np.empty((count, 2), np.int64)
+  position, found = 14, 0
+  while position < size:
+    if found == count or size - position < 8:
+      return -1, none
+    if _big_endian(data, position, 4) != _TRACK:
+      return -1, none
+    spans[found, 0] = position + 8
+    position += 8 + _big_endian(data, position + 4, 4)
+    if position > size:
+      return -1, none
+    spans[found, 1] = position
+    found += 1
+  return (beat if found == count else -1), spans
+
+
+_HEADER, _TRACK = 0x4D546864, 0x4D54726B
+"""`MThd` and `MTrk`."""
+
+
+@_compiled
+def scan_file(
+  data: np.ndarray, spans: np.ndarray, bounds: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+  """Reads the events of all tracks, if none is odd.
+
+  Args:
+    data: [bytes] uint8, the whole file.
+    spans: [t, 2] int64, from `find_tracks`.
+    bounds: As for `scan`.
+    most: Events and metas that are allowed.
+
+  Returns:
+    Marks as [t, 5] int64: of each track the tick of its end, then its first
+    event and first meta, its number of parts and of notes that never ended
+    (these two are left to `split_file`); no rows if an event is odd, or the
+    limit is passed. Then ticks, words and metas as from `scan`.
+  """
+  # No event takes less than two bytes, no meta less than four.
+  size = min(len(data) // 2, most) + 1
+  ticks, words = np.empty(size, np.int64), np.empty(size, np.int32)
+  metas = np.empty((min(len(data) // 4, most) + 1, 4), np.int64)
+  marks = np.zeros((len(spans), 5), np.int64)
+  state = np.zeros(8, np.int64)
+  for track in range(len(spans)):
+    state[:COUNT] = 0
+    state[POSITION] = spans[track, 0]
+    marks[track, 1], marks[track, 2] = state[COUNT], state[TOLD]
+    end = spans[track, 1]
+    why = scan(data, end, state, bounds, ticks, words, metas)
+    if why != ENDED or state[COUNT] + state[TOLD] > most:
+      return marks[:0], ticks, words, metas
+    marks[track, 0] = state[LAST]
+  return marks, ticks[: state[COUNT]], words[: state[COUNT]], metas[: state[TOLD]]
+
+
+@_compiled
+def split_file(
+  marks: np.ndarray, ticks: np.ndarray, words: np.ndarray
+) -> tuple[Work, np.ndarray]:
+  """Pairs the notes of all tracks, and completes the marks of `scan_file`.
+
+  Returns:
+    Notes and changes of all tracks, and the keys of all parts.
+  """
+  work = new_work(words)
+  keys = np.empty(len(words), np.int64)
+  for track in range(len(marks)):
+    first = marks[track, 1]
+    last = len(words)
+    if track + 1 < len(marks):
+      last = marks[track + 1, 1]
+    if first == last:
+      continue
+    part = work.totals[PARTS]
+    split(work, ticks[first:last], words[first:last], marks[track, 0])
+    count = np.int64(work.keys[0])
+    keys[part : part + count] = work.keys[1 : count + 1]
+    marks[track, 3], marks[track, 4] = count, work.totals[NEVER_ENDED]
+  return work, keys[: work.totals[PARTS]]
+
+
+@_compiled
+def take_metas(
+  data: np.ndarray, metas: np.ndarray, beat: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+  """Sorts metas into tempos, meters, keys, and the indices of the others.
+
+  Returns:
+    [t, 2], [m, 3] and [k, 3] int64, as the tables of `Notes`, unsorted, and
+    [o] int64. One that is odd is among the others.
+  """
+  size = len(metas)
+  tempos, meters = np.empty((size, 2), np.int64), np.empty((size, 3), np.int64)
+  keys, others = np.empty((size, 3), np.int64), np.empty(size, np.int64)
+  counts = np.zeros(4, np.int64)
+  for index in range(size):
+    tick, kind, start, stop = metas[index]
+    length = stop - start
+    if kind == 0x51 and length == 3 and _big_endian(data, start, 3):
+      tempos[counts[0], 0] = tick
+      tempos[counts[0], 1] = _big_endian(data, start, 3)
+      counts[0] += 1
+      continue
+    top, bottom = np.int64(0), np.int64(0)
+    if length >= 2:
+      top, bottom = np.int64(data[start]), np.int64(data[start + 1])
+    if kind == 0x58 and top and bottom < 16 and 4 * beat * top >> bottom:
+      row = meters[counts[1]]
+      row[0], row[1], row[2] = tick, top, 1 << bottom
+      counts[1] += 1
+      continue
+    fifths = top - 256 if top > 127 else top
+    if kind == 0x59 and length == 2 and abs(fifths) < 8 and bottom < 2:
+      row = keys[counts[2]]
+      row[0], row[1], row[2] = tick, fifths, bottom
+      counts[2] += 1
+      continue
+    others[counts[3]] = index
+    counts[3] += 1
+  return (
+    tempos[: counts[0]],
+    meters[: counts[1]],
+    keys[: counts[2]],
+    others[: counts[3]],
+  )
+
+
+@_compiled
+def pack(notes: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
+  """Puts the columns of notes into one number, as `events.sort_columns` does.
+
+  Returns:
+    [n] int64, none if they need more than 63 bits; [5] int64, how many bits
+    each column has; and whether they ascend.
+  """
+  widths = np.zeros(5, np.int64)
+  for column in range(5):
+    bits = 0
+    for value in notes[column]:
+      bits |= value
+    while bits >> widths[column]:
+      widths[column] += 1
+  if widths.sum() > 63:
+    return np.empty(0, np.int64), widths, False
+  keys = np.empty(notes.shape[1], np.int64)
+  ascending = True
+  for index in range(len(keys)):
+    key = 0
+    for column in range(5):
+      key = (key << widths[column]) | notes[column, index]
+    keys[index] = key
+    ascending = ascending and (index == 0 or keys[index - 1] <= key)
+  return keys, widths, ascending
+
+
+@_compiled
+def unpack(keys: np.ndarray, widths: np.ndarray) -> np.ndarray:
+  """Returns [5, n] int64, the columns that `pack` put together."""
+  notes = np.empty((5, len(keys)), np.int64)
+  for index in range(len(keys)):
+    key = keys[index]
+    for column in range(4, -1, -1):
+      notes[column, index] = key & ((1 << widths[column]) - 1)
+      key >>= widths[column]
+  return notes

@@ -37,7 +37,8 @@ def pays(size: int, cost: float) -> bool:
 
 
 @functools.cache
-def _kernels() -> ModuleType:
+def kernels() -> ModuleType:
+  """Returns `music.midi_kernels`, which is loaded at the first call."""
   from aurl_jax.music import midi_kernels
 
   return midi_kernels
@@ -70,15 +71,15 @@ class NativeReader(Reader):
     self._state = np.zeros(8, np.int64)
 
   def _ahead(self, position: int) -> int:
-    kernels, state = _kernels(), self._state
+    loops, state = kernels(), self._state
     self._take_odd()
     state[:6] = (
       position, self.tick, self.running,
       bool(self.running) and not self.cancelled, self.open >= 0,
       self.events.end,
     )  # fmt: skip
-    told = int(state[kernels.TOLD])
-    why = kernels.scan(
+    told = int(state[loops.TOLD])
+    why = loops.scan(
       self._data, len(self.chunk), state, self._bounds, self._ticks,
       self._words, self._metas,
     )  # fmt: skip
@@ -86,9 +87,9 @@ class NativeReader(Reader):
     self.events.end, self.cancelled = end, not sure
     for tick, kind, start, stop in self._metas[told:now].tolist():
       self.events.metas.append((tick, kind, self.chunk[start:stop]))
-    if why == kernels.FULL or count + now > self.limits.events:
+    if why == loops.FULL or count + now > self.limits.events:
       self.limits.check('events', count + now)
-    return -1 if why == kernels.ENDED else position
+    return -1 if why == loops.ENDED else position
 
   def _take_odd(self) -> None:
     """Moves what `Reader` has read to the tables."""
@@ -105,17 +106,14 @@ class NativeReader(Reader):
   def played(self) -> Played:
     """Returns what the track plays, once it has run."""
     self._take_odd()
-    kernels, count = _kernels(), int(self._state[6])
+    loops, count = kernels(), int(self._state[6])
     words = self._words[:count]
-    notes, changes, keys, never_ended, late = kernels.split(
-      self._ticks[:count], words, self.events.end
+    work = loops.new_work(words)
+    loops.split(work, self._ticks[:count], words, self.events.end)
+    keys = work.keys[1 : work.keys[0] + 1].tolist()
+    return Played(
+      work.notes,
+      work.changes,
+      [(key >> 7, key & 0x7F) for key in keys],
+      int(work.totals[loops.NEVER_ENDED]),
     )
-    if late:
-      is_late = changes[1] >= kernels.LATE
-      changes[1, is_late] -= kernels.LATE
-      changes = np.hstack([changes[:, ~is_late], changes[:, is_late]])
-    named = [divmod(key, 128) for key in keys.tolist()]
-    if count and not named:
-      programs = words[words >> 20 == 0xC][:1].tolist() or [0]
-      named = [(word >> 16 & 0xF, word >> 8 & 0x7F) for word in programs]
-    return Played(notes, changes, named, never_ended)

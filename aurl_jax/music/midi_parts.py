@@ -81,7 +81,7 @@ class Assembly:
     else:
       events = read_events(chunk, where, beat, *logs, left)
       played = split(events)
-    self.held += 2 * played.notes.shape[1] + played.changes.shape[1]
+    self.held += 2 * played.notes.shape[1] + len(played.changes)
     self.held += len(events.metas)
     return played, events.metas, events.end
 

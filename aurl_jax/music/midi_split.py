@@ -19,8 +19,8 @@ class Played(NamedTuple):
   """What a track of a file plays.
 
   Attributes:
-    notes: [5, n] int64: onset, duration, pitch, velocity, part; of any order.
-    changes: [4, m] int64: tick, part, number of a control or `BEND`, value;
+    notes: [5, n] int64: onset, part, pitch, duration, velocity; of any order.
+    changes: [m, 4] int64: tick, part, number of a control or `BEND`, value;
       those of one part and tick in their order.
     keys: (channel, program) of each part, ascending; of a track without
       notes, controls and bends the instrument that it names.
@@ -124,7 +124,11 @@ class Splitter:
     """Returns all that was taken in."""
     keys = sorted(self.parts)
     parts = [(index, self.parts[key]) for index, key in enumerate(keys)]
-    notes = [(*row, index) for index, part in parts for row in part.notes]
+    notes = [
+      (onset, index, pitch, duration, velocity)
+      for index, part in parts
+      for onset, duration, pitch, velocity in part.notes
+    ]
     changes = [
       (tick, index, number, value)
       for index, part in parts
@@ -136,7 +140,7 @@ class Splitter:
     ]
     return Played(
       np.array(notes, np.int64).reshape(-1, 5).T,
-      np.array(changes, np.int64).reshape(-1, 4).T,
+      np.array(changes, np.int64).reshape(-1, 4),
       keys or _named(events),
       never_ended,
     )

@@ -9,9 +9,10 @@ from aurl_jax.music import events
 from aurl_jax.music.midi_split import BEND, Played
 from aurl_jax.music.notes import Notes, Text, Track
 
-_EMPTY = {
+EMPTY = {
   name: events.as_table((), dtype) for name, dtype in events.TABLES.items()
 }
+"""The tables of a piece without events."""
 
 
 def build(
@@ -35,12 +36,10 @@ def build(
     title: Name of the piece.
   """
   notes, changes = _joined(played)
-  onset, track, pitch, duration, velocity = notes
-  if len(onset):
-    onset, track, pitch, duration, velocity = events.sort_columns(
-      onset, track, pitch, duration, velocity
-    )
-  controls, bends = _changes(changes)
+  onset, track, pitch, duration, velocity = (
+    events.sort_columns(*notes) if notes.size else notes
+  )
+  controls, bends = changes_of(changes)
   return Notes.trusted(
     ticks_per_beat=ticks_per_beat,
     onset=onset,
@@ -57,49 +56,44 @@ def build(
     **{
       name: events.as_table(rows, events.TABLES[name])
       if rows
-      else _EMPTY[name]
+      else EMPTY[name]
       for name, rows in tables.items()
     },
   )
 
 
-def _joined(
-  played: Sequence[Played],
-) -> tuple[list[np.ndarray], np.ndarray]:
-  """Returns the columns in the order that sorts them, and all changes."""
+def _joined(played: Sequence[Played]) -> tuple[np.ndarray, np.ndarray]:
+  """Returns notes and changes of all, tracks in place of parts."""
   first = 0
   for part in played:
     if first:
-      part.notes[4] += first
-      part.changes[1] += first
+      part.notes[1] += first
+      part.changes[:, 1] += first
     first += len(part.keys)
   if len(played) == 1:
-    notes, changes = played[0].notes, played[0].changes
-  else:
-    notes = np.concatenate([_NO_NOTES, *(p.notes for p in played)], axis=1)
-    changes = [p.changes for p in played if p.changes.size]
-    changes = np.concatenate([_NO_CHANGES, *changes], axis=1)
-  onset, duration, pitch, velocity, track = notes
-  return [onset, track, pitch, duration, velocity], changes
+    return played[0].notes, played[0].changes
+  return (
+    np.concatenate([_NO_NOTES, *(part.notes for part in played)], axis=1),
+    np.concatenate([_NO_CHANGES, *(part.changes for part in played)]),
+  )
 
 
 _NO_NOTES = np.empty((5, 0), np.int64)
-_NO_CHANGES = np.empty((4, 0), np.int64)
+_NO_CHANGES = np.empty((0, 4), np.int64)
 
 
-def _changes(changes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Returns the tables of controls and bends."""
+def changes_of(changes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the tables of controls and bends of rows as in `Played`."""
   if not changes.size:
-    return _EMPTY['controls'], _EMPTY['bends']
-  is_bend = changes[2] == BEND
-  bends = _EMPTY['bends']
+    return EMPTY['controls'], EMPTY['bends']
+  is_bend = changes[:, 2] == BEND
+  bends = EMPTY['bends']
   if is_bend.any():
-    bends = _table(changes[:, is_bend][[0, 1, 3]], events.BEND)
-    changes = changes[:, ~is_bend]
+    bends = _table(changes[is_bend][:, [0, 1, 3]], events.BEND)
+    changes = changes[~is_bend]
   return _table(changes, events.CONTROL), bends
 
 
-def _table(columns: np.ndarray, dtype: np.dtype) -> np.ndarray:
-  """Returns columns of whole numbers as a sorted table."""
-  rows = np.ascontiguousarray(columns.T).view(dtype)[:, 0]
-  return events.sort_table(rows)
+def _table(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
+  """Returns rows of whole numbers as a sorted table."""
+  return events.sort_table(np.ascontiguousarray(rows).view(dtype)[:, 0])
