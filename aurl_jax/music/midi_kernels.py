@@ -188,8 +188,8 @@ class Work(NamedTuple):
     last: [2048] int32, the last one.
     channels: [16, 4] int64: program, first and last change that wait (-1 for
       none), the newest part (-1 for none).
-    totals: [4] int64: notes and changes so far, notes that never ended, and
-      parts of the tracks before.
+    totals: [6] int64: notes and changes so far, notes that never ended,
+      parts of the tracks before, notes and changes of the tracks before.
   """
 
   notes: np.ndarray
@@ -206,7 +206,7 @@ class Work(NamedTuple):
 
 
 _PROGRAM, _WAITS, _WAITS_LAST, _NEWEST = range(4)
-NOTES, CHANGES, NEVER_ENDED, PARTS = range(4)
+NOTES, CHANGES, NEVER_ENDED, PARTS, OLD_NOTES, OLD_CHANGES = range(6)
 """Places in `Work.totals`."""
 
 
@@ -229,7 +229,7 @@ def new_work(words: np.ndarray) -> Work:
     np.empty(_KEYS, np.int32),
     np.empty(_KEYS, np.int32),
     np.empty((16, 4), np.int64),
-    np.zeros(4, np.int64),
+    np.zeros(6, np.int64),
   )
 
 
@@ -265,24 +265,6 @@ def _part(work: Work, key: int) -> int:
 
 
 @_compiled
-def _start(work: Work, tick: int, voice: int, velocity: int) -> None:
-  """Puts a note behind those that sound on its channel and pitch."""
-  notes, queue, note = work.notes, work.queue, work.totals[NOTES]
-  if work.last[voice] < 0:
-    work.voices[0] += 1
-    work.voices[work.voices[0]] = voice
-  if work.first[voice] < 0:
-    work.first[voice] = note
-  else:
-    queue[work.last[voice]] = note
-  work.last[voice], queue[note] = note, -1
-  channel = voice >> 7
-  notes[0, note], notes[2, note], notes[4, note] = tick, voice & 127, velocity
-  notes[1, note] = channel << 7 | work.channels[channel, _PROGRAM]
-  work.totals[NOTES] += 1
-
-
-@_compiled
 def _end(work: Work, tick: int, voice: int) -> None:
   """Ends the first note that sounds on a channel and pitch, if there is one."""
   note = work.first[voice]
@@ -293,23 +275,22 @@ def _end(work: Work, tick: int, voice: int) -> None:
 
 
 @_compiled
-def _change(work: Work, tick: int, word: int) -> None:
-  """Takes in a control or bend; it may have to wait for a part."""
+def _change(row: np.ndarray, tick: int, part: int, word: int) -> None:
+  """Takes in a control or bend."""
   first, second = word >> 8 & 0x7F, word & 0x7F
-  is_bend, index = word >> 20 == 0xE, word >> 16 & 0xF
-  change, channel = work.totals[CHANGES], work.channels[index]
-  row = work.changes[change]
-  row[0], row[1] = tick, work.part[index << 7 | channel[_PROGRAM]]
-  row[2] = BEND if is_bend else first
-  row[3] = (first | second << 7) - 8192 if is_bend else second
-  work.totals[CHANGES] += 1
-  if row[1] >= 0:
-    return
+  row[0], row[1], row[2], row[3] = tick, part, first, second
+  if word >> 20 == 0xE:
+    row[2], row[3] = BEND, (first | second << 7) - 8192
+
+
+@_compiled
+def _wait(channel: np.ndarray, follow: np.ndarray, change: int) -> None:
+  """Puts a change behind those that wait for a part of their channel."""
   if channel[_WAITS] < 0:
     channel[_WAITS] = change
   else:
-    work.follow[channel[_WAITS_LAST]] = change
-  channel[_WAITS_LAST], work.follow[change] = change, -1
+    follow[channel[_WAITS_LAST]] = change
+  channel[_WAITS_LAST], follow[change] = change, -1
 
 
 @_compiled
@@ -388,24 +369,58 @@ def split(work: Work, ticks: np.ndarray, words: np.ndarray, end: int) -> None:
     end: Tick of the last event of the track.
   """
   _clear(work)
-  note, change = work.totals[NOTES], work.totals[CHANGES]
-  for index in range(len(ticks)):
-    tick, word = ticks[index], np.int64(words[index])
-    kind, voice = word >> 20, (word >> 9 & 0x780) | (word >> 8 & 0x7F)
-    if kind == 9 and word & 0x7F:
-      _start(work, tick, voice, word & 0x7F)
-    elif kind in (8, 9):
-      _end(work, tick, voice)
-    elif kind == 0xC:
-      work.channels[voice >> 7, _PROGRAM] = voice & 0x7F
-    elif kind in (0xB, 0xE):
-      _change(work, tick, word)
+  _pair(work, ticks, words)
+  note, change = work.totals[OLD_NOTES], work.totals[OLD_CHANGES]
   late = _finish(work, end)
   if late:
     _put_last(work.changes[change : work.totals[CHANGES]], late)
   if not work.keys[0] and len(ticks):
     _part(work, _named(words))
   _number_parts(work, note, change)
+
+
+@_compiled
+def _pair(work: Work, ticks: np.ndarray, words: np.ndarray) -> None:
+  """Takes in the messages of a track; the loop that all others serve."""
+  # Names of their own: handing on the whole of `work` costs more than a note.
+  notes, changes, queue, voices = work.notes, work.changes, work.queue, work.voices
+  first, last, part = work.first, work.last, work.part
+  channels, follow = work.channels, work.follow
+  note, change = work.totals[NOTES], work.totals[CHANGES]
+  work.totals[OLD_NOTES], work.totals[OLD_CHANGES] = note, change
+  for index in range(len(ticks)):
+    tick, word = ticks[index], np.int64(words[index])
+    kind, voice = word >> 20, (word >> 9 & 0x780) | (word >> 8 & 0x7F)
+    index = voice >> 7
+    if kind == 9 and word & 0x7F:
+      if last[voice] < 0:
+        voices[0] += 1
+        voices[voices[0]] = voice
+      if first[voice] < 0:
+        first[voice] = note
+      else:
+        queue[last[voice]] = note
+      last[voice], queue[note] = note, -1
+      notes[0, note], notes[2, note] = tick, voice & 0x7F
+      notes[1, note] = index << 7 | channels[index, _PROGRAM]
+      notes[4, note] = word & 0x7F
+      note += 1
+    elif kind in (8, 9):
+      ended = first[voice]
+      if ended >= 0:
+        first[voice] = queue[ended]
+        notes[3, ended] = tick - notes[0, ended]
+        if part[notes[1, ended]] < 0:
+          _part(work, notes[1, ended])
+    elif kind == 0xC:
+      channels[index, _PROGRAM] = voice & 0x7F
+    elif kind in (0xB, 0xE):
+      owner = part[index << 7 | channels[index, _PROGRAM]]
+      _change(changes[change], tick, owner, word)
+      if owner < 0:
+        _wait(channels[index], follow, change)
+      change += 1
+  work.totals[NOTES], work.totals[CHANGES] = note, change
 
 
 @_compiled
