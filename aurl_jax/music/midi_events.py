@@ -11,9 +11,9 @@ from aurl_jax.music import midi_resync
 from aurl_jax.music.midi_chunks import LIMITS, MAX_TICKS, Limits, Log
 from aurl_jax.music.midi_resync import DATA_BYTES, END_OF_TRACK
 
-_LONG_DELTA = 1 << 21
+LONG_DELTA = 1 << 21
 """Ticks from which a delta time takes four bytes, the most there may be."""
-_LONG_BEATS = 8192
+LONG_BEATS = 8192
 """Beats of a delta time that is told: over an hour at 120 bpm."""
 _LONGEST_NUMBER = 32
 """Bytes of a number that is read to its end; longer ones are no numbers."""
@@ -68,7 +68,7 @@ def read_events(
 
 def longest_delta(ticks_per_beat: int) -> int:
   """Returns the longest delta time, in ticks, that is not remarked."""
-  return max(_LONG_DELTA - 1, _LONG_BEATS * ticks_per_beat)
+  return max(LONG_DELTA - 1, LONG_BEATS * ticks_per_beat)
 
 
 class Reader:

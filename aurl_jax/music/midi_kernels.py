@@ -29,8 +29,8 @@ _KEPT = (0x03, 0x05, 0x06, 0x51, 0x54, 0x58, 0x59)
 _KEYS = 16 * 128
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-  """Compiles at the first call, and keeps the code on disk if it can.
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+  """Compiles a function at its first call, and keeps the code on disk if it can.
 
   What wraps a function to check its arguments cannot be compiled.
   """
@@ -41,7 +41,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return numba.njit(nogil=True)(bare)
 
 
-@_compiled
+@compiled
 def _number(data: np.ndarray, position: int, end: int) -> tuple[int, int]:
   """As `midi_resync.number`, but -1, too, where the bytes end inside it."""
   value = 0
@@ -53,7 +53,7 @@ def _number(data: np.ndarray, position: int, end: int) -> tuple[int, int]:
   return 0, -1
 
 
-@_compiled
+@compiled
 def _payload(
   data: np.ndarray, place: int, end: int, is_open: int
 ) -> tuple[int, int, int]:
@@ -80,7 +80,7 @@ def _payload(
   return kind, start, after
 
 
-@_compiled
+@compiled
 def _message(data: np.ndarray, place: int, end: int, running: int) -> int:
   """Returns status, data 1 and data 2 as one number, and -1 if it is none."""
   status = np.int64(data[place])
@@ -98,13 +98,13 @@ def _message(data: np.ndarray, place: int, end: int, running: int) -> int:
   return status << 16 | first << 8 | second
 
 
-@_compiled
+@compiled
 def _two(status: int) -> int:
   """1 for a message with two bytes of data, 0 for one with a single one."""
   return 0 if 0xC0 <= status < 0xE0 else 1
 
 
-@_compiled
+@compiled
 def scan(
   data: np.ndarray,
   end: int,
@@ -210,7 +210,7 @@ NOTES, CHANGES, NEVER_ENDED, PARTS, OLD_NOTES, OLD_CHANGES = range(6)
 """Places in `Work.totals`."""
 
 
-@_compiled
+@compiled
 def new_work(words: np.ndarray) -> Work:
   """Returns tables of the size that messages need."""
   notes = changes = 0
@@ -233,7 +233,7 @@ def new_work(words: np.ndarray) -> Work:
   )
 
 
-@_compiled
+@compiled
 def _clear(work: Work) -> None:
   """Makes ready for another track."""
   work.keys[0] = work.voices[0] = 0
@@ -245,7 +245,7 @@ def _clear(work: Work) -> None:
   work.totals[NEVER_ENDED] = 0
 
 
-@_compiled
+@compiled
 def _part(work: Work, key: int) -> int:
   """Returns the part of a channel and program; a new one takes what waits."""
   if work.part[key] >= 0:
@@ -264,7 +264,7 @@ def _part(work: Work, key: int) -> int:
   return part
 
 
-@_compiled
+@compiled
 def _end(work: Work, tick: int, voice: int) -> None:
   """Ends the first note that sounds on a channel and pitch, if there is one."""
   note = work.first[voice]
@@ -274,7 +274,7 @@ def _end(work: Work, tick: int, voice: int) -> None:
     _part(work, work.notes[1, note])
 
 
-@_compiled
+@compiled
 def _change(row: np.ndarray, tick: int, part: int, word: int) -> None:
   """Takes in a control or bend."""
   first, second = word >> 8 & 0x7F, word & 0x7F
@@ -283,7 +283,7 @@ def _change(row: np.ndarray, tick: int, part: int, word: int) -> None:
     row[2], row[3] = BEND, (first | second << 7) - 8192
 
 
-@_compiled
+@compiled
 def _wait(channel: np.ndarray, follow: np.ndarray, change: int) -> None:
   """Puts a change behind those that wait for a part of their channel."""
   if channel[_WAITS] < 0:
@@ -293,7 +293,7 @@ def _wait(channel: np.ndarray, follow: np.ndarray, change: int) -> None:
   channel[_WAITS_LAST], follow[change] = change, -1
 
 
-@_compiled
+@compiled
 def _finish(work: Work, end: int) -> int:
   """Ends what sounds and places what waits.
 
@@ -318,7 +318,7 @@ def _finish(work: Work, end: int) -> int:
   return late
 
 
-@_compiled
+@compiled
 def _put_last(changes: np.ndarray, late: int) -> None:
   """Moves changes that waited to the end behind the others."""
   kept = np.empty((late, 4), np.int64)
@@ -333,7 +333,7 @@ def _put_last(changes: np.ndarray, late: int) -> None:
   changes[len(changes) - late :] = kept
 
 
-@_compiled
+@compiled
 def _number_parts(work: Work, note: int, change: int) -> None:
   """Puts the parts of a track in order of channel and program.
 
@@ -344,11 +344,14 @@ def _number_parts(work: Work, note: int, change: int) -> None:
   """
   rank = np.empty(work.keys[0], np.int64)
   count = 0
-  for key in range(_KEYS):
-    if work.part[key] >= 0:
-      rank[work.part[key]] = count + work.totals[PARTS]
-      count += 1
-      work.keys[count] = key
+  if work.keys[0] == 1:
+    rank[0], count = work.totals[PARTS], 1
+  else:
+    for key in range(_KEYS):
+      if work.part[key] >= 0:
+        rank[work.part[key]] = count + work.totals[PARTS]
+        count += 1
+        work.keys[count] = key
   owner = work.notes[1]
   for index in range(note, work.totals[NOTES]):
     owner[index] = rank[work.part[owner[index]]]
@@ -357,7 +360,7 @@ def _number_parts(work: Work, note: int, change: int) -> None:
   work.totals[PARTS] += count
 
 
-@_compiled
+@compiled
 def split(work: Work, ticks: np.ndarray, words: np.ndarray, end: int) -> None:
   """Pairs the notes of a track and sorts them by channel and program.
 
@@ -379,7 +382,7 @@ def split(work: Work, ticks: np.ndarray, words: np.ndarray, end: int) -> None:
   _number_parts(work, note, change)
 
 
-@_compiled
+@compiled
 def _pair(work: Work, ticks: np.ndarray, words: np.ndarray) -> None:
   """Takes in the messages of a track; the loop that all others serve."""
   # Names of their own: handing on the whole of `work` costs more than a note.
@@ -423,208 +426,10 @@ def _pair(work: Work, ticks: np.ndarray, words: np.ndarray) -> None:
   work.totals[NOTES], work.totals[CHANGES] = note, change
 
 
-@_compiled
+@compiled
 def _named(words: np.ndarray) -> int:
   """Returns the channel * 128 + program that is named first, else 0."""
   for word in words:
     if word >> 20 == 0xC:
       return (word >> 16 & 0xF) << 7 | (word >> 8 & 0x7F)
   return 0
-
-
-@_compiled
-def _big_endian(data: np.ndarray, position: int, size: int) -> int:
-  value = 0
-  for place in range(position, position + size):
-    value = (value << 8) | np.int64(data[place])
-  return value
-
-
-@_compiled
-def find_tracks(data: np.ndarray, most: int) -> tuple[int, np.ndarray]:
-  """As `midi_chunks.layout`.
-
-  Args:
-    data: [bytes] uint8, the whole file.
-    most: Tracks that are allowed.
-
-  Returns:
-    Ticks of a beat, -1 if the outer shape is not as it says, and [t, 2] int64,
-    where the events of each track start and end.
-  """
-  none = np.empty((0, 2), np.int64)
-  size = len(data)
-  if size < 14 or _big_endian(data, 0, 4) != _HEADER:
-    return -1, none
-  kind, count = _big_endian(data, 8, 2), _big_endian(data, 10, 2)
-  beat = _big_endian(data, 12, 2)
-  if _big_endian(data, 4, 4) != 6 or not 0 < beat < 0x8000 or kind > 1:
-    return -1, none
-  if not 1 <= count <= most or (kind == 0 and count > 1):
-    return -1, none
-  spans = np.empty((count, 2), np.int64)
-  position, found = 14, 0
-  while position < size:
-    if found == count or size - position < 8:
-      return -1, none
-    if _big_endian(data, position, 4) != _TRACK:
-      return -1, none
-    spans[found, 0] = position + 8
-    position += 8 + _big_endian(data, position + 4, 4)
-    if position > size:
-      return -1, none
-    spans[found, 1] = position
-    found += 1
-  return (beat if found == count else -1), spans
-
-
-_HEADER, _TRACK = 0x4D546864, 0x4D54726B
-"""`MThd` and `MTrk`."""
-
-
-@_compiled
-def scan_file(
-  data: np.ndarray, spans: np.ndarray, bounds: np.ndarray, most: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-  """Reads the events of all tracks, if none is odd.
-
-  Args:
-    data: [bytes] uint8, the whole file.
-    spans: [t, 2] int64, from `find_tracks`.
-    bounds: As for `scan`.
-    most: Events and metas that are allowed.
-
-  Returns:
-    Marks as [t, 5] int64: of each track the tick of its end, then its first
-    event and first meta, its number of parts and of notes that never ended
-    (these two are left to `split_file`); no rows if an event is odd, or the
-    limit is passed. Then ticks, words and metas as from `scan`.
-  """
-  # No event takes less than two bytes, no meta less than four.
-  size = min(len(data) // 2, most) + 1
-  ticks, words = np.empty(size, np.int64), np.empty(size, np.int32)
-  metas = np.empty((min(len(data) // 4, most) + 1, 4), np.int64)
-  marks = np.zeros((len(spans), 5), np.int64)
-  state = np.zeros(8, np.int64)
-  for track in range(len(spans)):
-    state[:COUNT] = 0
-    state[POSITION] = spans[track, 0]
-    marks[track, 1], marks[track, 2] = state[COUNT], state[TOLD]
-    end = spans[track, 1]
-    why = scan(data, end, state, bounds, ticks, words, metas)
-    if why != ENDED or state[COUNT] + state[TOLD] > most:
-      return marks[:0], ticks, words, metas
-    marks[track, 0] = state[LAST]
-  return marks, ticks[: state[COUNT]], words[: state[COUNT]], metas[: state[TOLD]]
-
-
-@_compiled
-def split_file(
-  marks: np.ndarray, ticks: np.ndarray, words: np.ndarray
-) -> tuple[Work, np.ndarray]:
-  """Pairs the notes of all tracks, and completes the marks of `scan_file`.
-
-  Returns:
-    Notes and changes of all tracks, and the keys of all parts.
-  """
-  work = new_work(words)
-  keys = np.empty(len(words), np.int64)
-  for track in range(len(marks)):
-    first = marks[track, 1]
-    last = len(words)
-    if track + 1 < len(marks):
-      last = marks[track + 1, 1]
-    if first == last:
-      continue
-    part = work.totals[PARTS]
-    split(work, ticks[first:last], words[first:last], marks[track, 0])
-    count = np.int64(work.keys[0])
-    keys[part : part + count] = work.keys[1 : count + 1]
-    marks[track, 3], marks[track, 4] = count, work.totals[NEVER_ENDED]
-  return work, keys[: work.totals[PARTS]]
-
-
-@_compiled
-def take_metas(
-  data: np.ndarray, metas: np.ndarray, beat: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-  """Sorts metas into tempos, meters, keys, and the indices of the others.
-
-  Returns:
-    [t, 2], [m, 3] and [k, 3] int64, as the tables of `Notes`, unsorted, and
-    [o] int64. One that is odd is among the others.
-  """
-  size = len(metas)
-  tempos, meters = np.empty((size, 2), np.int64), np.empty((size, 3), np.int64)
-  keys, others = np.empty((size, 3), np.int64), np.empty(size, np.int64)
-  counts = np.zeros(4, np.int64)
-  for index in range(size):
-    tick, kind, start, stop = metas[index]
-    length = stop - start
-    if kind == 0x51 and length == 3 and _big_endian(data, start, 3):
-      tempos[counts[0], 0] = tick
-      tempos[counts[0], 1] = _big_endian(data, start, 3)
-      counts[0] += 1
-      continue
-    top, bottom = np.int64(0), np.int64(0)
-    if length >= 2:
-      top, bottom = np.int64(data[start]), np.int64(data[start + 1])
-    if kind == 0x58 and top and bottom < 16 and 4 * beat * top >> bottom:
-      row = meters[counts[1]]
-      row[0], row[1], row[2] = tick, top, 1 << bottom
-      counts[1] += 1
-      continue
-    fifths = top - 256 if top > 127 else top
-    if kind == 0x59 and length == 2 and abs(fifths) < 8 and bottom < 2:
-      row = keys[counts[2]]
-      row[0], row[1], row[2] = tick, fifths, bottom
-      counts[2] += 1
-      continue
-    others[counts[3]] = index
-    counts[3] += 1
-  return (
-    tempos[: counts[0]],
-    meters[: counts[1]],
-    keys[: counts[2]],
-    others[: counts[3]],
-  )
-
-
-@_compiled
-def pack(notes: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-  """Puts the columns of notes into one number, as `events.sort_columns` does.
-
-  Returns:
-    [n] int64, none if they need more than 63 bits; [5] int64, how many bits
-    each column has; and whether they ascend.
-  """
-  widths = np.zeros(5, np.int64)
-  for column in range(5):
-    bits = 0
-    for value in notes[column]:
-      bits |= value
-    while bits >> widths[column]:
-      widths[column] += 1
-  if widths.sum() > 63:
-    return np.empty(0, np.int64), widths, False
-  keys = np.empty(notes.shape[1], np.int64)
-  ascending = True
-  for index in range(len(keys)):
-    key = 0
-    for column in range(5):
-      key = (key << widths[column]) | notes[column, index]
-    keys[index] = key
-    ascending = ascending and (index == 0 or keys[index - 1] <= key)
-  return keys, widths, ascending
-
-
-@_compiled
-def unpack(keys: np.ndarray, widths: np.ndarray) -> np.ndarray:
-  """Returns [5, n] int64, the columns that `pack` put together."""
-  notes = np.empty((5, len(keys)), np.int64)
-  for index in range(len(keys)):
-    key = keys[index]
-    for column in range(4, -1, -1):
-      notes[column, index] = key & ((1 << widths[column]) - 1)
-      key >>= widths[column]
-  return notes

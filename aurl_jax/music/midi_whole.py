@@ -4,15 +4,17 @@ What has an odd event is left to `music.midi_parts`. A note that never ends is
 the one fault that is mended here: many sound files have such.
 """
 
-from types import ModuleType
+import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from aurl_jax.music import events, midi_native
+from aurl_jax.music import events
 from aurl_jax.music.midi_chunks import MAX_TICKS, Issue, Limits, Log
-from aurl_jax.music.midi_events import longest_delta
+from aurl_jax.music.midi_events import LONG_BEATS, LONG_DELTA
 from aurl_jax.music.midi_parts import DRUM_CHANNEL, OFFSET, as_text, is_offset
-from aurl_jax.music.midi_table import EMPTY, changes_of
+from aurl_jax.music.midi_table import EMPTY
 from aurl_jax.music.notes import Notes, Text, Track
 
 _NAME, _LYRIC, _MARKER = 3, 5, 6
@@ -21,100 +23,108 @@ _NEVER = 1 << 62
 
 def read(data: bytes, limits: Limits) -> tuple[Notes, tuple[Issue, ...]] | None:
   """Returns a piece and its issues, or None where something is odd."""
-  kernels = midi_native.kernels()
-  array = np.frombuffer(data, np.uint8)
-  beat, spans = kernels.find_tracks(array, limits.tracks)
+  read_file, unpack = _loops()
+  bounds = _bounds(limits.tracks, limits.events)
+  flags, found, changes, metas, (keys, marks) = read_file(
+    np.frombuffer(data, np.uint8), bounds
+  )
+  beat, ascending, in_order = flags.tolist()
   if beat < 0:
     return None
-  bounds = np.array([MAX_TICKS, longest_delta(beat), _NEVER])
-  marks, *tables = kernels.scan_file(array, spans, bounds, limits.events)
-  if not len(marks):
-    return None
-  ticks, words, metas = tables
-  work, keys = kernels.split_file(marks, ticks, words)
-  tempos, meters, signatures, others = kernels.take_metas(array, metas, beat)
+  ends = marks.tolist()
   try:
-    titles = _Titles(data, marks.tolist())
-    titles.take(metas[others].tolist(), others.tolist())
-    tracks = titles.tracks(keys.tolist())
+    names, texts = _texts(data, metas[3].tolist()) if len(metas[3]) else ({}, [])
+    title, tracks = _tracks(ends, keys.tolist(), names)
   except (_Odd, UnicodeDecodeError):
     return None
-  controls, bends = changes_of(work.changes)
+  controls, bends = changes
   notes = Notes.trusted(
     ticks_per_beat=beat,
-    **_columns(kernels, work.notes, tracks),
+    **_columns(unpack, found, ascending, tracks),
     tracks=tracks,
-    texts=tuple(sorted(titles.texts, key=lambda text: text[:2])),
-    title=titles.title,
-    tempos=_table(tempos, events.TEMPO),
-    meters=_table(meters, events.METER),
-    keys=events.as_table(signatures.tolist(), events.KEY)
-    if len(signatures)
+    texts=tuple(sorted(texts, key=_when)),
+    title=title,
+    tempos=_table(metas[0], 'tempos'),
+    meters=_table(metas[1], 'meters'),
+    keys=events.as_table(metas[2].tolist(), events.KEY)
+    if len(metas[2])
     else EMPTY['keys'],
-    controls=controls,
-    bends=bends,
+    controls=_table(controls, 'controls', in_order),
+    bends=_table(bends, 'bends', in_order),
   )
-  return notes, _never_ended(titles.marks)
+  return notes, _never_ended(ends)
+
+
+@functools.cache
+def _loops() -> tuple[Callable[..., Any], Callable[..., Any]]:
+  from aurl_jax.music import midi_kernels_file
+
+  return midi_kernels_file.read_file, midi_kernels_file.unpack
+
+
+@functools.cache
+def _bounds(tracks: int, most: int) -> np.ndarray:
+  return np.array([tracks, most, MAX_TICKS, LONG_DELTA - 1, LONG_BEATS, _NEVER])
 
 
 class _Odd(Exception):
   """A meta that must be told about."""
 
 
-class _Titles:
-  """Names and texts of tracks."""
+def _when(text: Text) -> tuple[int, int]:
+  return text.tick, text.track
 
-  def __init__(self, data: bytes, marks: list[list[int]]) -> None:
-    self.data, self.marks = data, marks
-    self.texts: list[Text] = []
-    self.title = ''
-    self._names: dict[int, bytes] = {}
 
-  def take(self, metas: list[list[int]], indices: list[int]) -> None:
-    """Takes in metas that are no tempo, meter or key."""
-    track = part = 0
-    last = len(self.marks) - 1
-    for (tick, kind, start, stop), index in zip(metas, indices, strict=True):
-      while track < last and self.marks[track + 1][2] <= index:
-        part += self.marks[track][3]
-        track += 1
-      payload = self.data[start:stop]
-      if kind == _NAME:
-        self._names[track] = payload
-      elif kind in (_LYRIC, _MARKER):
-        owner = part if self.marks[track][3] else -1
-        text = as_text(tick, owner, kind == _LYRIC, payload.decode())
-        self.texts.append(text)
-      elif kind != OFFSET or not is_offset(payload):
-        raise _Odd
+def _texts(
+  data: bytes, metas: list[list[int]]
+) -> tuple[dict[int, bytes], list[Text]]:
+  """Returns the names of tracks of the file, and all texts."""
+  names: dict[int, bytes] = {}
+  texts: list[Text] = []
+  for track, part, tick, kind, start, stop in metas:
+    payload = data[start:stop]
+    if kind == _NAME:
+      names[track] = payload
+    elif kind in (_LYRIC, _MARKER):
+      texts.append(as_text(tick, part, kind == _LYRIC, payload.decode()))
+    elif kind != OFFSET or not is_offset(payload):
+      raise _Odd
+  return names, texts
 
-  def tracks(self, keys: list[int]) -> tuple[Track, ...]:
-    """Returns a track for each part; keeps the title."""
-    found: list[Track] = []
-    for track, (*_, parts, _) in enumerate(self.marks):
-      if not parts and track:
-        continue
-      name = self._names.get(track, b'').decode()
-      if not parts:
-        self.title = name
-      for key in keys[len(found) : len(found) + parts]:
-        found.append(Track(name, key & 127, key >> 7 == DRUM_CHANNEL))
-    return tuple(found)
+
+def _tracks(
+  marks: list[list[int]], keys: list[int], names: dict[int, bytes]
+) -> tuple[str, tuple[Track, ...]]:
+  """Returns the title and a track for each part."""
+  found: list[Track] = []
+  title = ''
+  for track, (_, _, _, parts, _) in enumerate(marks):
+    if not parts and track:
+      continue
+    name = names[track].decode() if track in names else ''
+    if not parts:
+      title = name
+    for key in keys[len(found) : len(found) + parts]:
+      found.append(Track(name, key & 127, key >> 7 == DRUM_CHANNEL))
+  return title, tuple(found)
 
 
 def _columns(
-  kernels: ModuleType, notes: np.ndarray, tracks: tuple[Track, ...]
+  unpack: Callable[..., Any],
+  found: tuple[np.ndarray, np.ndarray, np.ndarray],
+  ascending: bool,
+  tracks: tuple[Track, ...],
 ) -> dict[str, np.ndarray]:
   """Returns the columns of notes, sorted."""
-  keys, widths, ascending = kernels.pack(notes)
-  if len(keys) == notes.shape[1]:
-    if not ascending:
+  notes, keys, widths = found
+  if not ascending:
+    if len(keys) == notes.shape[1]:
       # Notes come track by track, as sorted runs that this sort merges.
       keys.sort(kind='stable')
-      notes = kernels.unpack(keys, widths)
-    onset, track, pitch, duration, velocity = notes
-  else:
-    onset, track, pitch, duration, velocity = events.sort_columns(*notes)
+      notes = unpack(keys, widths)
+    else:
+      notes = events.sort_columns(*notes)
+  onset, track, pitch, duration, velocity = notes
   return {
     'onset': onset,
     'duration': duration,
@@ -125,16 +135,24 @@ def _columns(
   }
 
 
-def _table(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _table(rows: np.ndarray, name: str, in_order: int = 0) -> np.ndarray:
   """Returns rows of whole numbers as a sorted table."""
-  return events.sort_table(rows.view(dtype)[:, 0])
+  if not len(rows):
+    return EMPTY[name]
+  table = rows.view(events.TABLES[name])[:, 0]
+  return table if in_order or len(rows) == 1 else events.sort_table(table)
 
 
 def _never_ended(marks: list[list[int]]) -> tuple[Issue, ...]:
   """Returns what to tell about notes that the ends of tracks ended."""
+  told = [
+    Issue('never_ended', f'track {track}', f'{notes} notes ended at tick {end}')
+    for track, (end, _, _, _, notes) in enumerate(marks)
+    if notes
+  ]
+  if not told:
+    return ()
   log = Log()
-  for track, (end, _, _, _, notes) in enumerate(marks):
-    if notes:
-      action = f'{notes} notes ended at tick {end}'
-      log.tell('never_ended', f'track {track}', action)
+  for issue in told:
+    log.tell(*issue)
   return log.issues
