@@ -116,6 +116,10 @@ class Reader:
     """Where to go on behind what needs no look from here: nothing at all."""
     return position
 
+  def _resume(self, position: int) -> int:
+    """Returns the first sure place from `position` on, -1 for none."""
+    return midi_resync.resume(self.chunk, position)
+
   def _event(self, begin: int) -> int:
     """Reads one event; returns where the next begins."""
     try:
@@ -241,7 +245,7 @@ class Reader:
   def _skip(self, code: str, position: int, from_: int = -1) -> int:
     """Passes over bytes that make no sense."""
     begin = position + 1 if from_ < 0 else from_
-    found = midi_resync.resume(self.chunk, begin)
+    found = self._resume(begin)
     if found < 0:
       left = len(self.chunk) - position
       self._tell(code, position, f'the last {left} bytes left out')

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from aurl_jax.music.midi_resync import SIZES, SURE
 from aurl_jax.music.midi_split import BEND
 
 ENDED, ODD, FULL, LATER = 0, 1, 2, 3
 """Why `scan` stopped: at the end of the track, in front of an event that is
 not as it must be, as the tables are full, as the next event is too late."""
-POSITION, TICK, RUNNING, SURE, OPEN, LAST, COUNT, TOLD = range(8)
+POSITION, TICK, RUNNING, HOLDS, OPEN, LAST, COUNT, TOLD = range(8)
 """Places in the state of `scan`."""
 LATEST, LONGEST, STOP = range(3)
 """Places in its bounds."""
@@ -27,6 +28,10 @@ _END = 0x2F
 _KEPT = (0x03, 0x05, 0x06, 0x51, 0x54, 0x58, 0x59)
 """Metas that `Notes` has a place for, or that must be checked."""
 _KEYS = 16 * 128
+_SIZED, _LENGTHS = tuple(SIZES), tuple(SIZES.values())
+_WRONG, _ENDED = -1, -2
+_LONG = 1 << 21
+"""As in `midi_resync`."""
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,7 +134,7 @@ def scan(
     metas: [m, 4] int64, takes tick, type, start and end of metas.
   """
   position, tick, running = state[POSITION], state[TICK], state[RUNNING]
-  sure, last = state[SURE], state[LAST]
+  sure, last = state[HOLDS], state[LAST]
   count, told = state[COUNT], state[TOLD]
   code = ODD
   while position < end:
@@ -168,9 +173,62 @@ def scan(
         code = ENDED
     tick = last = now
   state[POSITION], state[TICK], state[RUNNING] = position, tick, running
-  state[SURE], state[LAST] = sure, last
+  state[HOLDS], state[LAST] = sure, last
   state[COUNT], state[TOLD] = count, told
   return code
+
+
+@compiled
+def _step(data: np.ndarray, position: int, running: int) -> tuple[int, int]:
+  """As `midi_resync._event`; where bytes are missing, no event stands."""
+  end = len(data)
+  delta, place = _number(data, position, end)
+  if place < 0 or place == end or delta >= _LONG:
+    return _WRONG, 0
+  status = np.int64(data[place])
+  if status < 0xF0:
+    if status < 0x80 and not running:
+      return _WRONG, 0
+    word = _message(data, place, end, running)
+    if word < 0:
+      return _WRONG, 0
+    return place + (status >= 0x80) + 1 + _two(word >> 16), word >> 16
+  is_meta = status == 0xFF
+  if status not in (0xF0, 0xF7, 0xFF) or place + 1 + is_meta >= end:
+    return _WRONG, 0
+  size, start = _number(data, place + 1 + is_meta, end)
+  kind = np.int64(data[place + 1]) if is_meta else -1
+  if start < 0 or kind > 0x7F or start + size > end:
+    return _WRONG, 0
+  if kind == _END and size == 0:
+    return (_ENDED if start == end else start), running
+  if kind in _SIZED and size != _size_of(kind):
+    return _WRONG, 0
+  return start + size, running
+
+
+@compiled
+def _size_of(kind: int) -> int:
+  """Returns the length of a meta that has one."""
+  for index in range(len(_SIZED)):
+    if _SIZED[index] == kind:
+      return _LENGTHS[index]
+  return 0
+
+
+@compiled
+def resume(data: np.ndarray, position: int) -> int:
+  """As `midi_resync.resume`."""
+  for place in range(position, len(data) - 2):
+    if data[place] & data[place + 1] & 0x80:
+      continue
+    next_, running, events = place, 0, 0
+    while 0 <= next_ < len(data) and events < SURE:
+      next_, running = _step(data, next_, running)
+      events += next_ != _WRONG
+    if events >= SURE or next_ == _ENDED or (next_ == len(data) and events):
+      return place
+  return -1
 
 
 class Work(NamedTuple):

@@ -91,6 +91,9 @@ class NativeReader(Reader):
       self.limits.check('events', count + now)
     return -1 if why == loops.ENDED else position
 
+  def _resume(self, position: int) -> int:
+    return kernels().resume(self._data, position)
+
   def _take_odd(self) -> None:
     """Moves what `Reader` has read to the tables."""
     count = int(self._state[6])

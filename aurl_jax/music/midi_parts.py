@@ -20,6 +20,8 @@ _NAME, _LYRIC, _MARKER, _TEMPO, _METER, _KEY = 3, 5, 6, 0x51, 0x58, 0x59
 OFFSET = 0x54
 """The meta that tells a time by hour, minute, second and frame."""
 _MOST_TICKS_PER_BEAT = 32767
+_FEW = 64
+"""Bytes of a track that is read before compiled loops are called."""
 _OFFSET_LIMITS = (24, 60, 60, 30, 100)
 
 
@@ -48,6 +50,11 @@ class Assembly:
   texts: list[Text] = dataclasses.field(default_factory=list)
   title: str = ''
 
+  def __post_init__(self) -> None:
+    self._left = self.layout.limits
+    if self.held:
+      self._hold(0)
+
   def add(self, index: int) -> None:
     """Takes in one track chunk of the section."""
     start, end = self.section.spans[index]
@@ -71,19 +78,26 @@ class Assembly:
     """Returns what a track plays, its metas, and the tick of its end."""
     layout, beat = self.layout, self.section.ticks_per_beat
     logs = layout.issues, layout.remarks
-    left = dataclasses.replace(
-      layout.limits, events=layout.limits.events - self.held
-    ) if self.held else layout.limits
-    if self.native:
-      reader = midi_native.NativeReader(chunk, where, beat, *logs, left)
+    if self.native and len(chunk) > _FEW:
+      reader = midi_native.NativeReader(chunk, where, beat, *logs, self._left)
       reader.run()
       events, played = reader.events, reader.played()
     else:
-      events = read_events(chunk, where, beat, *logs, left)
+      events = read_events(chunk, where, beat, *logs, self._left)
       played = split(events)
-    self.held += 2 * played.notes.shape[1] + len(played.changes)
-    self.held += len(events.metas)
+    held = 2 * played.notes.shape[1] + len(played.changes) + len(events.metas)
+    if held:
+      self._hold(held)
     return played, events.metas, events.end
+
+  def _hold(self, events: int) -> None:
+    """Lessens what the tracks to come may hold."""
+    self.held += events
+    most = self.layout.limits.events
+    self.layout.limits.check('events', self.held)
+    self._left = dataclasses.replace(
+      self.layout.limits, events=most - self.held
+    )
 
   def notes(self) -> Notes:
     """Returns the piece."""

@@ -154,8 +154,13 @@ def _named(events: Events) -> list[tuple[int, int]]:
   return [(0, 0)] if events.channel else []
 
 
+_NOTHING = Played(np.empty((5, 0), np.int64), np.empty((0, 4), np.int64), [], 0)
+
+
 def split(events: Events) -> Played:
   """Returns what the events of a track play."""
+  if not events.channel:
+    return _NOTHING
   splitter = Splitter()
   never_ended = splitter.run(events)
   return splitter.played(never_ended, events)

@@ -112,7 +112,7 @@ def _tracks(
 def _columns(
   unpack: Callable[..., Any],
   found: tuple[np.ndarray, np.ndarray, np.ndarray],
-  ascending: bool,
+  ascending: int,
   tracks: tuple[Track, ...],
 ) -> dict[str, np.ndarray]:
   """Returns the columns of notes, sorted."""
