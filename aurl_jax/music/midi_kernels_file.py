@@ -66,7 +66,9 @@ def _find_tracks(data: np.ndarray, most: int) -> tuple[int, np.ndarray]:
       return -1, none
     spans[found, 1] = position
     found += 1
-  return (beat if found == count else -1), spans
+  if found < count:
+    return -1, none
+  return beat, spans
 
 
 _HEADER, _TRACK = 0x4D546864, 0x4D54726B
