@@ -30,14 +30,17 @@ class Limits:
     bytes: Of the file.
     tracks: Chunks of tracks; by default what a header can declare.
     pieces: In a file, which is meant for one.
-    events: Messages, and metas that are kept, of all tracks; each takes
-      about 100 bytes while a sound file is read, and 300 in a broken one.
+    events: Messages of all tracks; a meta that is kept counts as
+      `META_WEIGHT`, as it takes so much more room. A note takes about 100
+      bytes while it is read.
+    faults: Events that are not as they must be; each takes about 15 us.
   """
 
   bytes: int = 64 << 20
   tracks: int = 65535
   pieces: int = 1024
-  events: int = 1 << 22
+  events: int = 1 << 21
+  faults: int = 1 << 17
 
   def check(self, name: str, found: int) -> None:
     """Raises MidiError (`too_many_...`, `too_large`) if a limit is passed."""
@@ -51,6 +54,8 @@ class Limits:
       )
 
 
+META_WEIGHT = 8
+"""How many messages a meta counts for."""
 LIMITS = Limits()
 """Those of a reader that is not told others."""
 
@@ -70,14 +75,20 @@ class Issue(NamedTuple):
 
 
 class Log:
-  """Issues in their order; of each kind the first, then a number."""
+  """Issues in their order; of each kind the first, then a number.
+
+  Attributes:
+    total: How many there are.
+  """
 
   def __init__(self) -> None:
     self._issues: list[Issue] = []
+    self.total = 0
     self._count = collections.Counter[str]()
 
   def tell(self, code: str, where: str, action: str) -> None:
     """Takes in an issue."""
+    self.total += 1
     self._count[code] += 1
     if self._count[code] <= _MOST_TOLD:
       self._issues.append(Issue(code, where, action))
@@ -171,7 +182,7 @@ def layout(data: bytes, limits: Limits = LIMITS) -> Layout | None:
   name, length, format_, count, division = HEADER.unpack_from(data)
   if (name, length) != (b'MThd', 6) or not 0 < division < 0x8000:
     return None
-  spans = _spans(data)
+  spans = _spans(data, count)
   if spans is None or len(spans) != count or count < 1:
     return None
   if format_ > 1 or (format_ == 0 and count > 1):
@@ -181,12 +192,12 @@ def layout(data: bytes, limits: Limits = LIMITS) -> Layout | None:
   return Layout(data=data, sections=(section,), limits=limits)
 
 
-def _spans(data: bytes) -> list[Span] | None:
-  """Returns where the tracks lie if there is nothing but tracks."""
+def _spans(data: bytes, count: int) -> list[Span] | None:
+  """Returns where the tracks lie if nothing else is there, and no more."""
   spans: list[Span] = []
   position, size = HEADER.size, len(data)
   while position < size:
-    if size - position < CHUNK.size:
+    if size - position < CHUNK.size or len(spans) == count:
       return None
     name, length = CHUNK.unpack_from(data, position)
     start = position + CHUNK.size

@@ -8,7 +8,13 @@ bytes stop making sense it asks `music.midi_resync` where they do again.
 import dataclasses
 
 from aurl_jax.music import midi_resync
-from aurl_jax.music.midi_chunks import LIMITS, MAX_TICKS, Limits, Log
+from aurl_jax.music.midi_chunks import (
+  LIMITS,
+  MAX_TICKS,
+  META_WEIGHT,
+  Limits,
+  Log,
+)
 from aurl_jax.music.midi_resync import DATA_BYTES, END_OF_TRACK
 
 LONG_DELTA = 1 << 21
@@ -102,7 +108,7 @@ class Reader:
     position, size = self._ahead(0), len(self.chunk)
     while 0 <= position < size:
       position = self._event(position)
-      held = len(self.events.channel) + len(self.events.metas)
+      held = len(self.events.channel) + META_WEIGHT * len(self.events.metas)
       if held > self.limits.events:
         self.limits.check('events', held)
       if position != _NOWHERE:
@@ -255,3 +261,5 @@ class Reader:
 
   def _tell(self, code: str, position: int, action: str) -> None:
     self.issues.tell(code, f'{self.where}, byte {position}', action)
+    if self.issues.total > self.limits.faults:
+      self.limits.check('faults', self.issues.total)

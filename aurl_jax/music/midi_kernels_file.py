@@ -7,6 +7,7 @@ tables of `Notes`.
 
 import numpy as np
 
+from aurl_jax.music.midi_chunks import META_WEIGHT
 from aurl_jax.music.midi_kernels import (
   COUNT,
   ENDED,
@@ -85,7 +86,7 @@ def _scan_file(
     data: [bytes] uint8, the whole file.
     spans: [t, 2] int64, from `find_tracks`.
     bounds: As for `scan`.
-    most: Events and metas that are allowed.
+    most: Events that are allowed, metas among them with their weight.
 
   Returns:
     Marks as [t, 5] int64: of each track the tick of its end, then its first
@@ -105,7 +106,7 @@ def _scan_file(
     marks[track, 1], marks[track, 2] = state[COUNT], state[TOLD]
     end = spans[track, 1]
     why = scan(data, end, state, bounds, ticks, words, metas)
-    if why != ENDED or state[COUNT] + state[TOLD] > most:
+    if why != ENDED or state[COUNT] + META_WEIGHT * state[TOLD] > most:
       return marks[:0], ticks[:0], words[:0], metas[:0]
     marks[track, 0] = state[LAST]
   return marks, ticks[: state[COUNT]], words[: state[COUNT]], metas[: state[TOLD]]

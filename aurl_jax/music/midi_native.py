@@ -11,7 +11,13 @@ from types import ModuleType
 
 import numpy as np
 
-from aurl_jax.music.midi_chunks import LIMITS, MAX_TICKS, Limits, Log
+from aurl_jax.music.midi_chunks import (
+  LIMITS,
+  MAX_TICKS,
+  META_WEIGHT,
+  Limits,
+  Log,
+)
 from aurl_jax.music.midi_events import Reader, longest_delta
 from aurl_jax.music.midi_split import Played
 
@@ -85,10 +91,11 @@ class NativeReader(Reader):
     )  # fmt: skip
     position, self.tick, self.running, sure, _, end, count, now = state.tolist()
     self.events.end, self.cancelled = end, not sure
+    held = count + META_WEIGHT * now
+    if why == loops.FULL or held > self.limits.events:
+      self.limits.check('events', held)
     for tick, kind, start, stop in self._metas[told:now].tolist():
       self.events.metas.append((tick, kind, self.chunk[start:stop]))
-    if why == loops.FULL or count + now > self.limits.events:
-      self.limits.check('events', count + now)
     return -1 if why == loops.ENDED else position
 
   def _resume(self, position: int) -> int:

@@ -7,7 +7,13 @@ import dataclasses
 import math
 
 from aurl_jax.music import cut, midi_native, midi_table, transform
-from aurl_jax.music.midi_chunks import MAX_TICKS, Layout, Log, Section
+from aurl_jax.music.midi_chunks import (
+  MAX_TICKS,
+  META_WEIGHT,
+  Layout,
+  Log,
+  Section,
+)
 from aurl_jax.music.midi_events import read_events
 from aurl_jax.music.midi_split import Played, split
 from aurl_jax.music.notes import Notes, Text, Track
@@ -85,7 +91,8 @@ class Assembly:
     else:
       events = read_events(chunk, where, beat, *logs, self._left)
       played = split(events)
-    held = 2 * played.notes.shape[1] + len(played.changes) + len(events.metas)
+    held = 2 * played.notes.shape[1] + len(played.changes)
+    held += META_WEIGHT * len(events.metas)
     if held:
       self._hold(held)
     return played, events.metas, events.end

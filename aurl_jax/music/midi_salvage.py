@@ -32,6 +32,9 @@ pass: 29 stands for 30 drop frames, 29.97 a second."""
 _MOST_UNKNOWN = 16
 """Unknown chunks in a row that are taken for chunks."""
 _NAMES = re.compile(rb'MTrk|MThd')
+_HEADERS_A_PIECE = 16
+"""So many headers are read for each piece allowed; those without tracks are
+passed over."""
 _NAMES_A_TRACK = 16
 """So many places that look like chunks are heeded for each track allowed."""
 
@@ -176,6 +179,8 @@ class _Finder:
     header = data[position : position + HEADER.size]
     self._piece = _Piece(here, header, min(format_, 3), count)
     self._pieces.append(self._piece)
+    if len(self._pieces) > _HEADERS_A_PIECE * self.limits.pieces:
+      self.limits.check('pieces', len(self._pieces))
     after = position + CHUNK.size + length
     if length != 6:
       self.issues.tell('header_length', here, f'{length} bytes instead of 6')
