@@ -40,9 +40,7 @@ _EACH = 20
 """Mutations of one file."""
 _LARGEST = 40_000
 """Bytes of a file that is broken; larger ones only take longer."""
-_BROKEN = smf.file(
-  smf.track(*smf.NOTE, *[(0, b'\xff\x80' * 9)], *smf.NOTE * 9)
-)
+_BROKEN = smf.file(smf.track(*smf.NOTE, *[(0, b'\xff\x80' * 9)], *smf.NOTE * 9))
 """Makes the reader look for where a track makes sense again."""
 _MUTATORS = (*broken.MENDED, *broken.ODD, *broken.LOSING, *broken.UNSEEN)
 
@@ -59,7 +57,9 @@ def main() -> int:
       print(json.dumps(row), file=sys.stderr)
   summary = _summary(rows, args)
   print(json.dumps(summary, indent=2 if args.verbose else None))
-  good = not any(summary[name] for name in ('crashes', 'timeouts', 'over_memory'))
+  good = not any(
+    summary[name] for name in ('crashes', 'timeouts', 'over_memory')
+  )
   good = good and summary['agreement'] >= 0.95 and summary['recall'] >= 0.93
   return not (good and not summary['not_idempotent'])
 
@@ -183,15 +183,27 @@ def _expected(mutate) -> str:
 
 def _untouched(data: bytes, changed: bytes) -> int:
   """Returns how many notes begin outside of what was changed."""
-  head = os.path.commonprefix([data, changed])
-  tail = os.path.commonprefix([data[::-1], changed[::-1]])
-  last = len(data) - len(tail)
+  head = _alike(data, changed)
+  last = len(data) - _alike(data[::-1], changed[::-1])
   running, notes = 0, 0
   for status, start, end in broken.messages(data):
     running = running if status is None else data[status]
-    outside = end <= len(head) or (start if status is None else status) >= last
+    outside = end <= head or (start if status is None else status) >= last
     notes += outside and running & 0xF0 == 0x90 and data[start + 1] > 0
   return notes
+
+
+def _alike(first: bytes, second: bytes) -> int:
+  """Returns how many bytes are the same from the start on."""
+  size = min(len(first), len(second))
+  low, high = 0, size
+  while low < high:
+    middle = (low + high + 1) // 2
+    if first[:middle] == second[:middle]:
+      low = middle
+    else:
+      high = middle - 1
+  return low
 
 
 def _judge(changed: bytes) -> dict:
@@ -237,9 +249,7 @@ def _summary(rows: list[dict], args: argparse.Namespace) -> dict:
     for row in judged
     if row['notes'] and row['expected'] != 'parse'
   ]
-  lost = [
-    row['index'] for row in rows if not row.get('lasts', True)
-  ]
+  lost = [row['index'] for row in rows if not row.get('lasts', True)]
   heavy = [row for row in rows if row.get('peak_mb', 0) > _MEGABYTES]
   found = [row for row in rows if row['outcome'] in ('crash', 'timeout')]
   return {

@@ -27,6 +27,8 @@ LATEST, LONGEST, STOP = range(3)
 _END = 0x2F
 _KEPT = (0x03, 0x05, 0x06, 0x51, 0x54, 0x58, 0x59)
 """Metas that `Notes` has a place for, or that must be checked."""
+signed: Any = np.int64
+"""Makes a byte a number that may be below zero, as Numba counts."""
 _KEYS = 16 * 128
 _SIZED, _LENGTHS = tuple(SIZES), tuple(SIZES.values())
 _WRONG, _ENDED = -1, -2
@@ -35,7 +37,7 @@ _LONG = 1 << 21
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-  """Compiles a function at its first call, and keeps the code on disk if it can.
+  """Compiles a function at its first call; keeps the code on disk if it can.
 
   What wraps a function to check its arguments cannot be compiled.
   """
@@ -51,7 +53,7 @@ def _number(data: np.ndarray, position: int, end: int) -> tuple[int, int]:
   """As `midi_resync.number`, but -1, too, where the bytes end inside it."""
   value = 0
   for place in range(position, min(position + 4, end)):
-    byte = np.int64(data[place])
+    byte = signed(data[place])
     value = (value << 7) | (byte & 0x7F)
     if byte < 0x80:
       return value, place + 1
@@ -71,33 +73,32 @@ def _payload(
   if data[place] == 0xFF:
     if start == end:
       return 0, 0, -1
-    kind, start = np.int64(data[start]), start + 1
+    kind, start = signed(data[start]), start + 1
   size, start = _number(data, start, end)
   after = start + size
   if kind == _END:
-    return kind, start, end if 0 < start and place + 3 >= end else -1
+    return kind, start, end if start > 0 and place + 3 >= end else -1
   if start < 0 or after > end:
     return 0, 0, -1
-  if kind < 0 and (is_open or data[place] == 0xF0):
-    # In parts, or without an end.
-    if is_open or not size or data[after - 1] != 0xF7:
-      return 0, 0, -1
+  is_whole = size > 0 and data[after - 1] == 0xF7
+  if kind < 0 and (is_open or (data[place] == 0xF0 and not is_whole)):
+    return 0, 0, -1
   return kind, start, after
 
 
 @compiled
 def _message(data: np.ndarray, place: int, end: int, running: int) -> int:
   """Returns status, data 1 and data 2 as one number, and -1 if it is none."""
-  status = np.int64(data[place])
+  status = signed(data[place])
   if status < 0x80:
     status = running
   else:
     place += 1
   if place + _two(status) >= end or status == 0:
     return -1
-  first, second = np.int64(data[place]), np.int64(0)
+  first, second = signed(data[place]), signed(0)
   if _two(status):
-    second = np.int64(data[place + 1])
+    second = signed(data[place + 1])
   if (first | second) > 0x7F:
     return -1
   return status << 16 | first << 8 | second
@@ -147,7 +148,7 @@ def scan(
     if now >= bounds[STOP] or count == len(ticks) or told == len(metas):
       code = LATER if now >= bounds[STOP] else FULL
       break
-    status = np.int64(data[place])
+    status = signed(data[place])
     if status < 0xF0:
       if status < 0x80 and not sure:
         break
@@ -185,7 +186,7 @@ def _step(data: np.ndarray, position: int, running: int) -> tuple[int, int]:
   delta, place = _number(data, position, end)
   if place < 0 or place == end or delta >= _LONG:
     return _WRONG, 0
-  status = np.int64(data[place])
+  status = signed(data[place])
   if status < 0xF0:
     if status < 0x80 and not running:
       return _WRONG, 0
@@ -197,7 +198,7 @@ def _step(data: np.ndarray, position: int, running: int) -> tuple[int, int]:
   if status not in (0xF0, 0xF7, 0xFF) or place + 1 + is_meta >= end:
     return _WRONG, 0
   size, start = _number(data, place + 1 + is_meta, end)
-  kind = np.int64(data[place + 1]) if is_meta else -1
+  kind = signed(data[place + 1]) if is_meta else -1
   if start < 0 or kind > 0x7F or start + size > end:
     return _WRONG, 0
   if kind == _END and size == 0:
@@ -444,13 +445,18 @@ def split(work: Work, ticks: np.ndarray, words: np.ndarray, end: int) -> None:
 def _pair(work: Work, ticks: np.ndarray, words: np.ndarray) -> None:
   """Takes in the messages of a track; the loop that all others serve."""
   # Names of their own: handing on the whole of `work` costs more than a note.
-  notes, changes, queue, voices = work.notes, work.changes, work.queue, work.voices
+  notes, changes, queue, voices = (
+    work.notes,
+    work.changes,
+    work.queue,
+    work.voices,
+  )
   first, last, part = work.first, work.last, work.part
   channels, follow = work.channels, work.follow
   note, change = work.totals[NOTES], work.totals[CHANGES]
   work.totals[OLD_NOTES], work.totals[OLD_CHANGES] = note, change
   for index in range(len(ticks)):
-    tick, word = ticks[index], np.int64(words[index])
+    tick, word = ticks[index], signed(words[index])
     kind, voice = word >> 20, (word >> 9 & 0x780) | (word >> 8 & 0x7F)
     index = voice >> 7
     if kind == 9 and word & 0x7F:

@@ -20,15 +20,17 @@ from aurl_jax.music.midi_kernels import (
   compiled,
   new_work,
   scan,
+  signed,
   split,
 )
 from aurl_jax.music.midi_split import BEND
+
 
 @compiled
 def _big_endian(data: np.ndarray, position: int, size: int) -> int:
   value = 0
   for place in range(position, position + size):
-    value = (value << 8) | np.int64(data[place])
+    value = (value << 8) | signed(data[place])
   return value
 
 
@@ -109,7 +111,12 @@ def _scan_file(
     if why != ENDED or state[COUNT] + META_WEIGHT * state[TOLD] > most:
       return marks[:0], ticks[:0], words[:0], metas[:0]
     marks[track, 0] = state[LAST]
-  return marks, ticks[: state[COUNT]], words[: state[COUNT]], metas[: state[TOLD]]
+  return (
+    marks,
+    ticks[: state[COUNT]],
+    words[: state[COUNT]],
+    metas[: state[TOLD]],
+  )
 
 
 @compiled
@@ -132,7 +139,7 @@ def _split_file(
       continue
     part = work.totals[PARTS]
     split(work, ticks[first:last], words[first:last], marks[track, 0])
-    count = np.int64(work.keys[0])
+    count = signed(work.keys[0])
     keys[part : part + count] = work.keys[1 : count + 1]
     marks[track, 3], marks[track, 4] = count, work.totals[NEVER_ENDED]
   return work, keys[: work.totals[PARTS]]
@@ -154,9 +161,9 @@ def _take_metas(
   tempo = meter = signature = other = 0
   for index in range(size):
     tick, kind, start, stop = metas[index]
-    length, top, bottom = stop - start, np.int64(0), np.int64(0)
+    length, top, bottom = stop - start, signed(0), signed(0)
     if length >= 2:
-      top, bottom = np.int64(data[start]), np.int64(data[start + 1])
+      top, bottom = signed(data[start]), signed(data[start + 1])
     fifths = top - 256 if top > 127 else top
     micros = _big_endian(data, start, 3) if length == 3 else 0
     if kind == 0x51 and micros:

@@ -54,9 +54,7 @@ def build(
     controls=controls,
     bends=bends,
     **{
-      name: events.as_table(rows, events.TABLES[name])
-      if rows
-      else EMPTY[name]
+      name: events.as_table(rows, events.TABLES[name]) if rows else EMPTY[name]
       for name, rows in tables.items()
     },
   )

@@ -5,7 +5,7 @@ the one fault that is mended here: many sound files have such.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,9 @@ def read(data: bytes, limits: Limits) -> tuple[Notes, tuple[Issue, ...]] | None:
     return None
   ends = marks.tolist()
   try:
-    names, texts = _texts(data, metas[3].tolist()) if len(metas[3]) else ({}, [])
+    names, texts = (
+      _texts(data, metas[3].tolist()) if len(metas[3]) else ({}, [])
+    )
     title, tracks = _tracks(ends, keys.tolist(), names)
   except (_Odd, UnicodeDecodeError):
     return None
@@ -117,14 +119,15 @@ def _columns(
 ) -> dict[str, np.ndarray]:
   """Returns the columns of notes, sorted."""
   notes, keys, widths = found
+  columns: Sequence[np.ndarray] = list(notes)
   if not ascending:
     if len(keys) == notes.shape[1]:
       # Notes come track by track, as sorted runs that this sort merges.
       keys.sort(kind='stable')
-      notes = unpack(keys, widths)
+      columns = unpack(keys, widths)
     else:
-      notes = events.sort_columns(*notes)
-  onset, track, pitch, duration, velocity = notes
+      columns = events.sort_columns(*notes)
+  onset, track, pitch, duration, velocity = columns
   return {
     'onset': onset,
     'duration': duration,

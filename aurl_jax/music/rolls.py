@@ -142,9 +142,7 @@ class Rolls:
     return np.floor(seconds * self.per_second + 1e-6).astype(np.int64)
 
   def _paint(self, rows: np.ndarray) -> Painted:
-    return paint(
-      Frames(*(column[rows] for column in self.grid)), self.frames
-    )
+    return paint(Frames(*(column[rows] for column in self.grid)), self.frames)
 
 
 def paint(notes: Frames, frames: int) -> Painted:

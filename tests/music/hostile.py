@@ -48,11 +48,9 @@ KINDS = {
   'tempos': _behind(b'\0\xff\x51\x03\x07\xa1\x20'),
   'open exclusive events': _track(b'\0\xf0\x01\x41'),
   'ends': _track(b'\0' + smf.END),
-  'tiny tracks': lambda size: smf.file(
-    *[smf.track()] * min(size // 12, 65535)
-  ),
-  'a million tracks': lambda size: smf.file(count=1) + smf.track() * (
-    size // 12
+  'tiny tracks': lambda size: smf.file(*[smf.track()] * min(size // 12, 65535)),
+  'a million tracks': lambda size: (
+    smf.file(count=1) + smf.track() * (size // 12)
   ),
   'headers': lambda size: smf.file() * (size // 14),
   'names of chunks': lambda size: b'MTrk' * (size // 4),
@@ -68,6 +66,7 @@ def main():
 
   python -m tests.music.hostile KIND BYTES
   """
+
   def memory(name):
     status = pathlib.Path('/proc/self/status').read_text()
     line = next(line for line in status.splitlines() if name in line)

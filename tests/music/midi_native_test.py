@@ -82,7 +82,7 @@ def test_controls_and_programs_find_their_parts(seed):
 
 
 @pytest.mark.parametrize(
-  'mutate', (*broken.MENDED, *broken.LOSING, *broken.UNSEEN)
+  'mutate', [*broken.MENDED, *broken.LOSING, *broken.UNSEEN]
 )
 @hypothesis.given(piece=pieces(most=8), seed=seeds)
 @hypothesis.settings(max_examples=10)

@@ -120,9 +120,7 @@ def test_seconds_are_those_of_pretty_midi(tmp_path):
 
 
 def test_frames_are_limited_before_anything_is_made():
-  bomb = Notes.build(
-    1, {'onset': [0, 2**31 - 2], 'duration': 1, 'pitch': 60}
-  )
+  bomb = Notes.build(1, {'onset': [0, 2**31 - 2], 'duration': 1, 'pitch': 60})
   with pytest.raises(MidiError, match='at most 262,144') as caught:
     rolls.Rolls(bomb, per_beat=960)
   assert caught.value.code == 'too_long'
