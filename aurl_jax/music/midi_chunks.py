@@ -12,22 +12,52 @@ from typing import NamedTuple
 
 from aurl_jax.core import errors
 
-MAX_BYTES = 64 << 20
-"""Larger files are refused before anything is parsed."""
-MAX_TRACKS = 65535
-"""More track chunks than a header can declare."""
-MAX_PIECES = 1024
-"""Pieces in a file, which is meant for one."""
 MAX_TICKS = (1 << 31) - 1
 """The last tick: what the 32 bits of other readers hold."""
-MAX_EVENTS = 1 << 23
-"""Events (and so notes) in a file."""
 _MOST_TOLD = 20
 """Issues of one kind that are told one by one."""
 
 HEADER = struct.Struct('>4sIHHH')
 CHUNK = struct.Struct('>4sI')
 _END_OF_TRACK = b'\xff\x2f\x00'
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+  """How much a file may hold; checked before anything is built of it.
+
+  Attributes:
+    bytes: Of the file.
+    tracks: Chunks of tracks; by default what a header can declare.
+    pieces: In a file, which is meant for one.
+    events: Messages of all tracks; a meta that is kept counts as
+      `META_WEIGHT`, as it takes so much more room. A note takes about 100
+      bytes while it is read.
+    faults: Events that are not as they must be; each takes about 15 us.
+  """
+
+  bytes: int = 64 << 20
+  tracks: int = 65535
+  pieces: int = 1024
+  events: int = 1 << 21
+  faults: int = 1 << 17
+
+  def check(self, name: str, found: int) -> None:
+    """Raises MidiError (`too_many_...`, `too_large`) if a limit is passed."""
+    most = getattr(self, name)
+    if found > most:
+      code = 'too_large' if name == 'bytes' else f'too_many_{name}'
+      raise refuse(
+        code,
+        f'{found:,} {name} or more, at most {most:,}; '
+        f'midi.read(..., limits=midi.Limits({name}=...)) allows others',
+      )
+
+
+META_WEIGHT = 8
+"""How many messages a meta counts for."""
+LIMITS = Limits()
+"""Those of a reader that is not told others."""
 
 
 class Issue(NamedTuple):
@@ -45,14 +75,20 @@ class Issue(NamedTuple):
 
 
 class Log:
-  """Issues in their order; of each kind the first, then a number."""
+  """Issues in their order; of each kind the first, then a number.
+
+  Attributes:
+    total: How many there are.
+  """
 
   def __init__(self) -> None:
     self._issues: list[Issue] = []
+    self.total = 0
     self._count = collections.Counter[str]()
 
   def tell(self, code: str, where: str, action: str) -> None:
     """Takes in an issue."""
+    self.total += 1
     self._count[code] += 1
     if self._count[code] <= _MOST_TOLD:
       self._issues.append(Issue(code, where, action))
@@ -97,10 +133,12 @@ class Layout:
       file behind another), which follow each other in time.
     issues: What is wrong with the outer shape, and was mended.
     remarks: What is odd about it, and allowed.
+    limits: How much it may hold.
   """
 
   data: bytes
   sections: tuple[Section, ...]
+  limits: Limits = LIMITS
   issues: Log = dataclasses.field(default_factory=Log)
   remarks: Log = dataclasses.field(default_factory=Log)
 
@@ -125,36 +163,41 @@ def refuse(code: str, message: str) -> errors.MidiError:
   return errors.MidiError(f'not a readable MIDI file: {message}', code=code)
 
 
-def layout(data: bytes) -> Layout | None:
+def layout(data: bytes, limits: Limits = LIMITS) -> Layout | None:
   """Finds the tracks of a file whose outer shape is as it says, else None.
+
+  Args:
+    data: The whole file.
+    limits: How much it may hold.
 
   Raises:
     MidiError: There is nothing to look at, or too much (codes `empty`,
-      `too_large`).
+      `too_large`, `too_many_tracks`).
   """
   if not data:
     raise refuse('empty', 'it has no bytes')
-  if len(data) > MAX_BYTES:
-    raise refuse('too_large', f'{len(data)} bytes, at most {MAX_BYTES}')
+  limits.check('bytes', len(data))
   if len(data) < HEADER.size:
     return None
   name, length, format_, count, division = HEADER.unpack_from(data)
   if (name, length) != (b'MThd', 6) or not 0 < division < 0x8000:
     return None
-  spans = _spans(data)
+  spans = _spans(data, count)
   if spans is None or len(spans) != count or count < 1:
     return None
   if format_ > 1 or (format_ == 0 and count > 1):
     return None
-  return Layout(data=data, sections=(Section(division, tuple(spans)),))
+  limits.check('tracks', count)
+  section = Section(division, tuple(spans))
+  return Layout(data=data, sections=(section,), limits=limits)
 
 
-def _spans(data: bytes) -> list[Span] | None:
-  """Returns where the tracks lie if there is nothing but tracks."""
+def _spans(data: bytes, count: int) -> list[Span] | None:
+  """Returns where the tracks lie if nothing else is there, and no more."""
   spans: list[Span] = []
   position, size = HEADER.size, len(data)
   while position < size:
-    if size - position < CHUNK.size:
+    if size - position < CHUNK.size or len(spans) == count:
       return None
     name, length = CHUNK.unpack_from(data, position)
     start = position + CHUNK.size

@@ -8,12 +8,18 @@ bytes stop making sense it asks `music.midi_resync` where they do again.
 import dataclasses
 
 from aurl_jax.music import midi_resync
-from aurl_jax.music.midi_chunks import MAX_EVENTS, MAX_TICKS, Log, refuse
+from aurl_jax.music.midi_chunks import (
+  LIMITS,
+  MAX_TICKS,
+  META_WEIGHT,
+  Limits,
+  Log,
+)
 from aurl_jax.music.midi_resync import DATA_BYTES, END_OF_TRACK
 
-_LONG_DELTA = 1 << 21
+LONG_DELTA = 1 << 21
 """Ticks from which a delta time takes four bytes, the most there may be."""
-_LONG_BEATS = 8192
+LONG_BEATS = 8192
 """Beats of a delta time that is told: over an hour at 120 bpm."""
 _LONGEST_NUMBER = 32
 """Bytes of a number that is read to its end; longer ones are no numbers."""
@@ -40,7 +46,12 @@ class Events:
 
 
 def read_events(
-  chunk: bytes, where: str, ticks_per_beat: int, issues: Log, remarks: Log
+  chunk: bytes,
+  where: str,
+  ticks_per_beat: int,
+  issues: Log,
+  remarks: Log,
+  limits: Limits = LIMITS,
 ) -> Events:
   """Reads the events of a track.
 
@@ -50,17 +61,23 @@ def read_events(
     ticks_per_beat: Tells how long a delta time is.
     issues: Takes in what was wrong.
     remarks: Takes in what is odd.
+    limits: How many events there may be.
 
   Raises:
-    MidiError: More events than the limits of `midi_chunks`.
+    MidiError: There are more (code `too_many_events`).
   """
-  longest = max(_LONG_DELTA - 1, _LONG_BEATS * ticks_per_beat)
-  reader = _Reader(chunk, where, longest, issues, remarks)
+  longest = longest_delta(ticks_per_beat)
+  reader = Reader(chunk, where, longest, issues, remarks, limits)
   reader.run()
   return reader.events
 
 
-class _Reader:
+def longest_delta(ticks_per_beat: int) -> int:
+  """Returns the longest delta time, in ticks, that is not remarked."""
+  return max(LONG_DELTA - 1, LONG_BEATS * ticks_per_beat)
+
+
+class Reader:
   """Walks over the events; what a step leaves is here.
 
   Attributes:
@@ -71,9 +88,16 @@ class _Reader:
   """
 
   def __init__(
-    self, chunk: bytes, where: str, longest: int, issues: Log, remarks: Log
+    self,
+    chunk: bytes,
+    where: str,
+    longest: int,
+    issues: Log,
+    remarks: Log,
+    limits: Limits,
   ) -> None:
     self.chunk, self.where, self.longest = chunk, where, longest
+    self.limits = limits
     self.issues, self.remarks = issues, remarks
     self.events = Events()
     self.tick, self.running, self.cancelled = 0, 0, False
@@ -81,15 +105,26 @@ class _Reader:
 
   def run(self) -> None:
     """Reads the track to its end."""
-    position, size = 0, len(self.chunk)
+    position, size = self._ahead(0), len(self.chunk)
     while 0 <= position < size:
       position = self._event(position)
-      if len(self.events.channel) > MAX_EVENTS:
-        raise refuse('too_many_events', f'over {MAX_EVENTS} in a track')
+      held = len(self.events.channel) + META_WEIGHT * len(self.events.metas)
+      if held > self.limits.events:
+        self.limits.check('events', held)
+      if position != _NOWHERE:
+        position = self._ahead(position)
     if position != _NOWHERE:
       self._tell('no_end_of_track', size, 'ended with its last event')
     if self.open >= 0:
       self._tell('exclusive_open', self.open, 'taken as it is')
+
+  def _ahead(self, position: int) -> int:
+    """Where to go on behind what needs no look from here: nothing at all."""
+    return position
+
+  def _resume(self, position: int) -> int:
+    """Returns the first sure place from `position` on, -1 for none."""
+    return midi_resync.resume(self.chunk, position)
 
   def _event(self, begin: int) -> int:
     """Reads one event; returns where the next begins."""
@@ -216,7 +251,7 @@ class _Reader:
   def _skip(self, code: str, position: int, from_: int = -1) -> int:
     """Passes over bytes that make no sense."""
     begin = position + 1 if from_ < 0 else from_
-    found = midi_resync.resume(self.chunk, begin)
+    found = self._resume(begin)
     if found < 0:
       left = len(self.chunk) - position
       self._tell(code, position, f'the last {left} bytes left out')
@@ -226,3 +261,5 @@ class _Reader:
 
   def _tell(self, code: str, position: int, action: str) -> None:
     self.issues.tell(code, f'{self.where}, byte {position}', action)
+    if self.issues.total > self.limits.faults:
+      self.limits.check('faults', self.issues.total)

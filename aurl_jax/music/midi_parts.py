@@ -1,18 +1,21 @@
-"""From the events of tracks to `Notes`: pairs notes, splits channels.
+"""From the tracks of a file to `Notes`, exactly, whatever they hold.
 
-The exact and slow twin of what `music.midi_fast` takes from symusic. Both
-split a track alike: one `Track` for each channel and program in it.
+One `Track` comes of each channel and program of a track of the file.
 """
 
-import collections
 import dataclasses
 import math
 
-import numpy as np
-
-from aurl_jax.music import cut, transform
-from aurl_jax.music.midi_chunks import MAX_TICKS, Layout, Log, Section
-from aurl_jax.music.midi_events import Events, read_events
+from aurl_jax.music import cut, midi_native, midi_table, transform
+from aurl_jax.music.midi_chunks import (
+  MAX_TICKS,
+  META_WEIGHT,
+  Layout,
+  Log,
+  Section,
+)
+from aurl_jax.music.midi_events import read_events
+from aurl_jax.music.midi_split import Played, split
 from aurl_jax.music.notes import Notes, Text, Track
 
 DRUM_CHANNEL = 9
@@ -23,95 +26,9 @@ _NAME, _LYRIC, _MARKER, _TEMPO, _METER, _KEY = 3, 5, 6, 0x51, 0x58, 0x59
 OFFSET = 0x54
 """The meta that tells a time by hour, minute, second and frame."""
 _MOST_TICKS_PER_BEAT = 32767
+_FEW = 64
+"""Bytes of a track that is read before compiled loops are called."""
 _OFFSET_LIMITS = (24, 60, 60, 30, 100)
-
-
-@dataclasses.dataclass
-class Part:
-  """What one channel plays with one program, in one track of the file."""
-
-  notes: list[tuple[int, int, int, int]] = dataclasses.field(
-    default_factory=list
-  )
-  controls: list[tuple[int, int, int]] = dataclasses.field(default_factory=list)
-  bends: list[tuple[int, int]] = dataclasses.field(default_factory=list)
-
-  def take(self, other: 'Part') -> None:
-    """Moves what another part holds here."""
-    self.controls += other.controls
-    self.bends += other.bends
-    other.controls, other.bends = [], []
-
-  @property
-  def events(self) -> int:
-    """How many controls and bends there are."""
-    return len(self.controls) + len(self.bends)
-
-
-_Start = tuple[int, int, int]
-"""Tick, velocity and program of a note that sounds."""
-
-
-class Splitter:
-  """Pairs the notes of one track and sorts them by channel and program.
-
-  A note belongs to the program that holds when it begins, and the first end
-  of a pitch belongs to the first start, both as in symusic. Controls and
-  bends that come before any note of their program has ended wait for it.
-  """
-
-  def __init__(self) -> None:
-    self.parts: dict[tuple[int, int], Part] = {}
-    self._waiting = collections.defaultdict[int, Part](Part)
-    self._program = [0] * 16
-    self._open: dict[tuple[int, int], collections.deque[_Start]] = {}
-
-  def run(self, events: Events) -> int:
-    """Takes in a whole track; returns how many notes never ended."""
-    for tick, status, first, second in events.channel:
-      kind, channel = status & 0xF0, status & 0x0F
-      if kind == 0x90 and second:
-        queue = self._open.setdefault((channel, first), collections.deque())
-        queue.append((tick, second, self._program[channel]))
-      elif kind in (0x80, 0x90):
-        self._end(tick, channel, first)
-      elif kind == 0xC0:
-        self._program[channel] = first
-      elif kind == 0xB0:
-        self._now(channel).controls.append((tick, first, second))
-      elif kind == 0xE0:
-        value = (first | second << 7) - 8192
-        self._now(channel).bends.append((tick, value))
-    return self._finish(events.end)
-
-  def _end(self, tick: int, channel: int, pitch: int) -> None:
-    queue = self._open.get((channel, pitch))
-    if not queue:
-      return
-    onset, velocity, program = queue.popleft()
-    key = channel, program
-    part = self.parts.get(key)
-    if part is None:
-      part = self.parts[key] = Part()
-      part.take(self._waiting[channel])
-    part.notes.append((onset, tick - onset, pitch, velocity))
-
-  def _now(self, channel: int) -> Part:
-    part = self.parts.get((channel, self._program[channel]))
-    return self._waiting[channel] if part is None else part
-
-  def _finish(self, end: int) -> int:
-    never_ended = 0
-    for (channel, pitch), queue in self._open.items():
-      while queue:
-        never_ended += 1
-        self._end(end, channel, pitch)
-    for channel, waiting in self._waiting.items():
-      if waiting.events:
-        keys = [key for key in self.parts if key[0] == channel]
-        key = keys[-1] if keys else (channel, self._program[channel])
-        self.parts.setdefault(key, Part()).take(waiting)
-    return never_ended
 
 
 @dataclasses.dataclass
@@ -122,98 +39,96 @@ class Assembly:
     layout: The file.
     section: Where its tracks lie.
     first: Number of its first track in the file.
+    native: Whether compiled loops read it.
+    held: Events of the file that were read.
   """
 
   layout: Layout
   section: Section
   first: int = 0
+  native: bool = False
+  held: int = 0
   tracks: list[Track] = dataclasses.field(default_factory=list)
-  parts: list[Part] = dataclasses.field(default_factory=list)
+  played: list[Played] = dataclasses.field(default_factory=list)
   tempos: list[tuple[int, int]] = dataclasses.field(default_factory=list)
   meters: list[tuple[int, int, int]] = dataclasses.field(default_factory=list)
   keys: list[tuple[int, int, bool]] = dataclasses.field(default_factory=list)
   texts: list[Text] = dataclasses.field(default_factory=list)
   title: str = ''
 
+  def __post_init__(self) -> None:
+    self._left = self.layout.limits
+    if self.held:
+      self._hold(0)
+
   def add(self, index: int) -> None:
     """Takes in one track chunk of the section."""
     start, end = self.section.spans[index]
     where = f'track {self.first + index}'
-    events = read_events(
-      self.layout.data[start:end],
-      where,
-      self.section.ticks_per_beat,
-      self.layout.issues,
-      self.layout.remarks,
-    )
-    splitter = Splitter()
-    never_ended = splitter.run(events)
-    if never_ended:
-      self._note(
-        'never_ended', where, f'{never_ended} notes ended at tick {events.end}'
-      )
-    track = len(self.tracks) if events.channel else -1
-    payload = self._read_metas(events, track, where)
-    if events.channel or index == 0:
+    played, metas, end = self._read(self.layout.data[start:end], where)
+    if played.never_ended:
+      action = f'{played.never_ended} notes ended at tick {end}'
+      self._note('never_ended', where, action)
+    track = len(self.tracks) if played.keys else -1
+    payload = self._read_metas(metas, track, where)
+    if played.keys or index == 0:
       name = self._decode(payload, where)
-      if events.channel:
-        self._add_tracks(splitter.parts, events, name)
+      if played.keys:
+        self._add_tracks(played, name)
       else:
         self.title = name
 
-  def notes(self) -> Notes:
-    """Returns the piece."""
-    rows = [
-      (*note, track)
-      for track, part in enumerate(self.parts)
-      for note in part.notes
-    ]
-    names = ('onset', 'duration', 'pitch', 'velocity', 'track')
-    table = np.array(rows, np.int64).reshape(-1, len(names))
-    columns = dict(zip(names, table.T, strict=True))
-    tempos = [(0, self.section.micros)] if self.section.micros else self.tempos
-    return Notes.build(
-      self.section.ticks_per_beat,
-      columns,
-      tracks=self.tracks,
-      texts=self.texts,
-      title=self.title,
-      tempos=tempos,
-      meters=self.meters,
-      keys=self.keys,
-      controls=[
-        (tick, track, *rest)
-        for track, part in enumerate(self.parts)
-        for tick, *rest in part.controls
-      ],
-      bends=[
-        (tick, track, value)
-        for track, part in enumerate(self.parts)
-        for tick, value in part.bends
-      ],
+  def _read(
+    self, chunk: bytes, where: str
+  ) -> tuple[Played, list[tuple[int, int, bytes]], int]:
+    """Returns what a track plays, its metas, and the tick of its end."""
+    layout, beat = self.layout, self.section.ticks_per_beat
+    logs = layout.issues, layout.remarks
+    if self.native and len(chunk) > _FEW:
+      reader = midi_native.NativeReader(chunk, where, beat, *logs, self._left)
+      reader.run()
+      events, played = reader.events, reader.played()
+    else:
+      events = read_events(chunk, where, beat, *logs, self._left)
+      played = split(events)
+    held = 2 * played.notes.shape[1] + len(played.changes)
+    held += META_WEIGHT * len(events.metas)
+    if held:
+      self._hold(held)
+    return played, events.metas, events.end
+
+  def _hold(self, events: int) -> None:
+    """Lessens what the tracks to come may hold."""
+    self.held += events
+    most = self.layout.limits.events
+    self.layout.limits.check('events', self.held)
+    self._left = dataclasses.replace(
+      self.layout.limits, events=most - self.held
     )
 
-  def _add_tracks(
-    self, parts: dict[tuple[int, int], Part], events: Events, name: str
-  ) -> None:
-    if not parts:
-      # Nothing sounds here, but the instrument is named: an empty track.
-      named = [
-        (status & 0x0F, program)
-        for _, status, program, _ in events.channel
-        if status & 0xF0 == 0xC0
-      ]
-      parts = {key: Part() for key in named[:1] or [(0, 0)]}
-    for (channel, program), part in sorted(
-      parts.items(), key=lambda item: item[0]
-    ):
-      self.tracks.append(Track(name, program, channel == DRUM_CHANNEL))
-      self.parts.append(part)
+  def notes(self) -> Notes:
+    """Returns the piece."""
+    tempos = [(0, self.section.micros)] if self.section.micros else self.tempos
+    return midi_table.build(
+      self.section.ticks_per_beat,
+      self.played,
+      self.tracks,
+      {'tempos': tempos, 'meters': self.meters, 'keys': self.keys},
+      texts=self.texts,
+      title=self.title,
+    )
 
-  def _read_metas(self, events: Events, track: int, where: str) -> bytes:
+  def _add_tracks(self, played: Played, name: str) -> None:
+    self.played.append(played)
+    for channel, program in played.keys:
+      self.tracks.append(Track(name, program, channel == DRUM_CHANNEL))
+
+  def _read_metas(
+    self, metas: list[tuple[int, int, bytes]], track: int, where: str
+  ) -> bytes:
     """Takes in tempos, meters, keys and texts; returns the track's name."""
     name = b''
-    for tick, kind, payload in events.metas:
+    for tick, kind, payload in metas:
       place = f'{where}, tick {tick}'
       if kind == _NAME:
         name = payload
@@ -288,19 +203,23 @@ def is_offset(payload: bytes) -> bool:
   return payload[0] < 0x80 and all(value < limit for value, limit in limits)
 
 
-def assemble(layout: Layout) -> Notes:
+def assemble(layout: Layout, native: bool = False) -> Notes:
   """Reads every track of a layout exactly; its logs tell what was found.
 
+  Args:
+    layout: The file.
+    native: Whether to read it by compiled loops, to the same end.
+
   Raises:
-    MidiError: The limits of `midi_chunks` are passed.
+    MidiError: The limits of the layout are passed.
   """
   pieces: list[Notes] = []
-  first = 0
+  first = held = 0
   for section in layout.sections:
-    assembly = Assembly(layout, section, first)
+    assembly = Assembly(layout, section, first, native, held)
     for index in range(len(section.spans)):
       assembly.add(index)
-    first += len(section.spans)
+    first, held = first + len(section.spans), assembly.held
     pieces.append(assembly.notes())
   return pieces[0] if len(pieces) == 1 else _joined(pieces, layout.issues)
 

@@ -13,7 +13,7 @@ END_OF_TRACK = 0x2F
 
 SURE = 6
 """Events in a row that make a place sure."""
-_SIZES = {0x00: 2, 0x20: 1, 0x21: 1, 0x51: 3, 0x54: 5, 0x58: 4, 0x59: 2}
+SIZES = {0x00: 2, 0x20: 1, 0x21: 1, 0x51: 3, 0x54: 5, 0x58: 4, 0x59: 2}
 """Lengths of metas that have one."""
 _LONG = 1 << 21
 """Ticks of a delta time that make a place unlikely."""
@@ -102,7 +102,7 @@ def _behind_delta(chunk: bytes, position: int, running: int) -> tuple[int, int]:
     return (_ENDED if start == len(chunk) else start), running
   if start < 0 or kind > 0x7F or start + size > len(chunk):
     return _WRONG, 0
-  if _SIZES.get(kind, size) not in (size, 0):
+  if SIZES.get(kind, size) not in (size, 0):
     return _WRONG, 0
   return start + size, running
 

@@ -8,14 +8,15 @@ whatever was assumed or passed over is told. Linear in the bytes.
 
 import bisect
 import dataclasses
+import itertools
 import re
 
 from aurl_jax.music.midi_chunks import (
   CHUNK,
   HEADER,
-  MAX_PIECES,
-  MAX_TRACKS,
+  LIMITS,
   Layout,
+  Limits,
   Log,
   Section,
   Span,
@@ -31,22 +32,32 @@ pass: 29 stands for 30 drop frames, 29.97 a second."""
 _MOST_UNKNOWN = 16
 """Unknown chunks in a row that are taken for chunks."""
 _NAMES = re.compile(rb'MTrk|MThd')
+_HEADERS_A_PIECE = 16
+"""So many headers are read for each piece allowed; those without tracks are
+passed over."""
+_NAMES_A_TRACK = 16
+"""So many places that look like chunks are heeded for each track allowed."""
 
 
-def layout(data: bytes) -> Layout:
+def layout(data: bytes, limits: Limits = LIMITS) -> Layout:
   """Finds what tracks there are.
+
+  Args:
+    data: The whole file.
+    limits: How much it may hold.
 
   Raises:
     MidiError: There are none (codes `no_header`, `no_tracks`), or too many
       (`too_many_tracks`, `too_many_pieces`).
   """
-  finder = _Finder(data)
+  finder = _Finder(data, limits)
   finder.run()
   return Layout(
     data=data,
     sections=tuple(finder.sections),
     issues=finder.issues,
     remarks=finder.remarks,
+    limits=limits,
   )
 
 
@@ -76,14 +87,25 @@ class _Piece:
 class _Finder:
   """Walks over the chunks, and keeps what it finds and does."""
 
-  def __init__(self, data: bytes) -> None:
-    self.data, self.size = data, len(data)
-    self._named = [match.start() for match in _NAMES.finditer(data)]
+  def __init__(self, data: bytes, limits: Limits) -> None:
+    self.data, self.size, self.limits = data, len(data), limits
+    self._named = self._names()
     self.sections: list[Section] = []
     self.issues, self.remarks = Log(), Log()
     self._tracks = 0
     self._piece = _Piece()
     self._pieces = [self._piece]
+
+  def _names(self) -> list[int]:
+    """Returns where chunks are named; some of these may be notes or texts."""
+    most = _NAMES_A_TRACK * (self.limits.tracks + 1)
+    found = [
+      match.start()
+      for match in itertools.islice(_NAMES.finditer(self.data), most + 1)
+    ]
+    if len(found) > most:
+      self.limits.check('tracks', len(found))
+    return found
 
   def run(self) -> None:
     """Finds everything."""
@@ -98,14 +120,10 @@ class _Finder:
         position = self._other(position)
     if not self._tracks:
       raise refuse('no_tracks', 'it holds no track (MTrk)')
-    if self._tracks > MAX_TRACKS:
-      found = f'{self._tracks} tracks, at most {MAX_TRACKS}'
-      raise refuse('too_many_tracks', found)
+    self.limits.check('tracks', self._tracks)
     for piece in self._joined():
       self._close(piece)
-    if len(self.sections) > MAX_PIECES:
-      found = f'{len(self.sections)} pieces, at most {MAX_PIECES}'
-      raise refuse('too_many_pieces', found)
+    self.limits.check('pieces', len(self.sections))
 
   def _begin(self) -> int:
     """Returns where the first header or track is."""
@@ -161,6 +179,8 @@ class _Finder:
     header = data[position : position + HEADER.size]
     self._piece = _Piece(here, header, min(format_, 3), count)
     self._pieces.append(self._piece)
+    if len(self._pieces) > _HEADERS_A_PIECE * self.limits.pieces:
+      self.limits.check('pieces', len(self._pieces))
     after = position + CHUNK.size + length
     if length != 6:
       self.issues.tell('header_length', here, f'{length} bytes instead of 6')

@@ -1,5 +1,6 @@
 """What befalls MIDI files: sound bytes and a random source to broken ones."""
 
+import functools
 import struct
 
 from tests.music import smf
@@ -17,6 +18,7 @@ def bodies(data):
   return spans
 
 
+@functools.lru_cache(maxsize=2)
 def messages(data):
   """Returns where each channel message stands: (status, data, end).
 

@@ -39,14 +39,19 @@ def test_what_is_not_as_it_says_is_left_to_salvage(data):
   assert midi_chunks.layout(data) is None
 
 
-def test_nothing_and_too_much_are_refused(monkeypatch):
+def test_nothing_and_too_much_are_refused():
   with pytest.raises(MidiError) as caught:
     midi_chunks.layout(b'')
   assert caught.value.code == 'empty'
-  monkeypatch.setattr(midi_chunks, 'MAX_BYTES', 40)
-  with pytest.raises(MidiError) as caught:
-    midi_chunks.layout(SOUND)
+  data = smf.file(smf.track(*smf.NOTE), smf.track(*smf.NOTE))
+  limits = midi_chunks.Limits(bytes=40)
+  with pytest.raises(MidiError, match=r'Limits\(bytes=') as caught:
+    midi_chunks.layout(data, limits)
   assert caught.value.code == 'too_large'
+  with pytest.raises(MidiError, match='at most 1;') as caught:
+    midi_chunks.layout(data, midi_chunks.Limits(tracks=1))
+  assert caught.value.code == 'too_many_tracks'
+  assert midi_chunks.layout(data, midi_chunks.Limits(tracks=2)) is not None
 
 
 def test_a_log_tells_many_of_a_kind_in_one():

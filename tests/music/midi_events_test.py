@@ -218,10 +218,12 @@ def test_a_delta_time_of_hours_is_remarked():
   assert Read(body, ticks_per_beat=480).remarks.issues == ()
 
 
-def test_events_are_limited(monkeypatch):
-  monkeypatch.setattr(midi_events, 'MAX_EVENTS', 2)
-  with pytest.raises(MidiError) as caught:
-    read(*smf.NOTE, *smf.NOTE)
+def test_events_are_limited():
+  log = midi_chunks.Log()
+  limits = midi_chunks.Limits(events=2)
+  body = smf.track(*smf.NOTE, *smf.NOTE)[8:]
+  with pytest.raises(MidiError, match=r'Limits\(events=') as caught:
+    midi_events.read_events(body, 'track 0', 480, log, log, limits)
   assert caught.value.code == 'too_many_events'
 
 

@@ -3,7 +3,7 @@ import struct
 import pytest
 
 from aurl_jax.core.errors import MidiError
-from aurl_jax.music import midi_salvage
+from aurl_jax.music import midi_chunks, midi_salvage
 from tests.music import smf
 
 TRACK = smf.track(*smf.NOTE)
@@ -188,12 +188,16 @@ def test_what_holds_no_track_is_refused(code, data):
   assert caught.value.code == code
 
 
-def test_tracks_and_pieces_are_limited(monkeypatch):
-  monkeypatch.setattr(midi_salvage, 'MAX_PIECES', 1)
+def test_tracks_and_pieces_are_limited():
+  limits = midi_chunks.Limits(pieces=1)
   with pytest.raises(MidiError) as caught:
-    midi_salvage.layout(smf.file(TRACK, TRACK, format_=2))
+    midi_salvage.layout(smf.file(TRACK, TRACK, format_=2), limits)
   assert caught.value.code == 'too_many_pieces'
-  monkeypatch.setattr(midi_salvage, 'MAX_TRACKS', 1)
+  limits = midi_chunks.Limits(tracks=1)
   with pytest.raises(MidiError) as caught:
-    midi_salvage.layout(smf.file(TRACK, TRACK))
+    midi_salvage.layout(smf.file(TRACK, TRACK), limits)
+  assert caught.value.code == 'too_many_tracks'
+  names = b'MTrk' * 40  # more than tracks could be
+  with pytest.raises(MidiError) as caught:
+    midi_salvage.layout(names, limits)
   assert caught.value.code == 'too_many_tracks'

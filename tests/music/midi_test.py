@@ -1,6 +1,7 @@
 import collections
 import contextlib
 import csv
+import json
 import pathlib
 import random
 import subprocess
@@ -13,7 +14,7 @@ import symusic
 from hypothesis import strategies as st
 
 from aurl_jax.core.errors import MidiError
-from aurl_jax.music import midi
+from aurl_jax.music import midi, note_sequence, time
 from aurl_jax.music.notes import Notes, Text, Track
 from tests.music import broken, smf
 from tests.music.pieces import pieces
@@ -294,3 +295,39 @@ def test_importing_music_loads_no_plotting_and_no_proto():
     [sys.executable, '-c', code], capture_output=True, text=True, check=False
   )
   assert (run.returncode, run.stdout.strip()) == (0, '[]'), run.stderr
+
+
+def test_a_pick_up_bar_and_all_that_is_told_survive_every_format():
+  piece = Notes.build(
+    480,
+    {'onset': [0, 480, 1920], 'duration': 480, 'pitch': [55, 60, 64]},
+    tracks=[Track('voice', 52)],
+    meters=[(0, 1, 4), (480, 3, 4), (1920, 6, 8)],
+    keys=[(0, -1, False), (480, 2, True)],
+    tempos=[(0, 500_000), (480, 400_000), (700, 600_000)],
+    texts=[
+      Text(0, 0, 'lyric', 'Oh'), Text(480, 0, 'lyric', 'say'),
+      Text(480, -1, 'chord', 'F:maj'), Text(1920, -1, 'marker', 'B'),
+    ],
+  )  # fmt: skip
+  # The pick-up is a bar of its own, which the next meter ends.
+  assert time.bar_starts(piece).tolist() == [0, 480, 1920]
+  once = midi.read(midi.write(piece)).notes
+  assert once == piece
+  again = note_sequence.from_note_sequence(note_sequence.to_note_sequence(once))
+  assert midi.read(midi.write(again)).notes == piece
+
+
+def test_fresh_mutations_are_read_as_they_must(tmp_path, repository):
+  for index, pitches in enumerate((range(40, 90), range(60, 70))):
+    onsets = [240 * step for step in range(len(pitches))]
+    columns = {'onset': onsets, 'duration': 200, 'pitch': list(pitches)}
+    midi.write(Notes.build(480, columns), tmp_path / f'{index}.mid')
+  run = subprocess.run(
+    [sys.executable, 'tools/mutate_midi.py', tmp_path, '--count=300'],
+    cwd=repository, capture_output=True, text=True, check=False,
+  )  # fmt: skip
+  assert run.returncode == 0, run.stdout + run.stderr
+  found = json.loads(run.stdout)
+  assert (found['files'], found['crashes'], found['timeouts']) == (300, 0, 0)
+  assert found['not_idempotent'] == 0
