@@ -10,7 +10,9 @@ room (`data.rooms`), so nothing is clipped, and every change keeps the order
 of what it moves. A row is therefore canonical afterwards as it stands, with
 no step to add, drop or sort, and the grammar accepts it.
 
-  transpose    pitches, chords and keys, in semitones; drums stay
+  transpose    pitches, chords and keys, in semitones; drums stay. What
+               controls tell of register follows by whole octaves, the
+               nearest, and so may be one level off
   stretch      tempos, all of a piece by one factor: a bar stays a bar. Where
                the ids tell time itself (`shift` events), the time
   velocity     all of a piece louder or softer, its dynamics as they are
@@ -140,7 +142,16 @@ class Augmenter:
       config: What to change.
       tokenizer: Made the ids.
       rooms: How far the split's pieces can be changed.
+
+    Raises:
+      ConfigError: The ids are merged ones (`tokens.bpe`).
     """
+    merged = any('merged' in part.by_event for part in tokenizer.codec.fields)
+    if config.changes and merged:
+      raise ConfigError(
+        'augment: the values of merged ids cannot be moved; train on the base '
+        'tokenizer, or augment before merging (Bpe.expand, then Bpe.merge)'
+      )
     self._config = config
     self._codec: Codec = tokenizer.codec
     self._grid: Grid = tokenizer.grid
@@ -195,6 +206,8 @@ class Augmenter:
       delta += _velocity_delta(field, ids, amounts)
     if tells(field, 'chord') and 'transpose' in amounts:
       delta += _chord_delta(field, ids, amounts['transpose'])
+    if 'transpose' in amounts:
+      delta += _control_delta(field, ids, amounts['transpose'])
     if drawn.programs is not None and tells(field, 'program'):
       delta += _program_delta(field, ids, drawn)
     timed = tells(field, 'shift')
@@ -279,6 +292,23 @@ def _chord_delta(field: Field, ids: Any, semitones: Any) -> Any:
   is_chord = _holds(field, 'chord', ids) & (index >= 0)
   moved = (index + semitones * _QUALITIES) % (_ROOTS * _QUALITIES)
   return jnp.where(is_chord, moved - index, 0)
+
+
+def _control_delta(field: Field, ids: Any, semitones: Any) -> Any:
+  """Moves what controls tell of pitch; 0 for a field without controls."""
+  delta: Any = 0
+  if tells(field, 'key'):
+    # Twelve major keys by their tonic, then twelve minor ones.
+    key = ids - field.starts['key']
+    moved = key // _ROOTS * _ROOTS + (key + semitones) % _ROOTS
+    delta += jnp.where(_holds(field, 'key', ids), moved - key, 0)
+  if tells(field, 'register'):
+    level = ids - field.starts['register']
+    octaves = (semitones + _ROOTS // 2) // _ROOTS
+    last = field.by_event['register'].size - 1
+    moved = jnp.clip(level + octaves, 0, last)
+    delta += jnp.where(_holds(field, 'register', ids), moved - level, 0)
+  return delta
 
 
 def _program_delta(field: Field, ids: Any, drawn: Drawn) -> Any:

@@ -10,14 +10,22 @@ from aurl_jax.core.errors import ConfigError
 from aurl_jax.data import rooms
 from aurl_jax.data.augment import AugmentConfig, Augmenter, Chance
 from aurl_jax.music import chords, midi, time
+from aurl_jax.tokens import controls as controls_lib
+from aurl_jax.tokens.bpe import Bpe
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.tokens.performance import Performance
 from aurl_jax.tokens.remi import Remi
 from tests import recogniser
 from tests.data import bands
 
-TOKENIZERS = [Remi(chords=True), Compound(chords=True), VoiceGrid()]
-EVENTS = TOKENIZERS[:2]
+EVENTS = [Remi(chords=True), Compound(chords=True)]
+TOKENIZERS = [
+  *EVENTS,
+  Compound(micro=15, pedal=True),
+  Performance(),
+  VoiceGrid(),
+]
 ROWS = [(0, 1), (2, 3), (1, 0)]
 STEPS = 900
 ALL = AugmentConfig(
@@ -101,6 +109,56 @@ def test_chroma_is_rolled_by_the_transposition_and_drums_stay(corpus):
     np.testing.assert_array_equal(new.onset, old.onset)
   assert min(seen) < -6
   assert max(seen) > 6
+
+
+def test_controls_of_pitch_follow_the_transposition(tmp_path):
+  tokenizer = Compound(controls=True)
+  pieces = [bands.band(seed) for seed in range(4)]
+  told = [controls_lib.of(notes, tokenizer.grid, bars=True) for notes in pieces]
+  split = bands.split(tmp_path / 'tokens', tokenizer, pieces, told)
+  config = AugmentConfig(transpose=12)
+  seen = set()
+  for _, before, after in variants(config, tokenizer, split, epochs=4):
+    assert recogniser.fault(tokenizer, after.tolist()) == ''
+    music = tokenizer.decode(after)
+    old, new = (tokenizer.read_controls(ids) for ids in (before, after))
+    truth = controls_lib.of(music, tokenizer.grid, bars=True)
+    assert new.piece.key == truth.piece.key
+    assert new.piece.density == truth.piece.density
+    assert abs(new.piece.register - truth.piece.register) <= 1
+    for bar, true in zip(new.bars, truth.bars, strict=True):
+      assert bar.register is None or abs(bar.register - true.register) <= 1
+    seen.add((new.piece.key - old.piece.key) % 12)
+  assert len(seen) > 4
+
+
+def test_pauses_of_a_performance_are_stretched_alike(tmp_path):
+  tokenizer = Performance()
+  pieces = [bands.band(seed) for seed in range(4)]
+  split = bands.split(tmp_path / 'tokens', tokenizer, pieces)
+  config = AugmentConfig(stretch=0.2)
+  factors = []
+  for _, before, after in variants(config, tokenizer, split, epochs=6):
+    assert recogniser.fault(tokenizer, after.tolist()) == ''
+    old, new = tokenizer.decode(before), tokenizer.decode(after)
+    np.testing.assert_array_equal(new.pitch, old.pitch)
+    gap, wide = np.diff(old.onset), np.diff(new.onset)
+    factor = wide.sum() / gap.sum()
+    # Each pause is rounded to 10 ms, and there are several in a gap.
+    assert np.abs(wide - gap * factor).max() <= 4
+    factors.append(factor)
+  assert min(factors) < 0.9
+  assert max(factors) > 1.1
+
+
+def test_merged_ids_are_refused(tmp_path):
+  base = Remi()
+  split = bands.split(tmp_path / 'tokens', base, [bands.band(0)])
+  pair = (base.codec.id('velocity', 16), base.codec.id('duration', 5))
+  merged = Bpe(base=base, merges=(pair,))
+  found = rooms.measure(split, base.codec, base.grid)
+  with pytest.raises(ConfigError, match='augment before merging'):
+    Augmenter(AugmentConfig(transpose=2), merged, found)
 
 
 def chroma(notes):

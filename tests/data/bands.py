@@ -50,13 +50,14 @@ def chorale(seed, cells=48):
   return Notes.build(BEAT, columns | {'velocity': 64}, tracks=tracks)
 
 
-def split(folder, tokenizer, pieces):
+def split(folder, tokenizer, pieces, controls=None):
   """Returns the cache split of pieces."""
   with cache.CacheWriter(
     folder, sizes=tokenizer.codec.sizes, tokenizer={}
   ) as writer:
     for number, notes in enumerate(pieces):
-      ids = tokenizer.encode(notes)
+      told = (controls[number],) if controls else ()
+      ids = tokenizer.encode(notes, *told)
       entry = {'name': f'{number}', 'digest': '', 'notes': len(notes)}
       writer.add('train', entry, ids, tokenizer.bar_steps(ids))
   return cache.TokenCache.open(folder)['train']
