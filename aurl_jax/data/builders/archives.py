@@ -30,7 +30,8 @@ from aurl_jax.data import splits
 from aurl_jax.data.builders import note_sequences
 from aurl_jax.data.builders.note_sequences import Example, NoteSequences
 from aurl_jax.data.metadata import Metadata
-from aurl_jax.music import midi, midi_chunks
+from aurl_jax.music import midi
+from aurl_jax.music.midi_chunks import LIMITS
 
 LEFT_OUT = 'left_out.json'
 """Beside the records: name -> [code, reason]."""
@@ -304,10 +305,11 @@ def _walk_tar(
 
 
 def _bound(name: str, size: int) -> None:
-  if size > midi_chunks.MAX_BYTES:
+  most = LIMITS.bytes
+  if size > most:
     raise DataError(
       f'{name} in the archive has {size} bytes; more than '
-      f'{midi_chunks.MAX_BYTES >> 20} MiB is no piece',
+      f'{most >> 20} MiB is no piece',
       code='too_large',
     )
 

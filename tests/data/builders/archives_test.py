@@ -297,7 +297,7 @@ def test_an_archive_of_no_use_says_why(tmp_path, register):
 
 def test_a_member_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
   path = pack(tmp_path / 'a.tar.gz', {'a/b.mid': b'x' * 2000})
-  monkeypatch.setattr(archives.midi_chunks, 'MAX_BYTES', 1000)
+  monkeypatch.setattr(archives, 'LIMITS', Limits(bytes=1000))
   with pytest.raises(DataError, match='2000 bytes') as caught:
     list(archives.walk(path, archives.is_midi))
   assert caught.value.code == 'too_large'
