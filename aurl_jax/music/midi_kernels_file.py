@@ -2,26 +2,29 @@
 
 The walk over chunks of `music.midi_chunks`, the loops of
 `music.midi_kernels` track by track, and what comes out as the columns and
-tables of `Notes`.
+tables of `Notes`. Numba keeps compiled code by the date of this file alone:
+whoever changes `midi_scan` or `midi_kernels` must touch this one, too.
 """
 
 import numpy as np
 
 from aurl_jax.music.midi_chunks import META_WEIGHT
 from aurl_jax.music.midi_kernels import (
+  NEVER_ENDED,
+  PARTS,
+  Work,
+  new_work,
+  split,
+)
+from aurl_jax.music.midi_scan import (
   COUNT,
   ENDED,
   LAST,
-  NEVER_ENDED,
-  PARTS,
   POSITION,
   TOLD,
-  Work,
   compiled,
-  new_work,
   scan,
   signed,
-  split,
 )
 from aurl_jax.music.midi_split import BEND
 

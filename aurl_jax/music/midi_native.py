@@ -1,6 +1,6 @@
 """Reading tracks by compiled loops: what `midi_events` and `midi_split` do.
 
-The loops of `music.midi_kernels` read what is as it must be, and ask
+The loops of `music.midi_scan` read what is as it must be, and ask
 `midi_events.Reader` to read each event that is not; so a broken track is
 read as fast as it is sound. Loading them takes as long as reading megabytes
 without them, so they are loaded when so much has been read.
@@ -50,6 +50,14 @@ def kernels() -> ModuleType:
   return midi_kernels
 
 
+@functools.cache
+def scanner() -> ModuleType:
+  """Returns `music.midi_scan`, which is loaded at the first call."""
+  from aurl_jax.music import midi_scan
+
+  return midi_scan
+
+
 class NativeReader(Reader):
   """Reads a track; what the compiled loop cannot read, as `Reader` does.
 
@@ -77,7 +85,7 @@ class NativeReader(Reader):
     self._state = np.zeros(8, np.int64)
 
   def _ahead(self, position: int) -> int:
-    loops, state = kernels(), self._state
+    loops, state = scanner(), self._state
     self._take_odd()
     state[:6] = (
       position, self.tick, self.running,
@@ -99,7 +107,7 @@ class NativeReader(Reader):
     return -1 if why == loops.ENDED else position
 
   def _resume(self, position: int) -> int:
-    return kernels().resume(self._data, position)
+    return scanner().resume(self._data, position)
 
   def _take_odd(self) -> None:
     """Moves what `Reader` has read to the tables."""

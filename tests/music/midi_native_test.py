@@ -129,7 +129,7 @@ PARTS = [
 def test_reading_goes_on_at_the_same_place(parts, cut):
   data = b''.join(parts)
   data = data[: cut % (len(data) + 1)]
-  found = midi_native.kernels().resume(np.frombuffer(data, np.uint8), 0)
+  found = midi_native.scanner().resume(np.frombuffer(data, np.uint8), 0)
   assert found == midi_resync.resume(data, 0)
 
 
