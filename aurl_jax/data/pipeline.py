@@ -104,24 +104,44 @@ def batches(
       f'(this is number {process_index}); make it a multiple of them',
       code='batch_size',
     )
-  plan = planner(cache[split], **options)
-  share = size // process_count
-  first = share * process_index
-  count = plan.rows // size
-  tables = _epochs(plan)
-
-  def batch(index: int) -> Batch:
-    epoch, number = divmod(int(index), count)
-    begin = number * size + first
-    rows = tables(epoch)[begin : begin + share]
-    arrays = gather(cache[split], rows, context=plan.context)
-    return arrays | {'epochs': np.full(share, epoch, np.int32)}
-
+  source = _Batches(
+    split=cache[split],
+    plan=planner(cache[split], **options),
+    size=size,
+    share=size // process_count,
+    first=size // process_count * process_index,
+  )
+  count = sys.maxsize if epochs is None else epochs * source.count
   return (
-    grain.MapDataset.range(sys.maxsize if epochs is None else epochs * count)
-    .map(batch)
+    grain.MapDataset.range(count)
+    .map(source)
     .to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
   )
+
+
+class _Batches:
+  """Batch number -> this process's share of the batch."""
+
+  def __init__(
+    self,
+    *,
+    split: TokenSplit,
+    plan: batching.Planner,
+    size: int,
+    share: int,
+    first: int,
+  ) -> None:
+    self.count = plan.rows // size
+    self._split, self._context = split, plan.context
+    self._size, self._share, self._first = size, share, first
+    self._plan = _epochs(plan)
+
+  def __call__(self, index: int) -> Batch:
+    epoch, number = divmod(int(index), self.count)
+    begin = number * self._size + self._first
+    rows = self._plan(epoch)[begin : begin + self._share]
+    batch = gather(self._split, rows, context=self._context)
+    return batch | {'epochs': np.full(self._share, epoch, np.int32)}
 
 
 def _epochs(plan: batching.Planner) -> Callable[[int], np.ndarray]:
