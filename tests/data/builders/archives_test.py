@@ -20,6 +20,7 @@ import tensorflow_datasets as tfds
 from aurl_jax.core.errors import DataError
 from aurl_jax.data import metadata, sources, splits
 from aurl_jax.data.builders import archives, note_sequences, published
+from aurl_jax.music.midi_chunks import Limits
 
 
 def song(pitch):
