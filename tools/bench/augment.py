@@ -2,11 +2,12 @@
 
   taskset -c 0 python tools/bench/augment.py [FOLDER] [--rounds 5]
 
-FOLDER holds MIDI files (POP909; by default `pop909` in AURL_DATA). Ours is
-the jitted `data.augment.Augmenter` with transposition and velocity, on a
-batch of 64 packed rows of 1,024 compound steps, a note a step or nearly (the
-steps that are no notes do not count), as training runs it: drawn for each
-piece, ids in, ids out. Peers:
+FOLDER holds MIDI files (POP909; by default `pop909` in AURL_DATA), of which
+those of one tempo are taken. Ours is the jitted `data.augment.Augmenter` with
+transposition and velocity, on a batch of 64 packed rows of 1,024 steps, as
+training runs it: drawn for each piece, ids in, ids out; once of compound
+steps, nearly all of them notes, and once of REMI, where a note is several
+steps. Steps that are no notes do not count. Peers:
 
 - MidiTok's `augment_score` with a pitch and a velocity offset, on symusic
   Scores that are parsed already; it makes no ids.
@@ -41,30 +42,32 @@ def main() -> int:
   home = pathlib.Path(os.environ.get('AURL_DATA', '../shared/data'))
   parser.add_argument('folder', nargs='?', default=home / 'pop909')
   parser.add_argument('--rounds', type=int, default=5)
-  parser.add_argument('--files', type=int, default=40)
+  parser.add_argument('--files', type=int, default=100)
   args = parser.parse_args()
   paths = sorted(pathlib.Path(args.folder).rglob('*.mid'))[: args.files]
   if not paths:
     return harness.missing(f'MIDI files in {args.folder}')
   compare = functools.partial(
     harness.compare,
-    'augment',
     unit='notes/CPU-s',
     rounds=args.rounds,
     clock=harness.CPU,
   )
-  with tempfile.TemporaryDirectory() as folder:
-    ours, other = _sides(paths, pathlib.Path(folder))
-    compare(f'numpy {np.__version__}', ours=ours, theirs=other)
-    try:
-      theirs = _miditok(paths)
-    except ImportError:
-      return harness.missing('miditok')
-    compare(f'miditok {metadata.version("miditok")}', ours=ours, theirs=theirs)
+  try:
+    theirs = _miditok(paths)
+  except ImportError:
+    return harness.missing('miditok')
+  for name in ('compound', 'remi'):
+    with tempfile.TemporaryDirectory() as folder:
+      ours, other = _sides(name, paths, pathlib.Path(folder))
+      peer = f'numpy {np.__version__}'
+      compare(f'augment.{name}', peer, ours=ours, theirs=other)
+      peer = f'miditok {metadata.version("miditok")}'
+      compare(f'augment.{name}', peer, ours=ours, theirs=theirs)
   return 0
 
 
-def _sides(paths: list[pathlib.Path], folder: pathlib.Path):
+def _sides(name: str, paths: list[pathlib.Path], folder: pathlib.Path):
   """Returns our work and numpy's, on one batch."""
   import jax
 
@@ -72,14 +75,17 @@ def _sides(paths: list[pathlib.Path], folder: pathlib.Path):
   from aurl_jax.music import midi
   from aurl_jax.parallel import host
   from aurl_jax.tokens.compound import Compound
+  from aurl_jax.tokens.remi import Remi
 
   host.keep_memory()
-  tokenizer = Compound()
+  tokenizer = {'compound': Compound, 'remi': Remi}[name]()
   with cache.CacheWriter(
     folder / 'tokens', sizes=tokenizer.codec.sizes, tokenizer={}
   ) as writer:
     for path in paths:
       notes = midi.read(path).notes
+      if len(notes.tempos) > 1:
+        continue
       ids = tokenizer.encode(notes)
       entry = {'name': path.name, 'digest': '', 'notes': len(notes)}
       writer.add('train', entry, ids, tokenizer.bar_steps(ids))
@@ -88,15 +94,18 @@ def _sides(paths: list[pathlib.Path], folder: pathlib.Path):
   options = {'batch_size': ROWS, 'context': CONTEXT}
   batches = pipeline.batches(cache.TokenCache.open(folder), 'train', **options)
   batch = next(iter(batches))
-  notes = int((batch['ids'][..., 3] > 0).sum())
+  place = _place(tokenizer.codec, 'velocity')
+  velocity = batch['ids'][..., place]
+  notes = int(tokenizer.codec.holds('velocity', velocity, place).sum())
   config = augment.AugmentConfig(transpose=SEMITONES, velocity=BINS)
-  change = jax.jit(augment.Augmenter(config, tokenizer, found))
+  augmenter = augment.Augmenter(config, tokenizer, found)
+  change = jax.jit(lambda *inputs: augmenter(*inputs)['ids'])
   on_device = jax.device_put(batch)
   key = jax.random.key(0)
 
   def ours() -> int:
     for step in range(_CALLS):
-      made = change(on_device, key, step)['ids']
+      made = change(on_device, key, step)
     made.block_until_ready()
     return _CALLS * notes
 
@@ -124,18 +133,26 @@ def _numpy(batch, codec, found, seed: int) -> np.ndarray:
     np.float32
   )
   ids, piece = batch['ids'].copy(), batch['pieces']
-  first, end = codec.span('pitch', 3)
-  pitch = ids[..., 3]
+  place = _place(codec, 'pitch')
+  first, end = codec.span('pitch', place)
+  pitch = ids[..., place]
   moved = shift.take(piece, mode='clip')
   moved *= (pitch >= first) & (pitch < end)
   pitch += moved
-  velocity = ids[..., 5]
-  told = velocity > 0
-  bins = (velocity - 1 - soft.take(piece, mode='clip')).astype(np.float32)
+  place = _place(codec, 'velocity')
+  first, end = codec.span('velocity', place)
+  velocity = ids[..., place]
+  told = (velocity >= first) & (velocity < end)
+  bins = (velocity - first - soft.take(piece, mode='clip')).astype(np.float32)
   bins *= scale.take(piece, mode='clip')
-  new = np.rint(bins).astype(np.int32) + new_soft.take(piece, mode='clip') + 1
-  np.copyto(velocity, new, where=told)
+  new = np.rint(bins).astype(np.int32) + new_soft.take(piece, mode='clip')
+  np.copyto(velocity, new + first, where=told)
   return ids
+
+
+def _place(codec, event: str) -> int:
+  """Returns the field that holds an event."""
+  return next(n for n, f in enumerate(codec.fields) if event in f.by_event)
 
 
 def _miditok(paths: list[pathlib.Path]):
