@@ -1,8 +1,10 @@
 import dataclasses
 import errno
 import json
+import multiprocessing
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import weakref
@@ -12,6 +14,8 @@ import pytest
 
 from aurl_jax.core.errors import AurlError, DataError
 from aurl_jax.data import cache, pipeline, prepare, sources, splits
+from aurl_jax.data.piece import Options
+from aurl_jax.data.quality import Filter
 from aurl_jax.music import midi, transform
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.compound import Compound
@@ -373,3 +377,64 @@ def test_broken_files_never_stop_it(shared_data, tmp_path):
   assert report.counts['files'] == len(found)
   assert report.counts['dropped'] > 0
   assert all(file.reason for file in report.files() if not file.split)
+
+
+def _keep(music, root, sender):
+  report = prepare.keep(music, Remi(), root)
+  sender.send((str(report.folder), report.reused))
+
+
+def test_of_processes_that_want_one_set_one_makes_it(music, tmp_path):
+  context = multiprocessing.get_context('spawn')
+  receiver, sender = context.Pipe(duplex=False)
+  workers = [
+    context.Process(target=_keep, args=(music, tmp_path / 'sets', sender))
+    for _ in range(3)
+  ]
+  for worker in workers:
+    worker.start()
+  told = [receiver.recv() for _ in workers]
+  for worker in workers:
+    worker.join()
+    assert worker.exitcode == 0
+  assert len({folder for folder, _ in told}) == 1
+  assert sorted(reused for _, reused in told) == [False, True, True]
+
+
+def test_whatever_changes_is_another_set(music, tmp_path):
+  root = tmp_path / 'sets'
+
+  def folder(**told):
+    values = {'tokenizer': Remi()} | told
+    return prepare.keep(music, root=root, **values).folder
+
+  first = folder()
+  quality = Options(quality=Filter(min_notes=3))
+  others = [
+    folder(tokenizer=Remi(velocity_bins=8)),
+    folder(options=quality),
+    folder(splits={'song000.mid': 'test'}),
+  ]
+  fill(music, [99])
+  others.append(folder())
+  assert len({first, *others}) == 5
+  (music / 'song099.mid').unlink()
+  assert folder() == first
+  assert all(path.name.startswith('music_') for path in others)
+
+
+@pytest.mark.parametrize('damage', ['poison', 'delete', 'key'])
+def test_a_damaged_set_is_made_again(music, tmp_path, damage):
+  report = prepare.keep(music, Remi(), tmp_path / 'sets')
+  ids = report.folder / 'tokens' / 'train' / 'ids.npy'
+  whole = ids.read_bytes()
+  if damage == 'poison':
+    ids.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+  elif damage == 'delete':
+    shutil.rmtree(ids.parent)
+  else:
+    (report.folder / 'key.json').write_text('{')
+  again = prepare.keep(music, Remi(), tmp_path / 'sets')
+  assert again.folder == report.folder
+  assert not again.reused
+  assert ids.read_bytes() == whole
