@@ -6,8 +6,9 @@ leaves are read by `midi_events.Reader`; where that would mend something,
 the file is refused, as mending looks further than a block.
 """
 
+import io
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -90,7 +91,12 @@ class Cursor:
   """
 
   def __init__(
-    self, file: BinaryIO, span: Span, where: str, beat: int, tables: Tables
+    self,
+    file: io.BufferedIOBase,
+    span: Span,
+    where: str,
+    beat: int,
+    tables: Tables,
   ) -> None:
     self._file, self._span, self._tables = file, span, tables
     self._offset, self._size, self._need = span[0], _SMALLEST, 0

@@ -7,9 +7,10 @@ end of each window, and what stands there becomes a section.
 """
 
 import dataclasses
+import io
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,6 @@ from aurl_jax.music.midi_pair import (
   END,
   KEY,
   PROGRAM,
-  SEQ,
   TICK,
   VELOCITY,
   Pairs,
@@ -77,7 +77,7 @@ class Section:
 
 
 def stream(
-  source: str | os.PathLike[str] | BinaryIO,
+  source: str | os.PathLike[str] | io.BufferedIOBase,
   *,
   beats: int = 64,
   limits: Limits = LIMITS,
@@ -141,7 +141,7 @@ def _of_path(
 
 
 def _sections(
-  file: BinaryIO, beats: int, limits: Limits
+  file: io.BufferedIOBase, beats: int, limits: Limits
 ) -> Iterator[Section]:
   survey = midi_survey.survey(file, beats, limits)
   layout = survey.assembly.layout
@@ -205,7 +205,7 @@ class _Window:
   """
 
   def __init__(
-    self, file: BinaryIO, survey: midi_survey.Survey, limits: Limits
+    self, file: io.BufferedIOBase, survey: midi_survey.Survey, limits: Limits
   ) -> None:
     section, known = survey.section, survey.assembly
     layout = Layout(data=b'', sections=(section,), limits=limits)

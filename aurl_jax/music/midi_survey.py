@@ -7,7 +7,7 @@ each note that sounds on past its window.
 """
 
 import dataclasses
-from typing import BinaryIO
+import io
 
 import numpy as np
 
@@ -41,6 +41,7 @@ _CHANNEL = 59
 """Bits below the channel in `Parts.created`."""
 _MOST_OPEN = 1 << 16
 """Notes of a track that sound at once."""
+_NO_ENDS = np.empty((2, 0), np.int64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,9 +169,11 @@ class Surveyor:
     created = keys >> 7 << _CHANNEL | self.created[keys]
     by_creation = created.argsort()
     keys = keys if len(keys) else self.named
-    carried = np.concatenate([np.empty((2, 0), np.int64), *self._carried], 1)
+    carried = np.concatenate([_NO_ENDS, *self._carried], axis=1)
     ends = carried[1][carried[0].argsort()]
-    return Parts(first, keys, created[by_creation], by_creation, ends), len(part)
+    return Parts(first, keys, created[by_creation], by_creation, ends), len(
+      part
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,7 +211,7 @@ def forget(assembly: midi_parts.Assembly) -> None:
     rows.clear()
 
 
-def survey(file: BinaryIO, window: int, limits: Limits) -> Survey:
+def survey(file: io.BufferedIOBase, window: int, limits: Limits) -> Survey:
   """Reads a file through.
 
   Args:
@@ -261,7 +264,7 @@ def _name(
     assembly.tracks.append(Track(text, key & 127, is_drum))
 
 
-def _layout(file: BinaryIO, limits: Limits) -> Section:
+def _layout(file: io.BufferedIOBase, limits: Limits) -> Section:
   """Returns the tracks of a file whose outer shape is as it says."""
   size = file.seek(0, 2)
   file.seek(0)
@@ -288,7 +291,7 @@ def _layout(file: BinaryIO, limits: Limits) -> Section:
   return Section(beat, tuple(_spans(file, count, size)))
 
 
-def _spans(file: BinaryIO, count: int, size: int) -> list[Span]:
+def _spans(file: io.BufferedIOBase, count: int, size: int) -> list[Span]:
   """Returns where the tracks lie; nothing else may be there."""
   spans: list[Span] = []
   position = HEADER.size
