@@ -88,9 +88,9 @@ def stream(
   error comes before any music. Windows in which nothing stands are left out,
   but for the first. `concatenate` of all sections is what `midi.read` gives.
 
-  About 4 MB are held, 2 kB a track, 8 bytes for each note that sounds on
-  past its window, the longest event (up to 16 MiB), and about 250 bytes for
-  each event of one window.
+  About 16 MB are held, 2 kB a track, 16 bytes for each note that sounds on
+  past its window, twice the longest event (of 16 MiB at most), and about 250
+  bytes for each event of one window.
 
   Args:
     source: A path, or a file opened for bytes that can seek; it must not
@@ -277,14 +277,16 @@ class _Window:
     )
 
 
-def _tells(notes: Notes) -> bool:
-  """Whether anything stands in a window."""
+def _tells(notes: Notes, *, but_notes: bool = False) -> bool:
+  """Whether anything stands in a window, or anything but notes."""
   tables = any(len(getattr(notes, name)) for name in TABLES)
-  return bool(len(notes) or notes.texts or tables)
+  return tables or bool(notes.texts) or (not but_notes and len(notes) > 0)
 
 
 def _held(held: Notes, notes: Notes, end: int) -> Notes:
   """Returns what holds behind a window, at tick 0."""
+  if not _tells(notes, but_notes=True):
+    return held
   none = {name: np.empty(0, np.int64) for name in _COLUMNS}
   silent = {**none, 'program': none['onset'], 'is_drum': np.empty(0, np.bool_)}
   return cut.slice_ticks(_joined([held, notes.replace(**silent)]), end, None)
