@@ -88,9 +88,9 @@ def stream(
   error comes before any music. Windows in which nothing stands are left out,
   but for the first. `concatenate` of all sections is what `midi.read` gives.
 
-  About 16 MB are held, 2 kB a track, 16 bytes for each note that sounds on
-  past its window, twice the longest event (of 16 MiB at most), and about 250
-  bytes for each event of one window.
+  About 16 MB are held, 4 kB a track, 40 bytes for each note that sounds on
+  past its window, twice the longest event (of 16 MiB at most), and about 120
+  bytes for each note of one window.
 
   Args:
     source: A path, or a file opened for bytes that can seek; it must not

@@ -102,7 +102,6 @@ deltas = st.sampled_from([0, 0, 0, 1, 2, 100, 2**22])
 tracks = st.lists(st.tuples(deltas, events), max_size=40)
 
 
-@hypothesis.settings(max_examples=60)
 @hypothesis.given(
   st.lists(tracks, min_size=1, max_size=3), st.sampled_from([1, 2, 100])
 )
@@ -133,7 +132,7 @@ def test_blocks_are_cut_anywhere(monkeypatch):
 @pytest.mark.parametrize(
   'mutate', [*broken.MENDED, *broken.LOSING, *broken.UNSEEN]
 )
-@hypothesis.settings(max_examples=10)
+@hypothesis.settings(max_examples=4)
 @hypothesis.given(piece=pieces(), seed=st.integers(0, 2**32))
 def test_what_read_would_mend_is_refused_or_equal(mutate, piece, seed):
   hypothesis.assume(len(piece))
