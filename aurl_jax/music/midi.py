@@ -20,10 +20,24 @@ from aurl_jax.music import (
   midi_whole,
 )
 from aurl_jax.music.midi_chunks import LIMITS, Issue, Limits
+from aurl_jax.music.midi_stream import (
+  Section,
+  concatenate,
+  stream,
+)
 from aurl_jax.music.midi_write import write
 from aurl_jax.music.notes import Notes
 
-__all__ = ['Issue', 'Limits', 'Reading', 'read', 'write']
+__all__ = [
+  'Issue',
+  'Limits',
+  'Reading',
+  'Section',
+  'concatenate',
+  'read',
+  'stream',
+  'write',
+]
 
 _FAST, _EXACT = 25e-9, 700e-9
 """CPU seconds a byte takes more where no compiled loops are loaded: read by

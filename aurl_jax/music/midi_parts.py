@@ -70,9 +70,9 @@ class Assembly:
       action = f'{played.never_ended} notes ended at tick {end}'
       self._note('never_ended', where, action)
     track = len(self.tracks) if played.keys else -1
-    payload = self._read_metas(metas, track, where)
+    payload = self.read_metas(metas, track, where)
     if played.keys or index == 0:
-      name = self._decode(payload, where)
+      name = self.decode(payload, where)
       if played.keys:
         self._add_tracks(played, name)
       else:
@@ -123,7 +123,7 @@ class Assembly:
     for channel, program in played.keys:
       self.tracks.append(Track(name, program, channel == DRUM_CHANNEL))
 
-  def _read_metas(
+  def read_metas(
     self, metas: list[tuple[int, int, bytes]], track: int, where: str
   ) -> bytes:
     """Takes in tempos, meters, keys and texts; returns the track's name."""
@@ -133,7 +133,7 @@ class Assembly:
       if kind == _NAME:
         name = payload
       elif kind in (_LYRIC, _MARKER):
-        text = self._decode(payload, place)
+        text = self.decode(payload, place)
         self.texts.append(as_text(tick, track, kind == _LYRIC, text))
       elif kind == _TEMPO:
         self._tempo(tick, payload, place)
@@ -145,7 +145,8 @@ class Assembly:
         self._note('smpte_offset', place, f'{payload.hex()} left out')
     return name
 
-  def _decode(self, payload: bytes, where: str) -> str:
+  def decode(self, payload: bytes, where: str) -> str:
+    """Returns a text; tells if it is not UTF-8."""
     try:
       return payload.decode('utf-8')
     except UnicodeDecodeError:
