@@ -2,8 +2,8 @@
 
 `SETS` names them for `tools/download_data.py`. Splits are the official ones;
 POP909 and Lakh have none, see there. Checksums stand in `checksums.tsv`: of
-Groove as TFDS registers it, of MAESTRO as its page tells it, of Lakh and the
-JSB chorales as MusPy (Dong et al., ISMIR 2020) does.
+Groove as TFDS registers it, of MAESTRO as public code quotes it, of Lakh and
+the JSB chorales as MusPy (Dong et al., ISMIR 2020) does.
 """
 
 import csv
