@@ -57,7 +57,7 @@ def write_atomic(path: StrPath, data: bytes | str) -> None:
     except BaseException:
       pathlib.Path(name).unlink(missing_ok=True)
       raise
-    sync(path.parent)
+    _sync_one(path.parent)
 
 
 @contextlib.contextmanager
@@ -89,7 +89,7 @@ def atomic_folder(path: StrPath) -> Iterator[pathlib.Path]:
       _replace_folder(work, path)
     finally:
       shutil.rmtree(work, ignore_errors=True)
-    sync(path.parent)
+    _sync_one(path.parent)
 
 
 @contextlib.contextmanager
@@ -154,6 +154,11 @@ def sync(path: StrPath) -> None:
     for child in path.iterdir():
       if not child.is_symlink():
         sync(child)
+  _sync_one(path)
+
+
+def _sync_one(path: pathlib.Path) -> None:
+  """Brings a file, or the names in a folder but not what they name."""
   handle = os.open(path, os.O_RDONLY)
   try:
     os.fsync(handle)

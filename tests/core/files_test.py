@@ -126,3 +126,21 @@ def test_a_folder_comes_back_if_the_rename_fails(tmp_path, monkeypatch):
     (work / 'two').write_text('')
   assert names(tmp_path) == ['bundle']
   assert names(target) == ['one']
+
+
+@pytest.mark.parametrize('kind', ['file', 'folder'])
+def test_neighbours_are_not_brought_onto_the_disk(tmp_path, kind, monkeypatch):
+  for number in range(20):
+    (tmp_path / f'neighbour{number}').write_text('old')
+  synced = []
+  fsync = os.fsync
+  monkeypatch.setattr(
+    os, 'fsync', lambda handle: synced.append(handle) or fsync(handle)
+  )
+  if kind == 'file':
+    files.write_atomic(tmp_path / 'new', 'text')
+  else:
+    with files.atomic_folder(tmp_path / 'new') as work:
+      (work / 'one').write_text('text')
+  # The file or folder, what is in it, and the name in the folder above.
+  assert 2 <= len(synced) <= 3
