@@ -39,9 +39,10 @@ from jaxtyping import PRNGKeyArray
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.data import draws, swing
 from aurl_jax.data.draws import Drawn
-from aurl_jax.data.rooms import FAMILY, PITCHED, Rooms, tells
+from aurl_jax.data.rooms import PITCHED, Rooms
 from aurl_jax.music import chords
 from aurl_jax.music.grid import TEMPO_STEPS, Grid
+from aurl_jax.music.theory import FAMILY
 from aurl_jax.tokens.codec import Codec, Field
 from aurl_jax.tokens.tokenizer import Tokenizer
 
@@ -123,8 +124,7 @@ class AugmentConfig:
     return tuple(name for name in draws.CHANGES if getattr(self, name))
 
 
-_ROOTS = 12
-_QUALITIES = (chords.SIZE - 1) // _ROOTS
+_ROOTS, _QUALITIES = len(chords.ROOTS), len(chords.QUALITIES)
 
 
 class Augmenter:
@@ -200,24 +200,24 @@ class Augmenter:
     amounts = drawn.amounts
     delta: Any = 0
     for event, name in _MOVES:
-      if tells(field, event) and name in amounts:
-        delta += jnp.where(_holds(field, event, ids), amounts[name], 0)
-    if tells(field, 'velocity') and 'velocity' in amounts:
+      if field.tells(event) and name in amounts:
+        delta += jnp.where(field.holds(event, ids), amounts[name], 0)
+    if field.tells('velocity') and 'velocity' in amounts:
       delta += _velocity_delta(field, ids, amounts)
-    if tells(field, 'chord') and 'transpose' in amounts:
+    if field.tells('chord') and 'transpose' in amounts:
       delta += _chord_delta(field, ids, amounts['transpose'])
     if 'transpose' in amounts:
       delta += _control_delta(field, ids, amounts['transpose'])
-    if drawn.programs is not None and tells(field, 'program'):
+    if drawn.programs is not None and field.tells('program'):
       delta += _program_delta(field, ids, drawn)
-    timed = tells(field, 'shift')
+    timed = field.tells('shift')
     noise = None
     if drawn.words is not None:
       most = 1 if timed else self._config.humanise
       noise = draws.noise(drawn.words, batch['positions'], most)
     if timed and ('stretch' in amounts or noise is not None):
       delta += _shift_delta(field, ids, amounts.get('stretch'), noise)
-    elif noise is not None and tells(field, 'velocity'):
+    elif noise is not None and field.tells('velocity'):
       delta += _velocity_noise(field, ids, delta, noise)
     return delta
 
@@ -228,14 +228,14 @@ class Augmenter:
     column = next(
       number
       for number, field in enumerate(self._codec.fields)
-      if tells(field, 'position')
+      if field.tells('position')
     )
     field = self._codec.fields[column]
     bar = self._codec.holds('bar', ids[..., 0])
     first = batch['positions'] == 0
     return swing.Places.of(
       cell=jnp.asarray(field.values)[ids[..., column]],
-      told=_holds(field, 'position', ids[..., column]),
+      told=field.holds('position', ids[..., column]),
       new=bar | first,
       amount=drawn.amounts['swing'],
       cells=self._grid.cells_per_beat,
@@ -255,41 +255,35 @@ def _limits(
   """Returns the amounts that may be drawn for each piece, int32 [p, 2]."""
   slower = -math.floor(-math.log2(1 - config.stretch) * TEMPO_STEPS)
   faster = math.floor(math.log2(1 + config.stretch) * TEMPO_STEPS)
-  tempo = rooms.tempo
-  if _has(codec, 'shift'):
-    tempo = np.broadcast_to(np.array([slower, faster], np.int32), tempo.shape)
-  swings = rooms.simple[:, None] * np.array(
-    [1, len(swing.SHARES) - 1], np.int32
-  )
   limits = {
     'transpose': rooms.pitch.clip(-config.transpose, config.transpose),
-    'stretch': tempo.clip(slower, faster),
-    'velocity': np.broadcast_to(
-      np.array([-config.velocity, config.velocity], np.int32),
-      rooms.velocity.shape,
-    ),
   }
   if _has(codec, 'shift'):
+    limits['stretch'] = _everywhere(slower, faster, rooms)
     # A velocity event that changes nothing would not be canonical.
-    limits['velocity'] = rooms.velocity.clip(*limits['velocity'].T[:, :1])
+    limits['velocity'] = rooms.velocity.clip(-config.velocity, config.velocity)
+  else:
+    limits['stretch'] = rooms.tempo.clip(slower, faster)
+    limits['velocity'] = _everywhere(-config.velocity, config.velocity, rooms)
   if _has(codec, 'position') and swing.is_possible(grid.cells_per_beat):
-    limits['swing'] = swings
+    swings = _everywhere(1, len(swing.SHARES) - 1, rooms)
+    limits['swing'] = swings * rooms.simple[:, None]
   return {name: limits[name] for name in config.changes if name in limits}
 
 
+def _everywhere(low: int, high: int, rooms: Rooms) -> np.ndarray:
+  """Returns the same limits for every piece."""
+  return np.broadcast_to(np.array([low, high], np.int32), (len(rooms), 2))
+
+
 def _has(codec: Codec, event: str) -> bool:
-  return any(tells(field, event) for field in codec.fields)
-
-
-def _holds(field: Field, event: str, ids: Any) -> Any:
-  start = field.starts[event]
-  return (ids >= start) & (ids < start + field.by_event[event].size)
+  return any(field.tells(event) for field in codec.fields)
 
 
 def _chord_delta(field: Field, ids: Any, semitones: Any) -> Any:
   """Moves the roots of chords; that of no chord, index 0, stays."""
   index = ids - field.starts['chord'] - 1
-  is_chord = _holds(field, 'chord', ids) & (index >= 0)
+  is_chord = field.holds('chord', ids) & (index >= 0)
   moved = (index + semitones * _QUALITIES) % (_ROOTS * _QUALITIES)
   return jnp.where(is_chord, moved - index, 0)
 
@@ -297,17 +291,17 @@ def _chord_delta(field: Field, ids: Any, semitones: Any) -> Any:
 def _control_delta(field: Field, ids: Any, semitones: Any) -> Any:
   """Moves what controls tell of pitch; 0 for a field without controls."""
   delta: Any = 0
-  if tells(field, 'key'):
+  if field.tells('key'):
     # Twelve major keys by their tonic, then twelve minor ones.
     key = ids - field.starts['key']
     moved = key // _ROOTS * _ROOTS + (key + semitones) % _ROOTS
-    delta += jnp.where(_holds(field, 'key', ids), moved - key, 0)
-  if tells(field, 'register'):
+    delta += jnp.where(field.holds('key', ids), moved - key, 0)
+  if field.tells('register'):
     level = ids - field.starts['register']
     octaves = (semitones + _ROOTS // 2) // _ROOTS
     last = field.by_event['register'].size - 1
     moved = jnp.clip(level + octaves, 0, last)
-    delta += jnp.where(_holds(field, 'register', ids), moved - level, 0)
+    delta += jnp.where(field.holds('register', ids), moved - level, 0)
   return delta
 
 
@@ -315,7 +309,7 @@ def _program_delta(field: Field, ids: Any, drawn: Drawn) -> Any:
   program = ids - field.starts['program']
   shifts = drawn.programs
   # Drums, number 128, are in no family.
-  known = _holds(field, 'program', ids) & (program < FAMILY * shifts.shape[1])
+  known = field.holds('program', ids) & (program < FAMILY * shifts.shape[1])
   at = drawn.slots * shifts.shape[1] + program // FAMILY
   return jnp.where(known, shifts.reshape(-1).take(at, mode='clip'), 0)
 
@@ -344,7 +338,7 @@ def _velocity_delta(field: Field, ids: Any, amounts: Any) -> Any:
   bin_ = ids - field.starts['velocity']
   scale = (new_high - new_low) / jnp.maximum(high - low, 1)
   moved = new_low + jnp.rint((bin_ - low) * scale).astype(jnp.int32)
-  return jnp.where(_holds(field, 'velocity', ids), moved - bin_, 0)
+  return jnp.where(field.holds('velocity', ids), moved - bin_, 0)
 
 
 def _velocity_noise(field: Field, ids: Any, delta: Any, noise: Any) -> Any:
@@ -353,7 +347,7 @@ def _velocity_noise(field: Field, ids: Any, delta: Any, noise: Any) -> Any:
   last = start + field.by_event['velocity'].size - 1
   moved = ids + delta
   noisy = jnp.clip(moved + noise, start, last)
-  return jnp.where(_holds(field, 'velocity', ids), noisy - moved, 0)
+  return jnp.where(field.holds('velocity', ids), noisy - moved, 0)
 
 
 def _shift_delta(field: Field, ids: Any, stretch: Any, noise: Any) -> Any:
@@ -363,7 +357,7 @@ def _shift_delta(field: Field, ids: Any, stretch: Any, noise: Any) -> Any:
   takes up the change, as far as n shifts can tell it.
   """
   start, longest = field.starts['shift'], field.by_event['shift'].high
-  is_shift = _holds(field, 'shift', ids)
+  is_shift = field.holds('shift', ids)
   value = ids - start + field.by_event['shift'].low
   steps = jnp.arange(ids.shape[1])
   other = jax.lax.cummax(jnp.where(is_shift, -1, steps), axis=1)
@@ -382,14 +376,14 @@ def _shift_delta(field: Field, ids: Any, stretch: Any, noise: Any) -> Any:
 def _swung(field: Field, ids: Any, places: swing.Places, grid: Grid) -> Any:
   """Returns the moves of positions and of exact durations by swing."""
   delta: Any = 0
-  if tells(field, 'position'):
+  if field.tells('position'):
     moved = places.moved - places.cell
-    delta += jnp.where(_holds(field, 'position', ids), moved, 0)
-  if tells(field, 'duration'):
+    delta += jnp.where(field.holds('position', ids), moved, 0)
+  if field.tells('duration'):
     # The first durations are 1, 2, 3 … cells; beyond these they stay.
     exact = grid.exact_beats * grid.cells_per_beat
     index = ids - field.starts['duration']
-    is_exact = _holds(field, 'duration', ids) & (index < exact)
+    is_exact = field.holds('duration', ids) & (index < exact)
     length = jnp.clip(index + 1 + places.longer(index + 1), 1, exact)
     delta += jnp.where(is_exact, length - index - 1, 0)
   return delta

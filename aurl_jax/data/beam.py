@@ -51,25 +51,20 @@ def prepare(
 
   Raises:
     AurlError: Beam is not installed (code `no_beam`).
-    DataError: As `prepare.publish` and `parts.read_parts`.
+    DataError: As `prepare.write` and `parts.read_parts`.
   """
   if not sources:
     raise DataError('there are no sources to prepare', code='no_sources')
   out = pathlib.Path(out).expanduser()
   folder = pathlib.Path(parts or out.with_name(out.name + '.parts'))
-  told = splits.given(given)
-  transform = Transform(tokenizer=tokenizer, options=options, given=told)
+  transform = Transform(
+    tokenizer=tokenizer, options=options, given=splits.given(given)
+  )
+  made_of = prepare_lib.key(sources, transform)
   run = pipeline(sources, transform, folder, flags)
   run.run().wait_until_finish()
-  official = bool(told) or any(source.split for source in sources)
   pieces = parts_lib.read_parts(folder, len(sources))
-  with files.atomic_folder(out) as work:
-    report = prepare_lib.publish(
-      pieces, tokenizer, work, out, official=official, near=options.near
-    )
-    key = prepare_lib.key(sources, tokenizer, told, options)
-    prepare_lib.write_key(work, key)
-  return report
+  return prepare_lib.write(pieces, sources, transform, out, made_of)
 
 
 def pipeline(

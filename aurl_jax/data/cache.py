@@ -28,6 +28,8 @@ from aurl_jax.core.errors import DataError
 VERSION = 1
 """Of the layout above; a cache of another version is made anew."""
 MANIFEST = 'cache.json'
+KEY = 'key.json'
+"""In the folder of a prepared set: what all of it was made of."""
 
 _BLOCK = 1 << 16
 _BLOCKS = 1024

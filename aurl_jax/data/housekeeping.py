@@ -25,7 +25,6 @@ from aurl_jax.data import sources
 from aurl_jax.data.store import Store
 
 DEFAULT_LIMIT = 20 * 10**9
-_KEY = 'key.json'
 _IN_USE = 600
 """Seconds since the last use for which nothing is taken out."""
 _ABANDONED = 86_400
@@ -64,7 +63,7 @@ def prepared_folder() -> pathlib.Path:
 def note_use(folder: pathlib.Path) -> None:
   """Notes that a prepared set is used now."""
   with contextlib.suppress(OSError):
-    os.utime(folder / _KEY)
+    os.utime(folder / cache_lib.KEY)
 
 
 def parse_size(text: str) -> int:
@@ -114,7 +113,7 @@ def _size(folder: pathlib.Path) -> int:
 
 
 def _last_use(folder: pathlib.Path) -> float:
-  key = folder / _KEY
+  key = folder / cache_lib.KEY
   return (key if key.exists() else folder).stat().st_mtime
 
 
@@ -163,7 +162,7 @@ def _is_sound(item: Item) -> bool:
     cache_lib.TokenCache.open(item.path)
   except DataError:
     return False
-  return (item.path / _KEY).exists()
+  return (item.path / cache_lib.KEY).exists()
 
 
 def prune(most: int | None = None) -> dict[str, Any]:

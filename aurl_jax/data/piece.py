@@ -7,6 +7,7 @@ file, or shares files with another, costs one file.
 """
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -115,7 +116,7 @@ class Transform:
 
   def _piece(self, index: int, source: Source, made: '_Made') -> Piece:
     told = metadata.describe(source, made.title)
-    issues = (*made.issues, *(i[:3] for i in _rows(told)))
+    issues = (*made.issues, *_rows(told))
     given = self.given.get(made.digest) or self.given.get(source.name)
     known = report.known(told.metadata)
     return Piece(
@@ -147,7 +148,7 @@ class Transform:
     self.store.put(key, made.as_entry())
     return made
 
-  @property
+  @functools.cached_property
   def _recipe(self) -> dict[str, Any]:
     options = self.options.as_dict()
     # Duplicates are a matter between pieces.

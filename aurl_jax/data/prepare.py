@@ -11,6 +11,7 @@ or not at all, and is used again as long as its key would be the same.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
@@ -26,8 +27,10 @@ from aurl_jax.data import cache, duplicates, sources
 from aurl_jax.data import piece as piece_lib
 from aurl_jax.data import report as report_lib
 from aurl_jax.data import splits as splits_lib
+from aurl_jax.data import store as store_lib
 from aurl_jax.data.builders import note_sequences
 from aurl_jax.data.builders.note_sequences import Example
+from aurl_jax.data.cache import KEY
 from aurl_jax.data.parts import Piece
 from aurl_jax.data.piece import Options, Transform
 from aurl_jax.data.report import Report, Tally
@@ -38,7 +41,6 @@ from aurl_jax.tokens.tokenizer import Tokenizer
 
 VERSION = 3
 """Of what is written; folders of another version are made anew."""
-KEY = 'key.json'
 _HELD = 100
 """So many pieces are split together. Of more, chance leaves a split of a
 tenth empty once in 38,000 sets."""
@@ -77,14 +79,9 @@ def prepare(
   Raises:
     DataError: No source can be used, or `out` holds something else.
   """
-  found = _found(source)
-  given = splits_lib.given(splits)
-  transform = Transform(
-    tokenizer=tokenizer, options=options, given=given, store=store
-  )
-  made_of = key(found, tokenizer, given, options)
-  out = pathlib.Path(out).expanduser()
-  return _prepare(found, transform, out, made_of, progress or _silent)
+  transform = _transform(tokenizer, options, splits, store)
+  job = _Job(_found(source), transform, progress or _silent)
+  return job.run(pathlib.Path(out).expanduser())
 
 
 def keep(
@@ -119,20 +116,16 @@ def keep(
   Raises:
     DataError: As `prepare`.
   """
-  found = _found(source)
-  given = splits_lib.given(splits)
-  transform = Transform(
-    tokenizer=tokenizer, options=options, given=given, store=store
-  )
-  made_of = key(found, tokenizer, given, options)
-  digest = files.digest(json.dumps(made_of, sort_keys=True).encode())
-  out = pathlib.Path(root) / f'{_short_name(source)}_{digest[:16]}'
+  transform = _transform(tokenizer, options, splits, store)
+  job = _Job(_found(source), transform, progress or _silent)
+  name = f'{_short_name(source)}_{store_lib.key_of(job.made_of)[:16]}'
+  out = pathlib.Path(root) / name
 
   def waiting() -> None:
     _log.warning('another process prepares %s: waiting for it', out)
 
   with files.lock(out.with_name(f'.{out.name}.lock'), waiting):
-    return _prepare(found, transform, out, made_of, progress or _silent)
+    return job.run(out)
 
 
 def _found(source: files.StrPath | Sequence[Source]) -> Sequence[Source]:
@@ -150,57 +143,56 @@ def _short_name(source: files.StrPath | Sequence[Source]) -> str:
   return re.sub(r'[^A-Za-z0-9]+', '_', name)[:40]
 
 
-def _prepare(
-  found: Sequence[Source],
-  transform: Transform,
-  out: pathlib.Path,
-  made_of: Mapping[str, Any],
-  progress: Progress,
-) -> Report:
-  if _is_current(out, made_of):
-    return Report.load(out)
-  official = bool(transform.given) or any(one.split for one in found)
-  with files.atomic_folder(out) as work:
-    report = publish(
-      _pieces(found, transform, progress),
-      transform.tokenizer,
-      work,
-      out,
-      official=official,
-      near=transform.options.near,
-    )
-    write_key(work, made_of)
-  return report
+def _transform(
+  tokenizer: Tokenizer,
+  options: Options,
+  splits: str | Mapping[str, str] | None,
+  store: Store | None,
+) -> Transform:
+  return Transform(
+    tokenizer=tokenizer,
+    options=options,
+    given=splits_lib.given(splits),
+    store=store,
+  )
 
 
-def write_key(folder: pathlib.Path, made_of: Mapping[str, Any]) -> None:
-  """Writes what a prepared folder was made of."""
-  files.write_atomic(folder / KEY, json.dumps(made_of, indent=1) + '\n')
+@dataclasses.dataclass(frozen=True)
+class _Job:
+  """One pass over sources."""
 
+  found: Sequence[Source]
+  transform: Transform
+  progress: Progress
 
-def _pieces(
-  found: Sequence[Source], transform: Transform, progress: Progress
-) -> Iterator[Piece]:
-  for index, source in enumerate(found):
-    yield transform(index, source)
-    progress(index + 1, len(found))
+  @functools.cached_property
+  def made_of(self) -> dict[str, Any]:
+    """The key of what the job makes."""
+    return key(self.found, self.transform)
+
+  def run(self, out: pathlib.Path) -> Report:
+    """Makes the folder, unless it is there as it would be made."""
+    if _is_current(out, self.made_of):
+      return Report.load(out)
+    return write(self._pieces(), self.found, self.transform, out, self.made_of)
+
+  def _pieces(self) -> Iterator[Piece]:
+    for index, source in enumerate(self.found):
+      yield self.transform(index, source)
+      self.progress(index + 1, len(self.found))
 
 
 def _silent(done: int, total: int) -> None:
   del done, total
 
 
-def key(
-  found: Sequence[Source],
-  tokenizer: Tokenizer,
-  given: Mapping[str, str],
-  options: Options,
-) -> dict[str, Any]:
+def key(found: Sequence[Source], transform: Transform) -> dict[str, Any]:
   """Returns what the prepared data depends on, as JSON values."""
-  return piece_lib.recipe(tokenizer) | {
+  given = json.dumps(transform.given, sort_keys=True)
+  return piece_lib.recipe(transform.tokenizer) | {
     'version': VERSION,
-    'options': json.loads(json.dumps(options.as_dict())),
-    'splits': files.digest(json.dumps(given, sort_keys=True).encode()),
+    'options': json.loads(json.dumps(transform.options.as_dict())),
+    'splits': files.digest(given.encode()),
     'count': len(found),
     'sources': _digest(found),
   }
@@ -244,44 +236,45 @@ def _is_current(out: pathlib.Path, key: Mapping[str, Any]) -> bool:
   return True
 
 
-def publish(
+def write(
   pieces: Iterable[Piece],
-  tokenizer: Tokenizer,
-  work: pathlib.Path,
+  found: Sequence[Source],
+  transform: Transform,
   out: pathlib.Path,
-  *,
-  official: bool,
-  near: duplicates.Options | None = None,
+  made_of: Mapping[str, Any],
 ) -> Report:
-  """Writes records, token cache and report of pieces.
+  """Publishes records, token cache and report of the pieces of sources.
 
   Args:
     pieces: In the order of their sources.
-    tokenizer: What made their ids.
-    work: The folder to fill.
-    out: Where it will lie.
-    official: Whether the set, or the caller, puts any piece into a split.
-    near: Leaves out what is as near as this to an earlier piece.
+    found: The sources.
+    transform: What made pieces of them.
+    out: The folder.
+    made_of: The `key` of all this, taken before the sources were read.
 
   Raises:
     DataError: No piece can be used (code `nothing_usable`).
   """
-  writer = cache.CacheWriter(
-    work / 'tokens',
-    sizes=tokenizer.codec.sizes,
-    tokenizer=tokenizer_lib.save(tokenizer),
-  )
-  tally = Tally(work)
-  with tally, writer:
-    usable = _usable(pieces, tally, near)
-    placed = splits_lib.decide(
-      ((piece.file.split, piece.file.digest, piece) for piece in usable),
-      held=0 if official else _HELD,
+  # Whether the set, or the caller, puts any piece into a split.
+  official = bool(transform.given) or any(source.split for source in found)
+  with files.atomic_folder(out) as work:
+    tally = Tally(work)
+    writer = cache.CacheWriter(
+      work / 'tokens',
+      sizes=transform.tokenizer.codec.sizes,
+      tokenizer=tokenizer_lib.save(transform.tokenizer),
     )
-    note_sequences.write(work / 'records', _keep(placed, tally, writer))
-  report = tally.report(out)
-  if not report.splits:
-    raise _nothing(report)
+    with tally, writer:
+      usable = _usable(pieces, tally, transform.options.near)
+      placed = splits_lib.decide(
+        ((piece.file.split, piece.file.digest, piece) for piece in usable),
+        held=0 if official else _HELD,
+      )
+      note_sequences.write(work / 'records', _keep(placed, tally, writer))
+    report = tally.report(out)
+    if not report.splits:
+      raise _nothing(report)
+    files.write_atomic(work / KEY, json.dumps(made_of, indent=1) + '\n')
   return report
 
 

@@ -16,23 +16,11 @@ from jaxtyping import Bool, Int32
 
 from aurl_jax.data.cache import TokenSplit
 from aurl_jax.music.grid import Grid
-from aurl_jax.tokens.codec import Codec, Field
+from aurl_jax.music.theory import FAMILIES, FAMILY
+from aurl_jax.tokens.codec import Codec
 
 PITCHED = ('pitch', 'hold', 'release')
 """Events whose values are pitches that sound as such; drums are not."""
-FAMILY = 8
-FAMILIES = 128 // FAMILY
-"""General MIDI: 16 families of 8 programs each (drums are in none)."""
-
-
-def tells(field: Field, event: str) -> bool:
-  """Returns whether a field holds the values of an event.
-
-  The field of kinds has ranges of the same names, of one id each.
-  """
-  return event in field.by_event and field.by_event[event].size > 1
-
-
 _AT_ONCE = 1 << 22
 """Steps read at a time, so that a split of any size takes little memory."""
 _NONE = np.iinfo(np.int32).max
@@ -140,7 +128,7 @@ def _programs(
 def _bounds(codec: Codec, event: str) -> tuple[int, int]:
   """Returns the least and the largest value of an event; 0, 0 for none."""
   for field in codec.fields:
-    if tells(field, event):
+    if field.tells(event):
       return field.by_event[event].low, field.by_event[event].high
   return 0, 0
 
@@ -156,7 +144,7 @@ def _extent(
   most = np.full(len(starts), -_NONE, np.int64)
   for column, field in enumerate(codec.fields):
     for event in events:
-      if not tells(field, event):
+      if not field.tells(event):
         continue
       values = field.values[ids[:, column]]
       counts = codec.holds(event, ids[:, column], column)
@@ -174,7 +162,7 @@ def _simple(
   odd = np.array([denominator > 4 for _, denominator in grid.meters])
   found = np.zeros(len(ids), np.bool_)
   for column, field in enumerate(codec.fields):
-    if tells(field, 'meter'):
+    if field.tells('meter'):
       meter = codec.holds('meter', ids[:, column], column)
       found |= meter & odd.take(field.values[ids[:, column]], mode='clip')
     found |= codec.holds('cut', ids[:, column], column)

@@ -70,15 +70,17 @@ def _kept(run: RunConfig, *, quiet: bool) -> pathlib.Path:
       'folder that can be written',
       code='cache',
     ) from error
-  if not report.reused:
-    _warn(report)
-    housekeeping.prune()
+  _tidy_up(report)
   return report.folder
 
 
-def _warn(report: Report) -> None:
+def _tidy_up(report: Report) -> None:
+  """Tells what a new set warns of, and keeps the cache small."""
+  if report.reused:
+    return
   for warning in report.warnings:
     _log.warning('%s: %s', report.folder, warning)
+  housekeeping.prune()
 
 
 def prepare_named(
@@ -121,9 +123,7 @@ def prepare_named(
       progress=progress,
       store=housekeeping.store(),
     )
-  if not report.reused:
-    _warn(report)
-    housekeeping.prune()
+  _tidy_up(report)
   return report.as_dict()
 
 

@@ -149,6 +149,21 @@ def is_sorted(*columns: np.ndarray) -> bool:
   return True
 
 
+def note_columns(
+  columns: Sequence[np.ndarray], tracks: Sequence[Track]
+) -> dict[str, np.ndarray]:
+  """Returns the columns of notes by name, those of their tracks included.
+
+  Args:
+    columns: Onset, track, pitch, duration and velocity, [n] each, as
+      `sort_columns` gives them.
+    tracks: The tracks.
+  """
+  names = ('onset', 'track', 'pitch', 'duration', 'velocity')
+  named = dict(zip(names, columns, strict=True))
+  return named | of_tracks(named['track'], tracks)
+
+
 def of_tracks(
   track: np.ndarray, tracks: Sequence[Track]
 ) -> dict[str, np.ndarray]:

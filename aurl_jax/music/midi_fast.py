@@ -112,17 +112,8 @@ def _columns(
     np.concatenate([_NONE, *(part[name] for part in notes)])
     for name in ('time', 'duration', 'pitch', 'velocity')
   )
-  onset, track, pitch, duration, velocity = notes_lib.sort_columns(
-    onset, index, pitch, duration, velocity
-  )
-  return {
-    'onset': onset,
-    'duration': duration,
-    'pitch': pitch,
-    'velocity': velocity,
-    'track': track,
-    **notes_lib.of_tracks(track, tracks),
-  }
+  columns = notes_lib.sort_columns(onset, index, pitch, duration, velocity)
+  return notes_lib.note_columns(columns, tracks)
 
 
 def _table(events: Any, dtype: np.dtype, *fields: str) -> np.ndarray:

@@ -36,18 +36,11 @@ def build(
     title: Name of the piece.
   """
   notes, changes = _joined(played)
-  onset, track, pitch, duration, velocity = (
-    events.sort_columns(*notes) if notes.size else notes
-  )
+  columns = events.sort_columns(*notes) if notes.size else list(notes)
   controls, bends = changes_of(changes)
   return Notes.trusted(
     ticks_per_beat=ticks_per_beat,
-    onset=onset,
-    duration=duration,
-    pitch=pitch,
-    velocity=velocity,
-    track=track,
-    **events.of_tracks(track, tracks),
+    **events.note_columns(columns, tracks),
     tracks=tuple(tracks),
     texts=tuple(sorted(texts, key=lambda text: (text.tick, text.track))),
     title=title,

@@ -127,15 +127,7 @@ def _columns(
       columns = unpack(keys, widths)
     else:
       columns = events.sort_columns(*notes)
-  onset, track, pitch, duration, velocity = columns
-  return {
-    'onset': onset,
-    'duration': duration,
-    'pitch': pitch,
-    'velocity': velocity,
-    'track': track,
-    **events.of_tracks(track, tracks),
-  }
+  return events.note_columns(columns, tracks)
 
 
 def _table(rows: np.ndarray, name: str, in_order: int = 0) -> np.ndarray:

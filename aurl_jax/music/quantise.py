@@ -56,18 +56,13 @@ def quantise(notes: Notes, grid: Grid) -> Notes:
   length = to_cells(notes.duration, notes.ticks_per_beat, grid.cells_per_beat)
   duration = _nearest_durations(grid).take(length, mode='clip')
   velocity = _velocities(grid).take(notes.velocity)
-  onset, track, pitch, duration, velocity = notes_lib.sort_columns(
+  end = int((onset + duration).max())
+  columns = notes_lib.sort_columns(
     onset, track, notes.pitch, duration, velocity
   )
-  end = int((onset + duration).max())
   return Notes.trusted(
     ticks_per_beat=grid.cells_per_beat,
-    onset=onset,
-    duration=duration,
-    pitch=pitch,
-    velocity=velocity,
-    track=track,
-    **notes_lib.of_tracks(track, tracks),
+    **notes_lib.note_columns(columns, tracks),
     tracks=tracks,
     tempos=_tempos(notes, grid, end),
     meters=_meters(notes, grid, end),

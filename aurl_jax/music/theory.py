@@ -46,6 +46,8 @@ def drum_name(pitch: int) -> str:
   return f'drum {pitch}'
 
 
+FAMILY, FAMILIES = 8, 16
+"""Programs of a General MIDI family, and how many there are, drums aside."""
 PROGRAMS = (
   'Acoustic Grand Piano',
   'Bright Acoustic Piano',

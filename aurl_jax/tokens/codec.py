@@ -65,6 +65,24 @@ class Field:
     """Event -> its range."""
     return {part.event: part for part in self.ranges}
 
+  def tells(self, event: str) -> bool:
+    """Returns whether values of an event stand here.
+
+    A field of kinds has ranges of the same names, of one id each.
+    """
+    return event in self.by_event and self.by_event[event].size > 1
+
+  def holds(self, event: str, ids: Any) -> Any:
+    """Returns bool of the shape of `ids`: which of them are of this event.
+
+    For numpy and for jax arrays. An event that the field does not have is
+    held by none.
+    """
+    if event not in self.starts:
+      return np.zeros(np.shape(ids), np.bool_)
+    start = self.starts[event]
+    return (ids >= start) & (ids < start + self.by_event[event].size)
+
   @functools.cached_property
   def kinds(self) -> np.ndarray:
     """int32 `[size]`: index into `ranges` of each id; -1 for the reserved."""
@@ -134,15 +152,8 @@ class Codec:
     raise ValueError(f'id {id_} not in field {self.fields[field].name!r}')
 
   def holds(self, event: str, ids: Any, field: int = 0) -> Any:
-    """Returns bool of the shape of `ids`: which of them are of this event.
-
-    For numpy and for jax arrays.
-    An event that the field does not have is held by none.
-    """
-    if event not in self.fields[field].starts:
-      return np.zeros(np.shape(ids), np.bool_)
-    low, high = self.span(event, field)
-    return (ids >= low) & (ids < high)
+    """Returns which `ids` of a field are of an event, see `Field.holds`."""
+    return self.fields[field].holds(event, ids)
 
   def check(self, ids: np.ndarray) -> np.ndarray:
     """Returns ids as an int array `[time, field]` that is within range.

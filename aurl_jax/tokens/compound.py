@@ -7,7 +7,7 @@ note (instrument, pitch, duration, velocity and position together). Axes:
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,9 +17,7 @@ from aurl_jax.music.notes import Notes
 from aurl_jax.tokens import assembly, events, expressive
 from aurl_jax.tokens.codec import Codec, Field, Range
 from aurl_jax.tokens.compound_grammar import CompoundGrammar
-from aurl_jax.tokens.control_steps import ControlledGrammar, ControlSteps
-from aurl_jax.tokens.controls import Controls
-from aurl_jax.tokens.options import EventOptions
+from aurl_jax.tokens.options import EventTokenizer
 
 _KINDS = ('bar', 'tempo', 'chord', 'note', 'pedal')
 _VALUES = ('meter', 'tempo', 'chord', 'program', 'program')
@@ -28,8 +26,8 @@ _MOST_MICRO = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Compound(EventOptions):
-  """The tokenizer; its fields are its options (see `EventOptions`).
+class Compound(EventTokenizer):
+  """The tokenizer; its fields are its options (see `EventTokenizer`).
 
   Fields of a step: `kind`, `position` (in a bar step: the cells left of a
   bar that is cut short), `value` (program, 128 for drums; tempo; meter;
@@ -37,13 +35,15 @@ class Compound(EventOptions):
   only when it changes. With `micro` there is one more, of the same name; with
   `pedal` there are steps of that kind, which have `position`, `value` (the
   program), `pitch` (0 up, 1 down), `voice` and `micro`. Neither changes the
-  ids of what is told without it.
+  ids of what is told without it. Ids are `[t, 7]`, with `micro` `[t, 8]`.
 
   Attributes:
     micro: Parts of a cell that onsets and pedals are told in, 2..64; 0 tells
       cells alone.
     pedal: Whether the sustain pedals are told.
   """
+
+  _CONTROL_FIELD: ClassVar[int] = events.VALUE
 
   micro: int = 0
   pedal: bool = False
@@ -54,15 +54,6 @@ class Compound(EventOptions):
       raise errors.ConfigError(
         f'micro {self.micro} is neither 0 nor in 2..{_MOST_MICRO}'
       )
-
-  @functools.cached_property
-  def codec(self) -> Codec:
-    """The vocabulary: seven fields, eight with `micro`."""
-    return self._steps_of_controls.codec if self.controls else self._plain
-
-  @functools.cached_property
-  def _steps_of_controls(self) -> ControlSteps:
-    return ControlSteps(self._plain, events.VALUE)
 
   @functools.cached_property
   def _plain(self) -> Codec:
@@ -101,17 +92,14 @@ class Compound(EventOptions):
     return (name,) if self.chords else ()
 
   @functools.cached_property
-  def grammar(self) -> CompoundGrammar | ControlledGrammar:
-    """The legal sequences."""
-    plain = CompoundGrammar(self._plain, self.grid)
-    if not self.controls:
-      return plain
-    return ControlledGrammar(plain, self._steps_of_controls)
+  def _plain_grammar(self) -> CompoundGrammar:
+    """The legal sequences without controls."""
+    return CompoundGrammar(self._plain, self.grid)
 
   def quantise(self, notes: Notes) -> Notes:
     """Returns what `decode(encode(notes))` gives back.
 
-    As `EventOptions.quantise`, with these options: times go to the nearest
+    As `EventTokenizer.quantise`, with these options: times go to the nearest
     part of a cell first, which offsets tell of onsets and pedals, so that
     notes are merged if they begin in the same part; durations are in cells.
     Every track has a pedal; one without notes moves that of the first track
@@ -134,23 +122,6 @@ class Compound(EventOptions):
     return expressive.rounded(
       events.quantised(notes, fine), given, self.grid, self.micro
     )
-
-  def encode(
-    self, notes: Notes, controls: Controls | None = None
-  ) -> np.ndarray:
-    """Returns int32 `[t, 7]` from BOS to EOS, or `[t, 8]` with `micro`.
-
-    Args:
-      notes: Any piece.
-      controls: What to tell of it, with the option `controls`.
-
-    Raises:
-      TokenError: Longer than 2^16 bars (code `too_long`), or controls that
-        cannot be told (code `controls`).
-    """
-    ids = self._encode(notes)
-    steps = self._steps_of_controls
-    return self._controlled(ids, self.bar_steps(ids), steps, controls)
 
   def _encode(self, notes: Notes) -> np.ndarray:
     """Returns the ids without controls."""
@@ -264,23 +235,3 @@ class Compound(EventOptions):
       part[column] = self.codec.fields[column].values.take(ids)
       whole &= self.codec.holds(name, ids, column)
     return part[:, whole]
-
-  def read_controls(self, ids: np.ndarray) -> Controls:
-    """Returns the controls that ids tell; without the option, none."""
-    if not self.controls:
-      return Controls()
-    return self._steps_of_controls.read(self.codec.check(ids))
-
-  def bar_steps(self, ids: np.ndarray) -> np.ndarray:
-    """Returns the step indices at which a bar starts, ascending."""
-    return np.flatnonzero(ids[:, 0] == self.codec.id('bar'))
-
-  def bos(self) -> np.ndarray:
-    """Returns the first step, int32 `[7 or 8]`."""
-    step = np.zeros(len(self.codec.fields), np.int32)
-    step[0] = self.codec.id('bos')
-    return step
-
-  def is_end(self, ids: Any) -> Any:
-    """Returns bool `[...]`: which steps of `[..., f]` are EOS."""
-    return ids[..., 0] == self.codec.id('eos')

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aurl_jax.music import time, transform
+from aurl_jax.music import theory, time, transform
 from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import Notes
 
@@ -29,10 +29,10 @@ DENSITY = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
 """Edges of its levels, in notes a beat."""
 POLYPHONY = (1.05, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)
 """Edges of its levels, in notes."""
-DRUM_FAMILY = 16
+DRUM_FAMILY = theory.FAMILIES
 STYLES = 64
 """How many styles a data set may have."""
-_OCTAVE, _FAMILY = 12, 8
+_OCTAVE = 12
 # fmt: off
 _MAJOR = (
   6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88,
@@ -95,7 +95,8 @@ def of(
   edges = np.array([notes.onset[0], notes.end])
   used = [notes.tracks[i] for i in np.unique(notes.track).tolist()]
   families = {
-    DRUM_FAMILY if track.is_drum else track.program // _FAMILY for track in used
+    DRUM_FAMILY if track.is_drum else track.program // theory.FAMILY
+    for track in used
   }
   whole = _levels(notes, edges)[0]._replace(key=key(notes))
   starts = np.append(time.bar_starts(notes), notes.end)

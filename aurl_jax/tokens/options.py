@@ -1,7 +1,10 @@
-"""The options that REMI and compound share, checked once."""
+"""What REMI and compound share: options, controls, how a stream begins."""
 
+import abc
 import dataclasses
 import functools
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -10,8 +13,10 @@ from aurl_jax.music import transform
 from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens import events
-from aurl_jax.tokens.control_steps import ControlSteps
+from aurl_jax.tokens.codec import Codec
+from aurl_jax.tokens.control_steps import ControlledGrammar, ControlSteps
 from aurl_jax.tokens.controls import Controls
+from aurl_jax.tokens.tokenizer import Grammar
 
 _CHOICES = {
   'cells_per_beat': (1, 480),
@@ -22,9 +27,29 @@ _CHOICES = {
 """Both ends of what makes sense; keeps every table small."""
 
 
+def check(options: Any, choices: Mapping[str, tuple[int, int]]) -> None:
+  """Checks the options of a tokenizer, `velocity_bins` among them.
+
+  Args:
+    options: Has them as attributes.
+    choices: Name -> least and largest value.
+
+  Raises:
+    ConfigError: An option out of range, or bins that do not divide 128.
+  """
+  for name, (low, high) in choices.items():
+    value = getattr(options, name)
+    if not low <= value <= high:
+      raise errors.ConfigError(f'{name} {value} not in {low}..{high}')
+  if 128 % options.velocity_bins:
+    raise errors.ConfigError(
+      f'velocity_bins {options.velocity_bins} does not divide 128'
+    )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EventOptions:
-  """Options of the tokenizations whose steps are events.
+class EventTokenizer(abc.ABC):
+  """A tokenization whose steps are events, but for how it writes them.
 
   Attributes:
     cells_per_beat: Positions in a quarter note.
@@ -45,15 +70,11 @@ class EventOptions:
   chords: bool = False
   controls: bool = False
 
+  _CONTROL_FIELD: ClassVar[int]
+  """Where values of controls stand."""
+
   def __post_init__(self) -> None:
-    for name, (low, high) in _CHOICES.items():
-      value = getattr(self, name)
-      if not low <= value <= high:
-        raise errors.ConfigError(f'{name} {value} not in {low}..{high}')
-    if 128 % self.velocity_bins:
-      raise errors.ConfigError(
-        f'velocity_bins {self.velocity_bins} does not divide 128'
-      )
+    check(self, _CHOICES)
 
   @functools.cached_property
   def grid(self) -> Grid:
@@ -77,14 +98,50 @@ class EventOptions:
     """
     return transform.merge_equal(events.quantised(notes, self.grid))[0]
 
-  def _controlled(
-    self,
-    ids: np.ndarray,
-    bars: np.ndarray,
-    steps: ControlSteps,
-    controls: Controls | None,
+  @property
+  @abc.abstractmethod
+  def _plain(self) -> Codec:
+    """The vocabulary without controls."""
+
+  @property
+  @abc.abstractmethod
+  def _plain_grammar(self) -> Grammar:
+    """The legal sequences without controls."""
+
+  @abc.abstractmethod
+  def _encode(self, notes: Notes) -> np.ndarray:
+    """Returns the ids without controls."""
+
+  @functools.cached_property
+  def codec(self) -> Codec:
+    """The vocabulary."""
+    return self._steps_of_controls.codec if self.controls else self._plain
+
+  @functools.cached_property
+  def _steps_of_controls(self) -> ControlSteps:
+    return ControlSteps(self._plain, self._CONTROL_FIELD)
+
+  @functools.cached_property
+  def grammar(self) -> Any:
+    """The legal sequences."""
+    if not self.controls:
+      return self._plain_grammar
+    return ControlledGrammar(self._plain_grammar, self._steps_of_controls)
+
+  def encode(
+    self, notes: Notes, controls: Controls | None = None
   ) -> np.ndarray:
-    """Returns ids with their controls told, if there are any."""
+    """Returns int32 `[t, f]` from BOS to EOS.
+
+    Args:
+      notes: Any piece.
+      controls: What to tell of it, with the option `controls`.
+
+    Raises:
+      TokenError: Longer than 2^16 bars (code `too_long`), or controls that
+        cannot be told (code `controls`).
+    """
+    ids = self._encode(notes)
     if controls is None:
       return ids
     if not self.controls:
@@ -92,4 +149,24 @@ class EventOptions:
         'this tokenizer tells no controls; build it with controls=True',
         code='controls',
       )
-    return steps.insert(ids, bars, controls)
+    return self._steps_of_controls.insert(ids, self.bar_steps(ids), controls)
+
+  def read_controls(self, ids: np.ndarray) -> Controls:
+    """Returns the controls that ids tell; without the option, none."""
+    if not self.controls:
+      return Controls()
+    return self._steps_of_controls.read(self.codec.check(ids))
+
+  def bar_steps(self, ids: np.ndarray) -> np.ndarray:
+    """Returns the step indices at which a bar starts, ascending."""
+    return np.flatnonzero(ids[:, 0] == self.codec.id('bar'))
+
+  def bos(self) -> np.ndarray:
+    """Returns the first step, int32 `[f]`."""
+    step = np.zeros(len(self.codec.fields), np.int32)
+    step[0] = self.codec.id('bos')
+    return step
+
+  def is_end(self, ids: Any) -> Any:
+    """Returns bool `[...]`: which steps of `[..., f]` are EOS."""
+    return ids[..., 0] == self.codec.id('eos')

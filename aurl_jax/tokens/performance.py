@@ -19,6 +19,7 @@ from aurl_jax.music import notes as notes_lib
 from aurl_jax.music import time
 from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import Notes, Track
+from aurl_jax.tokens import options
 from aurl_jax.tokens.codec import Codec, Field, Range
 from aurl_jax.tokens.performance_grammar import PerformanceGrammar
 
@@ -33,6 +34,13 @@ FIRST_CLASS = 3
 _PITCHES = 128
 _SEGMENT = 5 * PER_SECOND
 """Without a silence, a piece may be cut after so many time steps."""
+
+
+_CHOICES = {
+  'velocity_bins': (1, 128),
+  'shift_steps': (1, 6000),
+  'program': (0, 127),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,18 +69,7 @@ class Performance:
   program: int = 0
 
   def __post_init__(self) -> None:
-    for name, low, high in (
-      ('velocity_bins', 1, 128),
-      ('shift_steps', 1, 6000),
-      ('program', 0, 127),
-    ):
-      value = getattr(self, name)
-      if not low <= value <= high:
-        raise errors.ConfigError(f'{name} {value} not in {low}..{high}')
-    if 128 % self.velocity_bins:
-      raise errors.ConfigError(
-        f'velocity_bins {self.velocity_bins} does not divide 128'
-      )
+    options.check(self, _CHOICES)
 
   @functools.cached_property
   def grid(self) -> Grid:

@@ -78,8 +78,8 @@ def assert_equal_folders(made, expected):
 
 def by_hand(found, out, folder, **told):
   """Does what a runner does: rows to workers, parts to a merge."""
-  recipe = beam._plain(Transform(tokenizer=Remi(), **told))
-  recipe = json.loads(json.dumps(recipe))
+  transform = Transform(tokenizer=Remi(), **told)
+  recipe = json.loads(json.dumps(beam._plain(transform)))
   grouped = {}
   for row in enumerate(map(beam._row, found)):
     part, data = beam._work(row, recipe=recipe)
@@ -87,9 +87,7 @@ def by_hand(found, out, folder, **told):
   for part, pieces in grouped.items():
     beam._write_bytes((part, reversed(pieces)), folder=str(folder))
   pieces = parts.read_parts(folder, len(found))
-  official = bool(told.get('given'))
-  out.mkdir()
-  prepare.publish(pieces, Remi(), out, out, official=official)
+  prepare.write(pieces, found, transform, out, {})
 
 
 def test_workers_and_merge_make_what_prepare_makes(corpus, tmp_path):

@@ -322,14 +322,19 @@ def network(monkeypatch, tmp_path):
   server.server_close()
 
 
-def test_it_is_downloaded_through_tfds_and_checked(
-  tmp_path, register, network, monkeypatch
-):
+@pytest.fixture
+def on_line(network, register, monkeypatch):
+  """The chorales, registered where the server of the test has them."""
   root, address = network
   builder = published.JsbChorales
   path = pack(root / 'jsb.zip', LAYOUTS['jsb_chorales'])
   monkeypatch.setattr(builder, 'URL', f'{address}/jsb.zip')
   register(builder, path)
+  return builder, path
+
+
+def test_it_is_downloaded_through_tfds_and_checked(tmp_path, on_line):
+  builder, path = on_line
   folder = archives.fetch(builder, tmp_path / 'out')
   assert read(folder).keys() == SPLITS['jsb_chorales'].keys()
   path.unlink()
@@ -340,14 +345,8 @@ def test_it_is_downloaded_through_tfds_and_checked(
   assert caught.value.code == 'download'
 
 
-def test_a_download_that_is_something_else_is_refused(
-  tmp_path, register, network, monkeypatch
-):
-  root, address = network
-  builder = published.JsbChorales
-  path = pack(root / 'jsb.zip', LAYOUTS['jsb_chorales'])
-  monkeypatch.setattr(builder, 'URL', f'{address}/jsb.zip')
-  register(builder, path)
+def test_a_download_that_is_something_else_is_refused(tmp_path, on_line):
+  builder, path = on_line
   path.write_bytes(b'<html>moved</html>')
   with pytest.raises(DataError, match='registered') as caught:
     archives.fetch(builder, tmp_path / 'out')
