@@ -4,7 +4,7 @@ Tables are structured arrays, sorted by tick (then track, if they have one),
 of the dtypes below. `music.notes` hands all names out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,7 +150,7 @@ def is_sorted(*columns: np.ndarray) -> bool:
 
 
 def note_columns(
-  columns: Sequence[np.ndarray], tracks: Sequence[Track]
+  columns: Iterable[np.ndarray], tracks: Sequence[Track]
 ) -> dict[str, np.ndarray]:
   """Returns the columns of notes by name, those of their tracks included.
 

@@ -36,7 +36,7 @@ def build(
     title: Name of the piece.
   """
   notes, changes = _joined(played)
-  columns = events.sort_columns(*notes) if notes.size else list(notes)
+  columns = events.sort_columns(*notes) if notes.size else notes
   controls, bends = changes_of(changes)
   return Notes.trusted(
     ticks_per_beat=ticks_per_beat,

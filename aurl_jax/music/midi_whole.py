@@ -5,7 +5,7 @@ the one fault that is mended here: many sound files have such.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -119,7 +119,7 @@ def _columns(
 ) -> dict[str, np.ndarray]:
   """Returns the columns of notes, sorted."""
   notes, keys, widths = found
-  columns: Sequence[np.ndarray] = list(notes)
+  columns: Any = notes
   if not ascending:
     if len(keys) == notes.shape[1]:
       # Notes come track by track, as sorted runs that this sort merges.
