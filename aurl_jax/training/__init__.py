@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     'Stop': 'aurl_jax.training.signals',
     'TrainingError': 'aurl_jax.training.metrics',
     'eval_params': 'aurl_jax.training.state',
+    'Watch': 'aurl_jax.training.watch',
     'evaluate': 'aurl_jax.training.evaluate',
     'fit': 'aurl_jax.training.loop',
     'make_eval_step': 'aurl_jax.training.steps',
