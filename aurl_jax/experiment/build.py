@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import optax
 
+from aurl_jax.core.checkpoint import Checkpoints
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.data import rooms
 from aurl_jax.data.augment import Augmenter
@@ -21,6 +22,7 @@ from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.training import optimizer as optimizer_lib
 from aurl_jax.training import state as state_lib
 from aurl_jax.training import steps as steps_lib
+from aurl_jax.training.options import StepConfig
 from aurl_jax.training.schedules import Schedule
 
 
@@ -47,15 +49,50 @@ class Parts:
     """Names of the tokenizer's fields."""
     return tuple(field.name for field in self.run.tokenizer.codec.fields)
 
+  @property
+  def options(self) -> StepConfig:
+    """The options of a training step."""
+    return self.run.train.step_options(self.run.model.dtype)
+
   def abstract_state(self) -> dict[str, Any]:
     """Returns the state's shapes and shardings, for a restore."""
-    return state_lib.abstract(self.model, self.optimizer, self.mesh)
+    return state_lib.abstract(
+      self.model, self.optimizer, self.mesh, options=self.options
+    )
 
   def fresh_state(self) -> dict[str, Any]:
     """Returns the state before the first step."""
     return state_lib.create(
-      self.model, self.optimizer, seed=self.run.seed, mesh=self.mesh
+      self.model,
+      self.optimizer,
+      seed=self.run.seed,
+      mesh=self.mesh,
+      options=self.options,
     )
+
+  def restore_params(
+    self, kept: Checkpoints, step: int | None = None
+  ) -> tuple[int, Any]:
+    """Returns a checkpoint's step and the parameters to use of it.
+
+    Reads no more than these: neither the optimizer nor other averages.
+
+    Args:
+      kept: The run's checkpoints.
+      step: Which one; None for the newest good one.
+
+    Raises:
+      CheckpointError: There is no such checkpoint, or it is damaged.
+    """
+    like, part = self.abstract_state(), 'params'
+    if 'average' in like:
+      count = {'average': {'count': like['average']['count']}}
+      found = kept.restore(count, step, partial=True)
+      step, part = found.step, state_lib.eval_part(like | found.state)
+    elif 'ema' in like:
+      part = 'ema'
+    found = kept.restore({part: like[part]}, step, partial=True)
+    return found.step, state_lib.eval_params(found.state)
 
   def composer(self, params: Any) -> Composer:
     """Returns the model with parameters, ready to generate."""
@@ -76,15 +113,11 @@ class Parts:
     Args:
       cache: What is trained on, which augmentation has to know.
     """
-    options = steps_lib.StepConfig(
-      accumulate=self.run.train.accumulate,
-      label_smoothing=self.run.train.label_smoothing,
-    )
     return steps_lib.make_train_step(
       self.model,
       self.optimizer,
       self.schedule,
-      options,
+      self.options,
       self.mesh,
       augment=self._augment(cache) if cache else None,
     )

@@ -43,11 +43,11 @@ def run(
       folder.checkpoints, keep=parts.run.logging.keep_checkpoints
     ) as kept,
   ):
-    restored = kept.restore(parts.abstract_state())
-    result: dict[str, Any] = {'step': restored.step}
+    step, params = parts.restore_params(kept)
+    result: dict[str, Any] = {'step': step}
     for split in ('valid', 'test'):
       if split in cache:
-        found = judge(parts, cache, split)(restored.state['params'])
+        found = judge(parts, cache, split)(params)
         result |= {f'{split}/{name}': value for name, value in found.items()}
   return result
 

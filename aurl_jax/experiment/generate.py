@@ -79,9 +79,8 @@ def from_run(
       folder.checkpoints, keep=parts.run.logging.keep_checkpoints
     ) as kept,
   ):
-    like = {'params': parts.abstract_state()['params']}
-    restored = kept.restore(like, step, partial=True)
-  return parts.composer(restored.state['params'])
+    _, params = parts.restore_params(kept, step)
+  return parts.composer(params)
 
 
 def write(

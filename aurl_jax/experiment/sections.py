@@ -22,7 +22,11 @@ from aurl_jax.models.config import ModelConfig
 from aurl_jax.parallel.mesh import MeshConfig
 from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.tokens.tokenizer import Tokenizer
+from aurl_jax.training.averages import AverageConfig
+from aurl_jax.training.guard import GuardConfig
 from aurl_jax.training.optimizer import OptimizerConfig
+from aurl_jax.training.options import StepConfig
+from aurl_jax.training.scaling import ScalingConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,21 @@ class TrainConfig:
     checkpoint_every: Steps between checkpoints; the last step has one too.
     sample_every: Steps between samples; the end has some in any case.
     label_smoothing: Share of the target spread over all ids, 0..1.
+    adversarial: How far embeddings are moved against the model, over their
+      norm; 0 for not at all. Twice the time of a step.
+    ema: Decay of a moving average of the parameters, which then is what is
+      evaluated, sampled and exported; 0 for none.
+    average_every: Steps between the parameters of an even average, which
+      comes before `ema`; 0 for none.
+    average_from: Steps before its first.
+    spike: Mean absolute deviations above the mean from which on a loss or a
+      gradient is a spike, and its step skipped; 0 for never.
+    rollback_after: Bad steps in a row (not finite, or spikes) after which
+      training goes back to the checkpoint before them and on with the
+      batches behind them; 0 for never.
+    rollbacks: Times that it may; then the run ends with an error.
+    loss_scale: Scale of the loss at the start, for `model.dtype` float16.
+    loss_scale_steps: Good steps after which it doubles.
   """
 
   steps: int = 1000
@@ -91,8 +110,21 @@ class TrainConfig:
   checkpoint_every: int = 200
   sample_every: int = 0
   label_smoothing: float = 0.0
+  adversarial: float = 0.0
+  ema: float = 0.0
+  average_every: int = 0
+  average_from: int = 0
+  spike: float = 0.0
+  rollback_after: int = 10
+  rollbacks: int = 3
+  loss_scale: float = 32768.0
+  loss_scale_steps: int = 2000
 
   def __post_init__(self) -> None:
+    try:
+      _ = self.step_options('float16')
+    except ConfigError as error:
+      raise ConfigError(f'train.{error}', code=error.code) from error
     if min(self.steps, self.batch_size, self.accumulate) < 1:
       raise ConfigError(
         'train.steps, train.batch_size and train.accumulate must be positive'
@@ -111,6 +143,32 @@ class TrainConfig:
         f'train.accumulate {self.accumulate} does not divide '
         f'train.batch_size {self.batch_size}'
       )
+
+  def step_options(self, dtype: str) -> StepConfig:
+    """Returns the part that `training.steps` and `training.state` read.
+
+    Args:
+      dtype: What the model computes in; only float16 has its loss scaled.
+    """
+    return StepConfig(
+      accumulate=self.accumulate,
+      label_smoothing=self.label_smoothing,
+      adversarial=self.adversarial,
+      guard=GuardConfig(
+        spike=self.spike,
+        rollback_after=self.rollback_after,
+        rollbacks=self.rollbacks,
+      ),
+      averages=AverageConfig(
+        ema=self.ema,
+        average_every=self.average_every,
+        average_from=self.average_from,
+      ),
+      scaling=ScalingConfig(
+        loss_scale=self.loss_scale if dtype == 'float16' else 0.0,
+        loss_scale_steps=self.loss_scale_steps,
+      ),
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

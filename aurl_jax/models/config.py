@@ -7,7 +7,7 @@ from aurl_jax.core.errors import ConfigError
 _CHOICES = {
   'mode': ('transformer', 'vae', 'vae_gan'),
   'mlp': ('gelu', 'swiglu'),
-  'dtype': ('float32', 'bfloat16'),
+  'dtype': ('float32', 'bfloat16', 'float16'),
   'remat': ('none', 'full', 'dots'),
   'attention': ('auto', 'naive', 'blocked', 'fused'),
 }

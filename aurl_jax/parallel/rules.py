@@ -56,7 +56,9 @@ def shardings(tree: Any, mesh: AnyMesh, rules: Sequence[Rule] = RULES) -> Any:
   """Returns a tree of `NamedSharding` for arrays or their shapes.
 
   What no rule matches (counters, keys) is replicated, and so is an axis of
-  an array that the mesh axis of its rule does not divide.
+  an array that the mesh axis of its rule does not divide, and an array of
+  another rank than its rule's, such as a factored moment: its axes are not
+  the parameter's.
   """
 
   def place(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
@@ -128,6 +130,10 @@ def _placement(
   found = matching(name, rules)
   if not found or not shape:
     return Placement(name, shape, P())
+  rank = len(found[0][1])
+  if rank not in (0, len(shape)):
+    note = f'{len(shape)} axes, not the {rank} of the parameter: replicated'
+    return Placement(name, shape, P(), note)
   axes, notes = [], []
   for size, axis in zip(shape, found[0][1], strict=False):
     parts = mesh.shape[axis] if axis else 1

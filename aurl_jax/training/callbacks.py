@@ -15,7 +15,7 @@ import jax
 from aurl_jax.core.checkpoint import Checkpoints
 from aurl_jax.core.errors import CheckpointError
 from aurl_jax.training import metrics as metrics_lib
-from aurl_jax.training.state import TrainState
+from aurl_jax.training.state import TrainState, eval_params
 
 
 class Clock:
@@ -78,7 +78,7 @@ class Callback(Protocol):
     ...
 
   def __call__(self, context: Context) -> None:
-    """Does it; the last step was finite."""
+    """Does it."""
     ...
 
 
@@ -155,7 +155,7 @@ class Evaluate:
 
   def __call__(self, context: Context) -> None:
     """Evaluates, into the record."""
-    for name, value in self.function(context.state['params']).items():
+    for name, value in self.function(eval_params(context.state)).items():
       context.record[f'{self.prefix}/{name}'] = value
 
 
@@ -179,7 +179,7 @@ class Sample:
 
   def __call__(self, context: Context) -> None:
     """Samples."""
-    self.function(context.state['params'], context.step)
+    self.function(eval_params(context.state), context.step)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,5 @@
 """The loop: fetch, step, ask each callback whether it is due."""
 
-import collections
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,14 +14,10 @@ from aurl_jax.training.feed import Feed
 from aurl_jax.training.metrics import Totals, TrainingError
 from aurl_jax.training.signals import Stop
 from aurl_jax.training.state import TrainState
-
-# Steps handed to the devices before the host waits: enough that they never
-# idle, few enough that a stop or an error comes soon and batches do not pile
-# up in memory.
-_AHEAD = 2
+from aurl_jax.training.watch import Watch
 
 
-def fit(
+def fit(  # noqa: PLR0913 (all but the first five have a default)
   state: TrainState,
   step: Callable[[TrainState, Batch], tuple[TrainState, Any]],
   batches: Iterator[Batch],
@@ -32,11 +27,16 @@ def fit(
   mesh: jax.sharding.Mesh | None = None,
   totals: Mapping[str, Any] | None = None,
   stop: Stop | None = None,
+  watch: Watch | None = None,
 ) -> TrainState:
   """Trains until so many steps are done, or the batches end.
 
-  The host runs a little ahead of the devices and reads nothing from them
-  until a callback is due.
+  The host runs a little ahead of the devices and, until a callback is due,
+  reads nothing from them but whether finished steps were bad. After too many
+  bad ones in a row it goes on with an earlier state and the batches that
+  follow (Chowdhery et al. 2022, PaLM, section 5.1). The number of the step,
+  which counts batches, goes on; the optimizer's own count, and so the
+  learning rate, go back.
 
   Args:
     state: Where to start; `state['step']` steps are done. It is donated.
@@ -47,19 +47,24 @@ def fit(
     mesh: Where batches go; None for one device.
     totals: Sums of the running log window, from `callbacks.resume`.
     stop: An entered `Stop` of the caller; by default one for the loop.
+    watch: Who goes back to an earlier state, and when; by default nobody
+      can, and the run ends where one would.
 
   Raises:
     Interrupted: A signal came; the callbacks have been asked, with `ending`
       'stopped'.
-    TrainingError: A loss was not finite, or there is no batch.
+    TrainingError: There is no batch, or there were too many bad steps in a
+      row (`non_finite`) and no rollback is left.
   """
   if int(state['step']) >= steps:
     return state
   feed, window = Feed(batches, mesh), Totals(totals)
   if feed.empty:
     raise TrainingError('there is no batch to train on', code='no_batch')
+  watch = Watch() if watch is None else watch
+  watch.begin(state)
   with Stop() if stop is None else contextlib.nullcontext(stop) as stop:
-    last = _train(state, step, feed, callbacks, window, steps, stop)
+    last = _train(state, step, feed, callbacks, window, steps, stop, watch)
   if last.ending == 'stopped':
     raise Interrupted(
       f'stopped on {stop.name} after step {last.step} of {steps}; run the '
@@ -77,15 +82,15 @@ def _train(
   window: Totals,
   steps: int,
   stop: Stop,
+  watch: Watch,
 ) -> Context:
   """Runs the loop; returns what the callbacks saw last."""
   first, clock = int(state['step']), Clock()
-  flights: collections.deque[Any] = collections.deque()
   for number in itertools.count(first + 1):
     state, metrics = step(state, feed.take())
     window.add(metrics)
     feed.fetch()
-    _wait(flights, metrics)
+    state = watch.after(number, state, metrics)
     done = number == steps or feed.empty
     context = Context(
       step=number,
@@ -100,23 +105,14 @@ def _train(
     _ask(callbacks, context)
     if context.ending:
       break
+  watch.finish()
   return context
 
 
-def _wait(flights: collections.deque[Any], metrics: Any) -> None:
-  """Waits for the step that is `_AHEAD` steps back."""
-  flights.append(metrics)
-  if len(flights) > _AHEAD:
-    jax.block_until_ready(flights.popleft())
-
-
 def _ask(callbacks: Sequence[Callback], context: Context) -> None:
-  """Runs those callbacks that are due, on a finite state only."""
-  if context.ending:
-    context.totals.check()
+  """Runs those callbacks that are due."""
   for callback in callbacks:
     if callback.due(context):
-      context.totals.check()
       context.clock.pause()
       callback(context)
   context.clock.go()

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from aurl_jax.core.errors import AurlError
@@ -14,10 +13,10 @@ class TrainingError(AurlError):
   """Training that cannot go on; says at which step and what to change."""
 
 
-# `bad_step` keeps the first that is not 0, `learning_rate` the last value;
-# all other metrics add up.
-_LAST = 'learning_rate'
-_FIRST = 'bad_step'
+_LAST = ('learning_rate', 'loss_scale', 'streak', 'cause')
+"""Metrics that keep their last value; all others add up."""
+_SHOWN = ('skipped', 'learning_rate', 'loss_scale')
+"""Metrics that a summary has as they are, where there are any."""
 
 
 @jax.jit
@@ -25,10 +24,7 @@ def _add(
   total: dict[str, jax.Array], more: dict[str, jax.Array]
 ) -> dict[str, jax.Array]:
   result = {name: total[name] + value for name, value in more.items()}
-  if _FIRST in more:
-    result[_FIRST] = jnp.where(total[_FIRST] > 0, total[_FIRST], more[_FIRST])
-  if _LAST in more:
-    result[_LAST] = more[_LAST]
+  result |= {name: more[name] for name in _LAST if name in more}
   result['steps'] = total['steps'] + 1
   return result
 
@@ -67,22 +63,6 @@ class Totals:
     fetched = self.fetch().items()
     return {name: [str(x.dtype), x.tolist()] for name, x in fetched}
 
-  def check(self) -> None:
-    """Waits for the last step.
-
-    Raises:
-      TrainingError: A step since the last `reset` was not finite.
-    """
-    bad = int(np.asarray(self._total.get(_FIRST, 0)))
-    if bad:
-      raise TrainingError(
-        f'step {bad}: the loss or its gradient is not a finite number; '
-        'nothing after the last checkpoint was kept. Lower '
-        'optimizer.learning_rate, raise optimizer.warmup_steps or lower '
-        'optimizer.clip_norm, then run again',
-        code='non_finite',
-      )
-
 
 def summary(
   total: Mapping[str, np.ndarray], fields: Sequence[str] = ()
@@ -90,15 +70,30 @@ def summary(
   """Returns means from fetched sums.
 
   Args:
-    total: Sums of `losses.sums`, and perhaps `grad_norm`, `learning_rate`.
+    total: Sums of `losses.sums`, and perhaps others of `update.apply`.
     fields: Names of the fields, for one `nats/NAME` each; by default none.
 
   Returns:
     `loss`: nats a target id. `accuracy`: share of ids ranked first.
     `objective`: what was minimised, an id. `tokens`: steps with anything to
     predict. `nats/NAME`: nats a counted id of the field. Then whatever of
-    `grad_norm` (mean of the steps) and `learning_rate` there is.
+    `skipped` (steps), `grad_norm` (mean of the others), `learning_rate` and
+    `loss_scale` there is. If all steps were skipped, no means.
   """
+  skipped = float(total.get('skipped', 0))
+  done = float(total.get('steps', 0)) - skipped
+  result: dict[str, Any] = {'tokens': total['tokens']}
+  if done or not skipped:
+    result |= _means(total, fields)
+  if 'grad_norm' in total and done:
+    result['grad_norm'] = float(total['grad_norm']) / done
+  result |= {name: total[name] for name in _SHOWN if name in total}
+  return {name: float(value) for name, value in result.items()}
+
+
+def _means(
+  total: Mapping[str, np.ndarray], fields: Sequence[str]
+) -> dict[str, Any]:
   counts = np.asarray(total['counts'], np.float64)
   nats = np.asarray(total['nats'], np.float64)
   ids = max(1.0, counts.sum())
@@ -106,12 +101,7 @@ def summary(
     'loss': nats.sum() / ids,
     'objective': float(total['objective']) / ids,
     'accuracy': np.asarray(total['correct'], np.float64).sum() / ids,
-    'tokens': float(total['tokens']),
   }
   for name, value, count in zip(fields, nats, counts, strict=bool(fields)):
     result[f'nats/{name}'] = value / max(1.0, count)
-  if 'grad_norm' in total:
-    result['grad_norm'] = float(total['grad_norm']) / float(total['steps'])
-  if _LAST in total:
-    result[_LAST] = float(total[_LAST])
-  return {name: float(value) for name, value in result.items()}
+  return result

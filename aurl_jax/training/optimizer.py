@@ -1,13 +1,14 @@
 """From an `OptimizerConfig` to an optax transformation and its schedule."""
 
 import dataclasses
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import optax
+import optax.contrib
+from optax.contrib import MuonDimensionNumbers
 
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.parallel import rules
@@ -17,7 +18,18 @@ from aurl_jax.training.schedules import SCHEDULES, Schedule
 # and rows of tables. Norms are vectors, but stacked layers hide that.
 _EXEMPT = re.compile(r'(^|/)(embed|[^/]*norm|[^/]*bias|scale)(/|$)')
 
-_NAMES = ('adamw', 'lion', 'sgd')
+# Kernels of more than two axes: the axes that they sum over and those that
+# they make; what is left over counts matrices (queries, keys and values).
+_AXES = (
+  (re.compile(r'qkv_kernel$'), MuonDimensionNumbers((0,), (2, 3))),
+  (re.compile(r'out_kernel$'), MuonDimensionNumbers((0, 1), (2,))),
+)
+# The root mean square of Adam's updates, as Muon's are to have it, so that
+# one learning rate and one weight decay suit both (Liu et al. 2025).
+_RMS = 0.2
+
+_NAMES = ('adamw', 'lion', 'adafactor', 'muon', 'sgd')
+"""What `OptimizerConfig.name` may be."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,18 +37,27 @@ class OptimizerConfig:
   """How parameters follow their gradients.
 
   Attributes:
-    name: `adamw` (Loshchilov & Hutter 2019), `lion` (Chen et al. 2023) or
-      `sgd` with momentum `b1`.
+    name: `adamw` (Loshchilov & Hutter 2019), `lion` (Chen et al. 2023),
+      `adafactor` (Shazeer & Stern 2018: no momentum, factored squares, steps
+      relative to the size of the parameter; `b1` and `b2` have no effect),
+      `muon` (Jordan et al. 2024, Liu et al. 2025: matrices by orthogonal
+      momentum `b1`, 0.95 is usual; tables and vectors as `adamw`) or `sgd`
+      with momentum `b1`.
     learning_rate: At its peak.
     warmup_steps: Steps until the peak.
-    schedule: `cosine`, `constant` or `rsqrt`; see `training.schedules`.
-    final_fraction: Last (`cosine`) or least (`rsqrt`) rate over the peak.
+    schedule: `cosine`, `wsd`, `rsqrt` or `constant`; see
+      `training.schedules`.
+    final_fraction: Last (`cosine`, `wsd`) or least (`rsqrt`) rate over the
+      peak.
+    decay_fraction: Share of the run in which `wsd` falls.
     b1: Decay of the mean of gradients.
     b2: Decay of the mean of their squares.
     eps: Added to the root of the latter.
     weight_decay: Pull to zero, times the learning rate; not on norms,
       biases, embeddings and anything with fewer than two axes.
     clip_norm: Largest global norm of a gradient; 0 for no limit.
+    clip_value: Largest absolute value in a gradient, cut off before the norm
+      is; 0 for no limit.
   """
 
   name: str = 'adamw'
@@ -44,11 +65,13 @@ class OptimizerConfig:
   warmup_steps: int = 100
   schedule: str = 'cosine'
   final_fraction: float = 0.1
+  decay_fraction: float = 0.2
   b1: float = 0.9
   b2: float = 0.98
   eps: float = 1e-8
   weight_decay: float = 0.1
   clip_norm: float = 1.0
+  clip_value: float = 0.0
 
   def __post_init__(self) -> None:
     _choice('name', self.name, _NAMES)
@@ -57,10 +80,10 @@ class OptimizerConfig:
       _require(getattr(self, name) > 0, name, 'must be positive')
     for name in ('b1', 'b2'):
       _require(0 <= getattr(self, name) < 1, name, 'must lie in [0, 1)')
-    for name in ('warmup_steps', 'weight_decay', 'clip_norm'):
+    for name in ('warmup_steps', 'weight_decay', 'clip_norm', 'clip_value'):
       _require(getattr(self, name) >= 0, name, 'must not be negative')
-    fraction = 0 <= self.final_fraction <= 1
-    _require(fraction, 'final_fraction', 'must lie in [0, 1]')
+    for name in ('final_fraction', 'decay_fraction'):
+      _require(0 <= getattr(self, name) <= 1, name, 'must lie in [0, 1]')
 
 
 def build(
@@ -68,12 +91,14 @@ def build(
 ) -> tuple[optax.GradientTransformation, Schedule]:
   """Returns the optimizer of a run of so many steps, and its schedule."""
   schedule = SCHEDULES[config.schedule](
-    config.learning_rate, config.warmup_steps, steps, config.final_fraction
+    config.learning_rate,
+    config.warmup_steps,
+    steps,
+    config.final_fraction,
+    config.decay_fraction,
   )
-  # The same parts always: a checkpoint fits a run with another limit.
-  limit = config.clip_norm or math.inf
   return optax.chain(
-    optax.clip_by_global_norm(limit),
+    _clip(config),
     _direction(config),
     optax.add_decayed_weights(config.weight_decay, mask=decay_mask),
     optax.scale_by_learning_rate(schedule),
@@ -90,12 +115,61 @@ def decay_mask(params: Mapping[str, Any]) -> Any:
   return jax.tree_util.tree_map_with_path(decays, params)
 
 
+def _clip(config: OptimizerConfig) -> optax.GradientTransformation:
+  """Returns the limits; without a state, so that a run may change them."""
+  value, norm = config.clip_value, config.clip_norm
+  return optax.chain(
+    optax.clip(value) if value else optax.identity(),
+    optax.clip_by_global_norm(norm) if norm else optax.identity(),
+  )
+
+
 def _direction(config: OptimizerConfig) -> optax.GradientTransformation:
   if config.name == 'adamw':
     return optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.eps)
   if config.name == 'lion':
     return optax.scale_by_lion(b1=config.b1, b2=config.b2)
+  if config.name == 'adafactor':
+    return optax.chain(
+      optax.scale_by_factored_rms(),
+      optax.clip_by_block_rms(1.0),
+      optax.scale_by_param_block_rms(),
+    )
+  if config.name == 'muon':
+    return _muon(config)
   return optax.trace(decay=config.b1)
+
+
+def _muon(config: OptimizerConfig) -> optax.GradientTransformation:
+  """Returns Muon for the matrices that decay, Adam for all else."""
+  ways = {
+    'muon': optax.chain(
+      optax.contrib.scale_by_muon(
+        beta=config.b1, weight_dimension_numbers=_matrices
+      ),
+      optax.contrib.scale_by_shape(_matrices, consistent_rms=_RMS),
+    ),
+    'adam': optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.eps),
+  }
+  return optax.partition(
+    ways,
+    lambda params: jax.tree.map(
+      lambda decays: 'muon' if decays else 'adam', decay_mask(params)
+    ),
+  )
+
+
+def _matrices(params: Any) -> Any:
+  """Returns how each parameter is a matrix, or several; the path says."""
+
+  def axes(path: tuple[Any, ...], leaf: Any) -> MuonDimensionNumbers:
+    name = rules.path_name(path)
+    for pattern, numbers in _AXES:
+      if pattern.search(name):
+        return numbers
+    return MuonDimensionNumbers((leaf.ndim - 2,), (leaf.ndim - 1,))
+
+  return jax.tree_util.tree_map_with_path(axes, params)
 
 
 def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -16,7 +16,11 @@ Schedule = Callable[[Any], jax.Array]
 
 
 def cosine(
-  peak: float, warmup_steps: int, steps: int, final_fraction: float
+  peak: float,
+  warmup_steps: int,
+  steps: int,
+  final_fraction: float,
+  decay_fraction: float = 0.0,
 ) -> Schedule:
   """Falls as half a cosine from the peak to a fraction of it.
 
@@ -27,7 +31,9 @@ def cosine(
     warmup_steps: Steps until the peak.
     steps: Steps of the run; after them the rate stays at its end.
     final_fraction: Last rate over peak.
+    decay_fraction: Has no effect.
   """
+  del decay_fraction
   fall = max(1, steps - warmup_steps)
 
   def schedule(step: Any) -> jax.Array:
@@ -39,22 +45,61 @@ def cosine(
   return schedule
 
 
-def constant(
-  peak: float, warmup_steps: int, steps: int, final_fraction: float
+def wsd(
+  peak: float,
+  warmup_steps: int,
+  steps: int,
+  final_fraction: float,
+  decay_fraction: float = 0.2,
 ) -> Schedule:
-  """Stays at the peak; `steps` and `final_fraction` have no effect."""
-  del steps, final_fraction
+  """Stays at the peak, then falls: warm-up, stable, decay.
+
+  Hu et al. 2024 (MiniCPM, section 4); the fall is by one minus a root, the
+  best of those that Hägele et al. 2024 (section 3) compare. A checkpoint of
+  the stable part can go on as a run of any length.
+
+  Args:
+    peak: Learning rate after the warm-up.
+    warmup_steps: Steps until the peak.
+    steps: Steps of the run; after them the rate stays at its end.
+    final_fraction: Last rate over peak.
+    decay_fraction: Share of the steps in which the rate falls.
+  """
+  fall = max(1, round(steps * decay_fraction))
+
+  def schedule(step: Any) -> jax.Array:
+    done = jnp.clip((jnp.asarray(step) - (steps - fall)) / fall, 0, 1)
+    level = 1 - (1 - final_fraction) * jnp.sqrt(done)
+    return peak * level * _warmup(step, warmup_steps)
+
+  return schedule
+
+
+def constant(
+  peak: float,
+  warmup_steps: int,
+  steps: int,
+  final_fraction: float,
+  decay_fraction: float = 0.0,
+) -> Schedule:
+  """Stays at the peak; only `peak` and `warmup_steps` have an effect."""
+  del steps, final_fraction, decay_fraction
   return lambda step: peak * _warmup(step, warmup_steps)
 
 
 def rsqrt(
-  peak: float, warmup_steps: int, steps: int, final_fraction: float
+  peak: float,
+  warmup_steps: int,
+  steps: int,
+  final_fraction: float,
+  decay_fraction: float = 0.0,
 ) -> Schedule:
   """Falls with the root of the step number (Vaswani et al. 2017, 5.3).
 
-  `final_fraction` is the least fraction of the peak; `steps` has no effect.
+  `final_fraction` is the least fraction of the peak; `steps` and
+  `decay_fraction` have no effect.
   """
-  del steps
+  del steps, decay_fraction
   hold = max(1, warmup_steps)
 
   def schedule(step: Any) -> jax.Array:
@@ -66,7 +111,7 @@ def rsqrt(
 
 
 SCHEDULES: Mapping[str, Callable[..., Schedule]] = MappingProxyType(
-  {'cosine': cosine, 'constant': constant, 'rsqrt': rsqrt}
+  {'cosine': cosine, 'wsd': wsd, 'rsqrt': rsqrt, 'constant': constant}
 )
 
 

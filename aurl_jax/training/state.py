@@ -1,8 +1,16 @@
 """The train state: a plain dict of arrays that holds all a step needs.
 
-`{'step': int32 [], 'params': ..., 'opt': ..., 'key': uint32 [2]}`. `step`
-counts the steps done; `key` is the raw run key, from which a step derives
-its own by folding in `step`, so that the state never carries a stream.
+    step     int32 [], steps done, skipped ones too: how many batches were used
+    params   the parameters, nested dicts of float32
+    opt      the optimizer's state
+    key      uint32 [2], the raw run key, from which a step derives its own by
+             folding in `step`, so that the state never carries a stream
+    guard    what is remembered of bad steps; see `training.guard`
+    ema      only if configured: a moving average, a tree as `params`
+    average  only if configured: `params`, an even average, and its `count`
+    scale    only if configured: the loss scale; see `training.scaling`
+
+`eval_params` chooses what to evaluate, to sample and to export with.
 """
 
 import functools
@@ -14,6 +22,8 @@ import optax
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from aurl_jax.parallel import rules as rules_lib
+from aurl_jax.training import averages, guard, scaling
+from aurl_jax.training.options import DEFAULT, StepConfig
 
 TrainState = dict[str, Any]
 
@@ -49,6 +59,7 @@ def create(
   seed: int,
   mesh: jax.sharding.Mesh | None = None,
   rules: Any = rules_lib.RULES,
+  options: StepConfig = DEFAULT,
 ) -> TrainState:
   """Returns the state before the first step, made where it will live.
 
@@ -61,14 +72,15 @@ def create(
     seed: Of the parameters and of all later randomness.
     mesh: Where to put the state; None for the default device.
     rules: Regex on the path of a leaf -> its partition.
+    options: Those of the step, which decide what the state holds.
   """
   shardings = None
   if mesh is not None:
-    like = abstract(model, optimizer, mesh, rules)
+    like = abstract(model, optimizer, mesh, rules, options)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, like)
-  fresh = functools.partial(_fresh, model, optimizer)
-  options = _ONCE if jax.default_backend() == 'cpu' else None
-  draw = jax.jit(fresh, out_shardings=shardings, compiler_options=options)
+  fresh = functools.partial(_fresh, model, optimizer, options)
+  once = _ONCE if jax.default_backend() == 'cpu' else None
+  draw = jax.jit(fresh, out_shardings=shardings, compiler_options=once)
   return draw(jnp.uint32(seed))
 
 
@@ -77,9 +89,10 @@ def abstract(
   optimizer: optax.GradientTransformation,
   mesh: jax.sharding.Mesh | None = None,
   rules: Any = rules_lib.RULES,
+  options: StepConfig = DEFAULT,
 ) -> TrainState:
   """Returns the state's shapes, dtypes and shardings, for a restore."""
-  fresh = functools.partial(_fresh, model, optimizer)
+  fresh = functools.partial(_fresh, model, optimizer, options)
   like = jax.eval_shape(fresh, jax.ShapeDtypeStruct((), jnp.uint32))
   if mesh is None:
     return like
@@ -93,14 +106,52 @@ def abstract(
   )
 
 
+def eval_params(state: TrainState) -> dict[str, Any]:
+  """Returns the parameters to evaluate, to sample and to export with.
+
+  The even average, once it has taken any in; else the moving average; else
+  the parameters as they are. Waits for the state's last step if there is an
+  even average.
+
+  Args:
+    state: A train state, or one with nothing but these parts.
+  """
+  return state_part(state, eval_part(state))
+
+
+def eval_part(state: TrainState) -> str:
+  """Returns where `eval_params` lie: `average`, `ema` or `params`.
+
+  Args:
+    state: As for `eval_params`; of an average its `count` is enough.
+  """
+  if 'average' in state and int(state['average']['count']):
+    return 'average'
+  return 'ema' if 'ema' in state else 'params'
+
+
+def state_part(state: TrainState, name: str) -> dict[str, Any]:
+  """Returns the tree of parameters in one of these parts of a state."""
+  part: dict[str, Any] = state[name]
+  return part['params'] if name == 'average' else part
+
+
 def _fresh(
-  model: Network, optimizer: optax.GradientTransformation, seed: jax.Array
+  model: Network,
+  optimizer: optax.GradientTransformation,
+  options: StepConfig,
+  seed: jax.Array,
 ) -> TrainState:
   first, run = jax.random.split(jax.random.key(seed))
   params = model.init(first)
-  return {
+  state = {
     'step': jnp.zeros((), jnp.int32),
     'params': params,
     'opt': optimizer.init(params),
     'key': jax.random.key_data(run),
+    'guard': guard.init(),
+    **averages.init(options.averages, params),
   }
+  if options.scaling.loss_scale:
+    state['scale'] = scaling.init(options.scaling)
+  return state

@@ -7,8 +7,8 @@ the same program but for the bits of the dropout: the same products, the same
 two reductions.) Axes: `b` batch, `t` time, `f` fields.
 """
 
-import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,50 +23,25 @@ from aurl_jax.core import random
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.core.typing import Batch
 from aurl_jax.parallel import rules as rules_lib
-from aurl_jax.training import losses
+from aurl_jax.training import adversarial, losses, update
 from aurl_jax.training import state as state_lib
 from aurl_jax.training.losses import LossConfig, Sums
+from aurl_jax.training.options import DEFAULT, StepConfig
 from aurl_jax.training.schedules import Schedule
 from aurl_jax.training.state import Network, TrainState
+from aurl_jax.training.update import Metrics
 
-Metrics = dict[str, jax.Array]
 Rows = Mapping[str, jax.Array]
 Augment = Callable[[Rows, PRNGKeyArray, jax.Array], Rows]
 """Changes the rows of a batch, given the run's key, which is the same at
 every step, and the step."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StepConfig:
-  """How a step uses its batch.
-
-  Attributes:
-    accumulate: Parts the batch is worked off in, to save memory; must
-      divide its rows. The result is that of the whole batch.
-    label_smoothing: See `LossConfig`.
-    z_loss: See `LossConfig`.
-  """
-
-  accumulate: int = 1
-  label_smoothing: float = 0.0
-  z_loss: float = 0.0
-
-  def __post_init__(self) -> None:
-    if self.accumulate < 1:
-      raise ConfigError(f'accumulate: {self.accumulate} must be at least 1')
-    _ = self.loss
-
-  @property
-  def loss(self) -> LossConfig:
-    """The part that `training.losses` reads."""
-    return LossConfig(label_smoothing=self.label_smoothing, z_loss=self.z_loss)
-
-
 def make_train_step(
   model: Network,
   optimizer: optax.GradientTransformation,
   schedule: Schedule,
-  options: StepConfig = StepConfig(),
+  options: StepConfig = DEFAULT,
   mesh: jax.sharding.Mesh | None = None,
   *,
   augment: Augment | None = None,
@@ -75,35 +50,30 @@ def make_train_step(
   """Returns the jitted `step(state, batch) -> (state, metrics)`.
 
   The state is donated: the one handed in is gone afterwards. The metrics
-  stay on the devices: float32 [] `loss` (nats a target id), `grad_norm`
-  (before clipping) and `learning_rate`; `bad_step` int32 [], the step's
-  number if it was not finite, else 0; and the sums of `losses.sums`.
+  stay on the devices: those of `update.apply` and the sums of `losses.sums`.
+  A step that is not finite, or a spike, changes nothing but counters: its
+  sums are zeros, so that records stay finite.
 
   Args:
     model: What is trained.
     optimizer: As of `optimizer.build`.
     schedule: The learning rate that `optimizer` follows; for the record.
-    options: Accumulation and loss.
+    options: What the step does; the state must be made with the same.
     mesh: Where the state and the batches lie; None for one device.
     augment: Changes the batch on the device, before the targets are taken.
     rules: As of `state.create`.
   """
-  grad = jax.value_and_grad(
-    functools.partial(_objective, model, options.loss), has_aux=True
-  )
 
   def step(state: TrainState, batch: Rows) -> tuple[TrainState, Metrics]:
     if augment is not None:
       key = random.fold(jax.random.wrap_key_data(state['key']), 'augment')
       batch = augment(batch, key, state['step'])
-    key = _step_key(state, 'dropout')
-    parts = options.accumulate
-    grads, sums = _accumulate(grad, parts, state['params'], batch, key)
-    return _update(optimizer, schedule, state, grads, sums)
+    grads, sums = _gradients(model, options, state, batch)
+    return update.apply(optimizer, schedule, options, state, grads, sums)
 
   if mesh is None:
     return jax.jit(step, donate_argnums=0)
-  like = state_lib.abstract(model, optimizer, mesh, rules)
+  like = state_lib.abstract(model, optimizer, mesh, rules, options)
   places = jax.tree.map(lambda leaf: leaf.sharding, like)
   return jax.jit(
     step,
@@ -135,10 +105,47 @@ def make_eval_step(
   )
 
 
-def _step_key(state: TrainState, use: str) -> PRNGKeyArray:
-  """Returns the key of one use at this step."""
+def _gradients(
+  model: Network, options: StepConfig, state: TrainState, batch: Rows
+) -> tuple[Any, Sums]:
+  """Returns the gradient of the sum over the batch, and the sums."""
+  factor = _factor(state, batch)
+
+  def objective(
+    params: dict[str, Any], rows: Rows, key: PRNGKeyArray
+  ) -> tuple[jax.Array, Sums]:
+    total, sums = _objective(model, options.loss, params, rows, key)
+    return total * factor, sums
+
+  grad = jax.value_and_grad(objective, has_aux=True)
+  over = functools.partial(
+    _accumulate, grad, options.accumulate, batch=batch, key=_dropout_key(state)
+  )
+  grads, sums = over(state['params'])
+  if options.adversarial:
+    worse = adversarial.move(state['params'], grads, options.adversarial)
+    grads = jax.tree.map(lambda a, b: (a + b) / 2, grads, over(worse)[0])
+  if 'scale' in state:
+    grads = jax.tree.map(lambda leaf: leaf / factor, grads)
+  return grads, sums
+
+
+def _factor(state: TrainState, batch: Rows) -> jax.Array | float:
+  """Returns what the summed loss is multiplied with before its gradient.
+
+  The loss scale is for a mean; over the batch's ids, counted or not, and
+  rounded to a power of two, so that the factor itself rounds nothing.
+  """
+  if 'scale' not in state:
+    return 1.0
+  scale: jax.Array = state['scale']['value']
+  return scale / 2.0 ** math.ceil(math.log2(batch['ids'].size))
+
+
+def _dropout_key(state: TrainState) -> PRNGKeyArray:
+  """Returns the key of this step's dropout."""
   key = jax.random.wrap_key_data(state['key'])
-  return random.fold(key, use, state['step'])
+  return random.fold(key, 'dropout', state['step'])
 
 
 def _objective(
@@ -193,30 +200,3 @@ def _split(rows: jax.Array, parts: int) -> jax.Array:
       f'{rows.shape[0]} rows; change accumulate or the batch size'
     )
   return rows.reshape(-1, parts, *rows.shape[1:]).swapaxes(0, 1)
-
-
-def _update(
-  optimizer: optax.GradientTransformation,
-  schedule: Schedule,
-  state: TrainState,
-  grads: Any,
-  sums: Sums,
-) -> tuple[TrainState, Metrics]:
-  count = sums['counts'].sum()
-  grads = jax.tree.map(lambda leaf: losses.mean(leaf, count), grads)
-  norm = optax.tree.norm(grads)
-  updates, opt = optimizer.update(grads, state['opt'], state['params'])
-  step = state['step'] + 1
-  finite = jnp.isfinite(sums['objective']) & jnp.isfinite(norm)
-  metrics = sums | {
-    'loss': losses.mean(sums['nats'].sum(), count),
-    'grad_norm': norm,
-    'learning_rate': jnp.float32(schedule(state['step'])),
-    'bad_step': jnp.where(finite, 0, step),
-  }
-  fresh = {
-    'step': step,
-    'params': optax.apply_updates(state['params'], updates),
-    'opt': opt,
-  }
-  return state | fresh, metrics

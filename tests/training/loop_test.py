@@ -157,16 +157,14 @@ def test_plain_generators_train_too():
   assert int(_fit(batches)['step']) == 6
 
 
-def test_a_loss_that_is_not_finite_names_its_step_and_saves_nothing():
-  class Never(Seen):
-    def due(self, context):
-      return context.step == 5
-
-  never = Never()
-  with pytest.raises(TrainingError, match='step 2: ') as caught:
-    _fit(toy.Batches(), [never], rate=1e30)
+def test_too_many_bad_steps_end_the_run_and_are_named(caplog):
+  seen = Seen()
+  with pytest.raises(TrainingError, match='steps 2 to 11 were') as caught:
+    _fit(toy.Batches(), [seen], steps_=100, rate=1e30)
   assert caught.value.code == 'non_finite'
-  assert never.contexts == []
+  # Noticed while the two steps after the tenth are in flight.
+  assert seen.contexts[-1][0] == 12
+  assert 'step 2 was skipped, 1 in a row: its loss' in caplog.text
 
 
 def test_sigint_stops_after_the_step_and_restores_the_handler():

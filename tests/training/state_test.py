@@ -22,7 +22,7 @@ def test_a_seed_gives_one_state_and_another_a_different_one():
 
 def test_begins_at_step_zero_with_a_raw_key():
   state = _create(0)
-  assert set(state) == {'step', 'params', 'opt', 'key'}
+  assert set(state) == {'step', 'params', 'opt', 'key', 'guard'}
   assert state['step'].dtype == np.int32
   assert int(state['step']) == 0
   assert state['key'].dtype == np.uint32

@@ -14,7 +14,7 @@ from aurl_jax.core.errors import ConfigError
 from aurl_jax.training import optimizer as optimizer_lib
 from aurl_jax.training import state as state_lib
 from aurl_jax.training import steps
-from aurl_jax.training.steps import StepConfig
+from aurl_jax.training.options import StepConfig
 from tests.training import toy
 
 SCHEDULE = lambda step: jnp.float32(0.5)  # noqa: E731
@@ -63,7 +63,7 @@ def test_a_step_follows_the_gradient_of_the_mean_loss():
   assert float(metrics['grad_norm']) == pytest.approx(norm, rel=1e-5)
   assert int(state['step']) == 1
   assert float(metrics['learning_rate']) == 0.5
-  assert int(metrics['bad_step']) == 0
+  assert int(metrics['skipped']) == int(metrics['streak']) == 0
 
 
 @pytest.mark.parametrize('parts', [2, 4])
@@ -111,11 +111,16 @@ def test_augmentation_comes_before_the_targets():
   assert float(augmented['loss']) == pytest.approx(float(plain['loss']))
 
 
-def test_a_loss_that_is_not_finite_is_reported_with_its_step():
+def test_a_step_that_is_not_finite_is_skipped():
   optimizer = optax.sgd(1e30)
   batches = [toy.batch(seed) for seed in range(3)]
-  _, metrics = _run(toy.Toy(), batches, optimizer=optimizer)
-  assert int(metrics['bad_step']) == 3
+  before, _ = _run(toy.Toy(), batches[:1], optimizer=optimizer)
+  after, metrics = _run(toy.Toy(), batches, optimizer=optimizer)
+  jax.tree.map(np.testing.assert_array_equal, before['params'], after['params'])
+  assert int(after['step']) == 3
+  assert int(after['guard']['streak']) == int(metrics['streak']) == 2
+  assert int(metrics['skipped']) == 1
+  assert float(metrics['objective']) == 0
 
 
 def test_the_state_is_donated_and_nothing_is_compiled_twice():

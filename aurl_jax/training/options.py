@@ -1,0 +1,50 @@
+"""`StepConfig`: the options of a step, which also decide what a state holds."""
+
+import dataclasses
+
+from aurl_jax.core.errors import ConfigError
+from aurl_jax.training.averages import AverageConfig
+from aurl_jax.training.guard import GuardConfig
+from aurl_jax.training.losses import LossConfig
+from aurl_jax.training.scaling import ScalingConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StepConfig:
+  """How a step uses its batch.
+
+  Attributes:
+    accumulate: Parts the batch is worked off in, to save memory; must
+      divide its rows. The result is that of the whole batch.
+    label_smoothing: See `LossConfig`.
+    z_loss: See `LossConfig`.
+    adversarial: How far the embeddings are moved against the model, over
+      their norm; 0 for not at all. See `training.adversarial`.
+    guard: What is done about steps that are not finite, or spikes.
+    averages: Which averages of the parameters are kept.
+    scaling: Of the loss, for float16.
+  """
+
+  accumulate: int = 1
+  label_smoothing: float = 0.0
+  z_loss: float = 0.0
+  adversarial: float = 0.0
+  guard: GuardConfig = dataclasses.field(default_factory=GuardConfig)
+  averages: AverageConfig = dataclasses.field(default_factory=AverageConfig)
+  scaling: ScalingConfig = dataclasses.field(default_factory=ScalingConfig)
+
+  def __post_init__(self) -> None:
+    if self.accumulate < 1:
+      raise ConfigError(f'accumulate: {self.accumulate} must be at least 1')
+    if not self.adversarial >= 0:
+      raise ConfigError(f'adversarial: {self.adversarial} is negative')
+    _ = self.loss
+
+  @property
+  def loss(self) -> LossConfig:
+    """The part that `training.losses` reads."""
+    return LossConfig(label_smoothing=self.label_smoothing, z_loss=self.z_loss)
+
+
+DEFAULT = StepConfig()
+"""A plain step: guarded, nothing averaged, nothing scaled."""
