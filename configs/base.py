@@ -147,6 +147,14 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       loss_scale=32768.0,
       loss_scale_steps=2000,
     ),
+    checkpoint=section(
+      keep_best=0,
+      keep_every=0,
+      metric='valid/loss',
+      mode='min',
+      patience=0,
+      min_delta=0.0,
+    ),
     generate=section(
       n=4,
       bars=0,

@@ -2,6 +2,7 @@
 
 Examples:
   aurl bundle runs/quickstart --out chorale_model
+  aurl bundle runs/quickstart --average 3 --out chorale_model
   python -c "import aurl_jax; aurl_jax.load('chorale_model')"
 """
 
@@ -14,14 +15,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds this verb's flags."""
   parser.add_argument('run_folder', metavar='RUN')
   parser.add_argument('--out', required=True, metavar='DIR')
-  parser.add_argument('--step', type=int, help='checkpoint (default: newest)')
+  one = parser.add_mutually_exclusive_group()
+  one.add_argument(
+    '--step', type=int, help="checkpoint (default: the run's choice)"
+  )
+  one.add_argument(
+    '--best', action='store_true', help='checkpoint with the best metric'
+  )
+  one.add_argument(
+    '--average', type=int, default=0, metavar='N', help='mean of the last N'
+  )
 
 
 def run(args: argparse.Namespace) -> int:
   """Writes the bundle and prints what is in it."""
   from aurl_jax.experiment import bundle
+  from aurl_jax.experiment.keeping import Pick
 
-  result = bundle.from_run(args.run_folder, args.out, step=args.step)
+  pick = Pick(step=args.step, best=args.best, average=args.average)
+  result = bundle.from_run(args.run_folder, args.out, pick=pick)
   if args.json:
     output.emit_json(result)
   else:

@@ -10,15 +10,18 @@ __getattr__, __dir__, __all__ = lazy.attach(
   {
     name: f'{__name__}.{name}'
     for name in (
+      'averaging',
       'checkpoint',
       'coercion',
       'config',
       'errors',
       'files',
+      'hosts',
       'lazy',
       'logs',
       'manifest',
       'random',
+      'retention',
       'trees',
       'typing',
     )

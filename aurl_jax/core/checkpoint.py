@@ -2,37 +2,42 @@
 
   checkpoints/200/state/       Orbax: nested dicts of arrays, one a layer
   checkpoints/200/extra/       JSON: the data iterator's state and the like
-  checkpoints/200/MANIFEST.json
+  checkpoints/200/MANIFEST.json  digests of the files, and the step's metrics
 
-Orbax writes into a temporary folder in the background. When its files are
-complete, their manifest is added, and one rename makes the step visible; a
-process killed before that leaves nothing that counts. Orbax does not notice
-changed bytes, so a step is compared with its manifest before it is read, and
-a damaged one gives way to the newest good one.
+Orbax writes into a temporary folder in the background, compressed by zstd.
+When its files are complete, their manifest is added, and one rename makes the
+step visible; a process killed before that leaves nothing that counts. Orbax
+does not notice changed bytes, so a step is compared with its manifest before
+it is read, and a damaged one gives way to the newest good one. Steps that
+`retention.Keep` lets go are removed once a newer one is complete. No path is
+stored, so that a copy of the folder serves as well.
 """
 
 import contextlib
 import logging
 import pathlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
-from aurl_jax.core import files, manifest, trees
+from aurl_jax.core import files, hosts, manifest, trees
 from aurl_jax.core.errors import CheckpointError
+from aurl_jax.core.retention import Keep, ranked
 
 _TEMPORARY = '.orbax-checkpoint-tmp'
-# Orbax stamps the time of the commit into it after the manifest is made.
-_STAMP = frozenset({'_CHECKPOINT_METADATA'})
-# How tensorstore words the errors of a full disk, which it raises as
-# ValueError.
+# Orbax stamps the commit into these after the manifest is made. Nothing that
+# is restored is in them.
+_STAMP = frozenset({'_CHECKPOINT_METADATA', 'commit_success.txt'})
+# What is read, and so must hold nothing but what was written.
+_READ = frozenset({'state', 'extra'})
+# How tensorstore words the errors of a disk, which it raises as ValueError.
 _FULL = ('ENOSPC', 'EDQUOT', 'EFBIG', 'No space left', 'File too large')
+_READ_ONLY = ('EROFS', 'Read-only file system')
 
 _log = logging.getLogger(__name__)
 
@@ -53,19 +58,18 @@ class Checkpoints:
   `close`, so that the last save is complete.
   """
 
-  def __init__(self, folder: files.StrPath, keep: int = 3) -> None:
+  def __init__(self, folder: files.StrPath, keep: int | Keep = 3) -> None:
     """Opens a folder, which need not exist.
 
     Args:
       folder: Where the steps lie.
-      keep: How many of the newest steps stay.
+      keep: Which steps stay; a number means so many of the newest.
     """
-    if keep < 1:
-      raise CheckpointError(f'must keep at least one checkpoint, not {keep}')
     self.folder = pathlib.Path(folder).absolute()
-    self._keep = keep
+    self._keep = Keep(last=keep) if isinstance(keep, int) else keep
     self._manager: ocp.CheckpointManager | None = None
     self._saving: int | None = None
+    self._metrics: dict[str, float] = {}
 
   def __enter__(self) -> 'Checkpoints':
     return self
@@ -79,6 +83,7 @@ class Checkpoints:
     state: Any,
     extra: Mapping[str, Any] | None = None,
     block: bool = False,
+    metrics: Mapping[str, Any] | None = None,
   ) -> None:
     """Saves a step in the background, once the one before is complete.
 
@@ -91,10 +96,13 @@ class Checkpoints:
       state: Pytree of arrays and numbers.
       extra: What JSON can hold, such as the state of the data iterator.
       block: Whether to wait until the step is on the disk.
+      metrics: What is known of the step, for `best` and `Keep`; other than
+        numbers are left out.
 
     Raises:
       CheckpointError: This save, or the one before, failed (`disk_full` if
-        no space is left: nothing of it stays), or newer steps exist.
+        no space is left, `read_only`: nothing of it stays), or newer steps
+        exist.
     """
     self.wait()
     if self._clear_way(step):
@@ -104,7 +112,7 @@ class Checkpoints:
       extra=ocp.args.JsonSave(dict(extra or {})),
     )
     with self._clean_failure(step):
-      self._saving = step
+      self._saving, self._metrics = step, _numbers(metrics or {})
       if not self._open().save(step, args=args, force=True):
         raise CheckpointError(f'Orbax refused to save step {step}')
     if block:
@@ -124,6 +132,7 @@ class Checkpoints:
       self._manager.check_for_errors()
     self._saving = None
     _log.debug('checkpoint %d is complete', step)
+    self._prune()
 
   def close(self) -> None:
     """Completes the save in flight and lets go of the folder."""
@@ -140,11 +149,41 @@ class Checkpoints:
       if (self.folder / str(step) / manifest.NAME).is_file()
     ]
 
-  def latest(self) -> int | None:
-    """Returns the newest good step, or None; warns of damaged ones."""
-    found = self._newest_good() if jax.process_index() == 0 else None
-    (step,) = _agree(-1 if found is None else found)
-    return None if step < 0 else step
+  def metrics(self, step: int) -> dict[str, float]:
+    """Returns what `save` was told of a step; nothing if it is damaged."""
+    return _numbers(manifest.facts(self.folder / str(step)).get('metrics', {}))
+
+  def latest(self, until: int | None = None) -> int | None:
+    """Returns the newest good step, or None; warns of damaged ones.
+
+    Args:
+      until: Newer steps than this are left out; None takes all.
+    """
+    return self._first_good(
+      step
+      for step in reversed(self._folders())
+      if until is None or step <= until
+    )
+
+  def best(self, metric: str, mode: str = 'min') -> int | None:
+    """Returns the best good step by a metric that `save` was given, or None.
+
+    Args:
+      metric: Its name, such as `valid/loss`.
+      mode: `min` or `max`.
+    """
+    found = {step: self.metrics(step) for step in self.steps()}
+    return self._first_good(ranked(found, metric, mode))
+
+  def rewind(self, step: int) -> None:
+    """Removes all steps after `step`, so that they can be done otherwise."""
+    self.wait()
+    if jax.process_index() == 0:
+      for other in self._folders():
+        if other > step:
+          self._remove(other)
+    self._drop_manager()
+    hosts.agree(0)
 
   def restore(
     self, like: Any, step: int | None = None, partial: bool = False
@@ -171,7 +210,7 @@ class Checkpoints:
         raise CheckpointError(
           f'{self.folder} holds no complete checkpoint', code='no_checkpoint'
         )
-    elif wrong := manifest.problem(self.folder / str(step)):
+    elif wrong := manifest.problem(self.folder / str(step), _READ):
       raise CheckpointError(
         f'checkpoint {step} of {self.folder} cannot be used: {wrong}; '
         f'complete ones: {self.steps()}',
@@ -203,15 +242,40 @@ class Checkpoints:
     entries = [path.name for path in self.folder.iterdir() if path.is_dir()]
     return sorted(int(name) for name in entries if name.isdecimal())
 
-  def _newest_good(self) -> int | None:
-    for step in reversed(self._folders()):
-      wrong = manifest.problem(self.folder / str(step))
-      if not wrong:
-        return step
+  def _first_good(self, steps: Iterable[int]) -> int | None:
+    """Returns the first good one, as the first process sees it."""
+    mine = steps if jax.process_index() == 0 else ()
+    (found,) = hosts.agree(next(filter(self._good, mine), -1))
+    return None if found < 0 else found
+
+  def _good(self, step: int) -> bool:
+    """Whether a step can be used; warns if it cannot, or is not clean."""
+    folder = self.folder / str(step)
+    if wrong := manifest.problem(folder, _READ):
       _log.warning(
         'checkpoint %d of %s is passed over: %s', step, self.folder, wrong
       )
-    return None
+      return False
+    if strays := manifest.strays(folder, _STAMP):
+      _log.warning(
+        'checkpoint %d of %s holds files that are not its own, which are '
+        'not read: %s',
+        step,
+        self.folder,
+        ', '.join(strays),
+      )
+    return True
+
+  def _prune(self) -> None:
+    """Removes what need not stay, now that a newer step is complete."""
+    if jax.process_index():
+      return
+    found = {step: self.metrics(step) for step in self.steps()}
+    kept = self._keep.kept(found)
+    # Older folders without a manifest are removals that were cut short.
+    for step in self._folders():
+      if step < max(found, default=0) and step not in kept:
+        self._remove(step)
 
   def _clear_way(self, step: int) -> bool:
     """Removes bad steps from `step` on; returns whether it is there, good."""
@@ -219,13 +283,13 @@ class Checkpoints:
     for other in self._folders() if jax.process_index() == 0 else ():
       if other < step:
         continue
-      if wrong := manifest.problem(self.folder / str(other)):
+      if wrong := manifest.problem(self.folder / str(other), _READ):
         _log.warning('checkpoint %d is removed: %s', other, wrong)
         self._remove(other)
         removed += 1
       else:
         good = other
-    good, removed = _agree(good, removed)
+    good, removed = hosts.agree(good, removed)
     if removed:
       self._drop_manager()
     if good > step:
@@ -237,16 +301,18 @@ class Checkpoints:
     return good == step
 
   def _remove(self, step: int) -> None:
-    """Removes what there is of a step that does not count."""
-    for path in self.folder.glob(f'{step}{_TEMPORARY}*'):
+    """Removes a step, whole or not; it stops counting at once."""
+    folder = self.folder / str(step)
+    with contextlib.suppress(OSError):
+      (folder / manifest.NAME).unlink()
+    for path in (folder, *self.folder.glob(f'{step}{_TEMPORARY}*')):
       shutil.rmtree(path, ignore_errors=True)
-    shutil.rmtree(self.folder / str(step), ignore_errors=True)
 
   def _open(self) -> ocp.CheckpointManager:
     """Returns Orbax's manager; opening it removes what a crash left."""
     if self._manager is None:
       options = ocp.CheckpointManagerOptions(
-        preservation_policy=preservation_policy.LatestN(self._keep),
+        preservation_policy=preservation_policy.PreserveAll(),
         cleanup_tmp_directories=True,
         async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
       )
@@ -267,7 +333,10 @@ class Checkpoints:
   def _seal(self) -> None:
     """Adds the manifest; Orbax calls it before the rename that publishes."""
     (work,) = self.folder.glob(f'{self._saving}{_TEMPORARY}*')
-    manifest.write(work, leave_out=_STAMP)
+    # In the background this costs nothing, and older steps go after it.
+    files.sync(work)
+    facts = {'metrics': self._metrics}
+    manifest.write(work, leave_out=_STAMP, facts=facts)
 
   @contextlib.contextmanager
   def _clean_failure(self, step: int) -> Iterator[None]:
@@ -281,21 +350,33 @@ class Checkpoints:
         self._remove(step)
       if isinstance(error, CheckpointError):
         raise
-      full = any(word in str(error) for word in _FULL)
-      full = full or getattr(error, 'code', '') == 'disk_full'
-      reason = 'no space is left; free some' if full else str(error)
+      code, reason = _cause(error)
       raise CheckpointError(
         f'checkpoint {step} of {self.folder} was not saved: {reason}',
-        code='disk_full' if full else 'not_saved',
+        code=code,
       ) from error
 
 
-def _agree(*values: int) -> list[int]:
-  """Returns what the first process found, on all of them."""
-  if jax.process_count() == 1:
-    return list(values)
-  told = multihost_utils.broadcast_one_to_all(np.array(values, np.int32))
-  return [int(value) for value in told]
+def _cause(error: Exception) -> tuple[str, str]:
+  """Returns the code of a failed save, and why it failed."""
+  said = str(error)
+  if getattr(error, 'code', '') == 'disk_full' or _any(_FULL, said):
+    return 'disk_full', 'no space is left; free some'
+  if _any(_READ_ONLY, said):
+    return 'read_only', 'the file system is read-only; make it writable'
+  return 'not_saved', said
+
+
+def _any(words: Iterable[str], text: str) -> bool:
+  return any(word in text for word in words)
+
+
+def _numbers(record: Mapping[str, Any]) -> dict[str, float]:
+  return {
+    name: float(value)
+    for name, value in record.items()
+    if isinstance(value, int | float | np.number)
+  }
 
 
 def _restore_args(like: Any) -> ocp.RestoreArgs:

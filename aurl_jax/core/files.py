@@ -9,9 +9,12 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import json
+import logging
 import os
 import pathlib
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 
@@ -20,6 +23,8 @@ from aurl_jax.core.errors import AurlError
 StrPath = str | os.PathLike[str]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_log = logging.getLogger(__name__)
 
 
 def digest(source: StrPath | bytes) -> str:
@@ -38,7 +43,8 @@ def write_atomic(path: StrPath, data: bytes | str) -> None:
     data: The whole content; text is written as UTF-8.
 
   Raises:
-    AurlError: No space is left (code `disk_full`).
+    AurlError: No space is left (code `disk_full`), or the file system may
+      only be read (`read_only`).
     OSError: The place cannot be written for another reason.
   """
   path = pathlib.Path(path)
@@ -120,6 +126,79 @@ def lock(path: StrPath, waiting: Callable[[], None]) -> Iterator[None]:
     os.close(handle)
 
 
+@contextlib.contextmanager
+def claim(path: StrPath, what: str) -> Iterator[None]:
+  """Keeps what lies beside a file to this process while the body runs.
+
+  The lock is of the system and ends with the process, however that ends. The
+  file stays and names who had it last. Where the file system has no locks, a
+  warning is logged and the body runs unguarded.
+
+  Args:
+    path: The file; missing folders are made.
+    what: What is claimed, for the message.
+
+  Raises:
+    AurlError: Another process has it (code `in_use`; host and process id are
+      told), or the place cannot be written (`read_only`, `disk_full`).
+  """
+  path = pathlib.Path(path)
+  with disk_errors(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+  _CLAIMS.add(handle)
+  try:
+    _claim(handle, path, what)
+    yield
+  finally:
+    _CLAIMS.discard(handle)
+    os.close(handle)
+
+
+def _claim(handle: int, path: pathlib.Path, what: str) -> None:
+  try:
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError as error:
+    raise AurlError(
+      f'{what} is in use by {_holder(path)}; wait until that ends, stop it, '
+      'or choose another folder',
+      code='in_use',
+    ) from error
+  except OSError as error:
+    _log.warning(
+      '%s cannot be locked (%s): see to it that nothing else uses it',
+      what,
+      error.strerror,
+    )
+    return
+  me = {'host': socket.gethostname(), 'pid': os.getpid()}
+  # A full disk is no reason to refuse: the lock holds without the name.
+  with contextlib.suppress(OSError):
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, json.dumps(me).encode(), 0)
+
+
+def _holder(path: pathlib.Path) -> str:
+  try:
+    found = json.loads(path.read_bytes())
+    return f'process {found["pid"]} on {found["host"]}'
+  except (OSError, ValueError, KeyError, TypeError):
+    return 'another process'
+
+
+_CLAIMS: set[int] = set()
+
+
+def _leave_to_parent() -> None:
+  """A child that outlives its parent must not keep what that claimed."""
+  for handle in _CLAIMS:
+    os.close(handle)
+  _CLAIMS.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
+
+
 def _take(handle: int, waiting: Callable[[], None]) -> None:
   try:
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -130,20 +209,25 @@ def _take(handle: int, waiting: Callable[[], None]) -> None:
 
 @contextlib.contextmanager
 def disk_errors(path: StrPath) -> Iterator[None]:
-  """Turns the body's errors of a full disk into one with a remedy.
+  """Turns errors of a full or read-only disk into one with a remedy.
 
   Raises:
-    AurlError: No space is left (code `disk_full`).
+    AurlError: No space is left (code `disk_full`), or the file system may
+      only be read (`read_only`).
   """
   try:
     yield
   except OSError as error:
-    if error.errno not in _FULL:
+    if error.errno in _FULL:
+      remedy, code = 'free some space there', 'disk_full'
+    elif error.errno == errno.EROFS:
+      remedy, code = 'make it writable', 'read_only'
+    else:
       raise
     raise AurlError(
-      f'cannot write {path}: {error.strerror}; free some space there or '
-      'choose a folder on another disk',
-      code='disk_full',
+      f'cannot write {path}: {error.strerror}; {remedy} or choose a folder '
+      'on another disk',
+      code=code,
     ) from error
 
 

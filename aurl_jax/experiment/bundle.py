@@ -5,16 +5,18 @@ from typing import Any
 
 from aurl_jax.deploy import bundle as bundle_lib
 from aurl_jax.experiment import generate
+from aurl_jax.experiment.keeping import Pick
 from aurl_jax.experiment.workdir import Workdir
 
 
-def from_run(run: str, out: str, *, step: int | None = None) -> dict[str, Any]:
-  """Writes a run's checkpoint as a bundle.
+def from_run(run: str, out: str, *, pick: Pick | None = None) -> dict[str, Any]:
+  """Writes a run's model as a bundle.
 
   Args:
     run: The run's folder.
     out: Folder to publish.
-    step: Which checkpoint; None for the newest good one.
+    pick: Which checkpoint, or the mean of some; None for the model that the
+      run hands back.
 
   Returns:
     `bundle`: the folder; `bytes`: of its weights; `files`.
@@ -23,7 +25,7 @@ def from_run(run: str, out: str, *, step: int | None = None) -> dict[str, Any]:
     ConfigError, CheckpointError: There is no run, or no such checkpoint.
   """
   folder = Workdir(pathlib.Path(run))
-  composer = generate.from_run(folder, step=step)
+  composer = generate.from_run(folder, pick=pick)
   card = folder.card.read_text() if folder.card.is_file() else ''
   bundle_lib.save(
     out,

@@ -10,7 +10,7 @@ import numpy as np
 from aurl_jax.core import checkpoint
 from aurl_jax.data import pipeline
 from aurl_jax.data.cache import TokenCache
-from aurl_jax.experiment import build, data, sections
+from aurl_jax.experiment import build, data, keeping, sections
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.parallel import mesh as mesh_lib
@@ -24,7 +24,9 @@ def run(
   folder: Workdir,
   allow: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-  """Evaluates the newest checkpoint of a run on `valid` and `test`.
+  """Evaluates the model of a run on `valid` and `test`.
+
+  That is the best one if the config selects, else the newest checkpoint.
 
   Returns:
     `step`, and for each split `SPLIT/loss` (nats an id), `SPLIT/perplexity`,
@@ -39,11 +41,9 @@ def run(
   cache = data.prepared(parts.run)
   with (
     mesh_lib.use(parts.mesh),
-    checkpoint.Checkpoints(
-      folder.checkpoints, keep=parts.run.logging.keep_checkpoints
-    ) as kept,
+    checkpoint.Checkpoints(folder.checkpoints) as kept,
   ):
-    step, params = parts.restore_params(kept)
+    step, params = keeping.Pick().params(kept, parts)
     result: dict[str, Any] = {'step': step}
     for split in ('valid', 'test'):
       if split in cache:

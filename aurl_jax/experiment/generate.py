@@ -8,6 +8,7 @@ from aurl_jax.core import checkpoint
 from aurl_jax.deploy import bundle as bundle_lib
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.experiment import build, sections
+from aurl_jax.experiment.keeping import Pick
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.generation import export
 from aurl_jax.generation.request import Request
@@ -61,9 +62,11 @@ def to_folder(
 
 
 def from_run(
-  folder: Workdir, allow: tuple[str, ...] = (), step: int | None = None
+  folder: Workdir, allow: tuple[str, ...] = (), pick: Pick | None = None
 ) -> Composer:
-  """Returns the model of a run's checkpoint, the newest good by default.
+  """Returns the model of a run: by default what it hands back itself.
+
+  That is the best one if the config selects, else the newest good one.
 
   The machine need not be the one that trained it: the devices are those
   that are here.
@@ -75,11 +78,9 @@ def from_run(
   parts = build.here(sections.parse(folder.read_config(), allow))
   with (
     mesh_lib.use(parts.mesh),
-    checkpoint.Checkpoints(
-      folder.checkpoints, keep=parts.run.logging.keep_checkpoints
-    ) as kept,
+    checkpoint.Checkpoints(folder.checkpoints) as kept,
   ):
-    _, params = parts.restore_params(kept, step)
+    _, params = (pick or Pick()).params(kept, parts)
   return parts.composer(params)
 
 

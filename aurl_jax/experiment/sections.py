@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aurl_jax.core import config as config_lib
-from aurl_jax.core.errors import ConfigError
+from aurl_jax.core.errors import CheckpointError, ConfigError
+from aurl_jax.core.retention import Keep
 from aurl_jax.data.augment import AugmentConfig
 from aurl_jax.data.piece import Options
 from aurl_jax.data.preprocess import Preprocess
@@ -231,6 +232,56 @@ class LoggingConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckpointConfig:
+  """Which checkpoints stay, and which model a run hands back.
+
+  The newest `logging.keep_checkpoints` stay in any case.
+
+  Attributes:
+    keep_best: The best so many by `metric` stay as well. With 1 or more, or
+      with `patience`, each new best is saved when it is found, and the best
+      model is what the run ends with, samples and bundles.
+    keep_every: Checkpoints of steps that this divides stay; 0 for none.
+    metric: What judges a model: a name of the records.
+    mode: Whether a small (`min`) or a large value (`max`) is good.
+    patience: Evaluations in a row without a gain that end training; 0 never.
+    min_delta: A gain must be larger than this to count for `patience`.
+  """
+
+  keep_best: int = 0
+  keep_every: int = 0
+  metric: str = 'valid/loss'
+  mode: str = 'min'
+  patience: int = 0
+  min_delta: float = 0.0
+
+  def __post_init__(self) -> None:
+    if self.patience < 0 or not self.min_delta >= 0:
+      raise ConfigError(
+        'checkpoint.patience and checkpoint.min_delta must be 0 or more'
+      )
+    try:
+      self.keep(last=1)
+    except CheckpointError as error:
+      raise ConfigError(f'checkpoint: {error}') from error
+
+  @property
+  def selects(self) -> bool:
+    """Whether a run hands back its best model, not its last."""
+    return self.keep_best > 0 or self.patience > 0
+
+  def keep(self, last: int) -> Keep:
+    """Returns what stays, beside the newest `last`."""
+    return Keep(
+      last=last,
+      best=max(self.keep_best, int(self.patience > 0)),
+      every=self.keep_every,
+      metric=self.metric,
+      mode=self.mode,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
   """A whole run: one frozen dataclass a section."""
 
@@ -242,8 +293,14 @@ class RunConfig:
   mesh: MeshConfig
   optimizer: OptimizerConfig
   train: TrainConfig
+  checkpoint: CheckpointConfig
   generate: GenerateConfig
   logging: LoggingConfig
+
+  @property
+  def keep(self) -> Keep:
+    """Which checkpoints stay."""
+    return self.checkpoint.keep(self.logging.keep_checkpoints)
 
 
 SECTIONS: dict[str, type] = {
@@ -253,6 +310,7 @@ SECTIONS: dict[str, type] = {
   'mesh': MeshConfig,
   'optimizer': OptimizerConfig,
   'train': TrainConfig,
+  'checkpoint': CheckpointConfig,
   'generate': GenerateConfig,
   'logging': LoggingConfig,
 }
@@ -271,8 +329,8 @@ def parse(config: Mapping[str, Any], allow: tuple[str, ...] = ()) -> RunConfig:
       type or range, or sections that do not fit each other.
   """
   known = ('seed', 'tokenizer', *SECTIONS)
-  # Runs of before augmentation was there had none.
-  config = {'augment': {}} | dict(config)
+  # Older runs were stored before these sections were there.
+  config = {'augment': {}, 'checkpoint': {}} | dict(config)
   config_lib.check_keys(config, known, 'config')
   missing = [name for name in known if name not in config]
   if missing:
@@ -310,6 +368,11 @@ def check(run: RunConfig) -> None:
     )
   if run.logging.baseline:
     voice_grid(run)
+  if run.checkpoint.selects and not run.train.evaluate_every:
+    raise ConfigError(
+      'checkpoint.keep_best and checkpoint.patience go by evaluations; set '
+      'train.evaluate_every'
+    )
   try:
     run.generate.request()
   except RequestError as error:

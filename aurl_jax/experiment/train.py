@@ -17,6 +17,7 @@ from aurl_jax.experiment import (
   data,
   evaluate,
   generate,
+  keeping,
   progress,
   sections,
 )
@@ -61,6 +62,7 @@ def run(
     samples were written.
 
   Raises:
+    AurlError: Another process trains in the folder (`in_use`).
     ConfigError: The config cannot be built, or belongs to another run.
     DataError: There is nothing to train on.
     Interrupted: A signal came; the same call goes on.
@@ -70,6 +72,15 @@ def run(
   values = folder.agree(given)
   host.keep_memory()
   parts = build.build(asked)
+  with folder.claim():
+    return _run(parts, folder, values, quiet=quiet)
+
+
+def _run(
+  parts: Parts, folder: Workdir, values: Mapping[str, Any], *, quiet: bool
+) -> dict[str, Any]:
+  """Does what `run` promises, in a folder that no other trainer uses."""
+  asked = parts.run
   logs.setup(folder.root)
   quiet = quiet or not asked.logging.console
   progress.say(f'devices: {mesh_lib.describe(parts.mesh)}', quiet=quiet)
@@ -113,15 +124,15 @@ def _train(
   batches = data.train_batches(parts.run, cache)
   writers = session.writers
   identity = {'data': data.digest(cache)}
-  with checkpoint.Checkpoints(
-    folder.checkpoints, keep=parts.run.logging.keep_checkpoints
-  ) as kept:
+  keeper = keeping.Keeper(parts.run.checkpoint, judged='valid' in cache)
+  with checkpoint.Checkpoints(folder.checkpoints, keep=parts.run.keep) as kept:
     resumed = callbacks_lib.resume(
       kept,
       parts.abstract_state(),
       batches=batches,
       writers=writers,
       run=identity,
+      memories=keeper.memories,
     )
     session.begin()
     if resumed:
@@ -132,18 +143,22 @@ def _train(
       batches,
       [
         *_callbacks(parts, cache, folder, writers),
+        *keeper.callbacks,
         callbacks_lib.Checkpoint(
           checkpoints=kept,
           every=parts.run.train.checkpoint_every,
           run=identity,
+          memories=keeper.memories,
+          best=keeper.best,
         ),
       ],
-      steps=parts.run.train.steps,
+      steps=resumed.step if resumed and keeper.over else parts.run.train.steps,
       mesh=parts.mesh,
       totals=resumed.totals if resumed else None,
       stop=session.stop,
       watch=watch.Watch(parts.options.guard, _back(parts, kept)),
     )
+    state = keeper.hand_back(kept, parts.abstract_state(), state)
   for writer in writers:
     writer.close()
   return state_lib.eval_params(state)

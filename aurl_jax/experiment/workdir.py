@@ -3,16 +3,20 @@
 config.json   the run's config       metrics.jsonl  a record a line
 checkpoints/  state, data, RNG       logs/ tb/      for people, TensorBoard
 samples/      MIDI, rolls, page      plots/ exports/ MODEL_CARD.md
+train.lock    who trains here, or did last
 """
 
+import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import jax
+
 from aurl_jax.core import config as config_lib
-from aurl_jax.core import files
-from aurl_jax.core.errors import ConfigError
+from aurl_jax.core import files, hosts
+from aurl_jax.core.errors import AurlError, ConfigError
 
 IDENTITY = (
   'seed',
@@ -111,6 +115,32 @@ class Workdir:
     for name in ('logs', 'tb', 'samples', 'plots', 'exports'):
       (self.root / name).mkdir(exist_ok=True)
     files.write_atomic(self.config, config_lib.to_json(values))
+
+  @contextlib.contextmanager
+  def claim(self) -> Iterator[None]:
+    """Keeps other trainers out of the folder while the body runs.
+
+    With several hosts the first process claims it for all of them.
+
+    Raises:
+      AurlError: Another process trains here (code `in_use`).
+    """
+    with contextlib.ExitStack() as stack:
+      refusal: AurlError | None = None
+      if jax.process_index() == 0:
+        try:
+          stack.enter_context(
+            files.claim(self.root / 'train.lock', f'{self.root}')
+          )
+        except AurlError as error:
+          refusal = error
+      (refused,) = hosts.agree(int(refusal is not None))
+      if refused:
+        raise refusal or AurlError(
+          f'{self.root} was refused to process 0; its message says why',
+          code='in_use',
+        )
+      yield
 
   def _refuse_other_run(
     self, saved: Mapping[str, Any], values: Mapping[str, Any]

@@ -5,8 +5,10 @@ from aurl_jax.core import lazy
 __getattr__, __dir__, __all__ = lazy.attach(
   __name__,
   {
+    'Best': 'aurl_jax.training.selection',
     'Checkpoint': 'aurl_jax.training.callbacks',
     'CountTable': 'aurl_jax.training.baseline',
+    'EarlyStop': 'aurl_jax.training.selection',
     'Evaluate': 'aurl_jax.training.callbacks',
     'Log': 'aurl_jax.training.callbacks',
     'LossConfig': 'aurl_jax.training.losses',

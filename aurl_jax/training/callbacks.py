@@ -41,7 +41,7 @@ class Clock:
       self._since = time.perf_counter()
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class Context:
   """What a callback sees after a step.
 
@@ -54,7 +54,7 @@ class Context:
     clock: Time spent on steps.
     data: State of the data iterator.
     ending: 'done' after the last step, 'stopped' when a signal ends the
-      loop early, else ''.
+      loop early, else ''. A callback sets it by `finish`.
     record: What this step's log record holds beside the averages.
   """
 
@@ -67,6 +67,10 @@ class Context:
   data: Any = None
   ending: str = ''
   record: MutableMapping[str, float] = dataclasses.field(default_factory=dict)
+
+  def finish(self) -> None:
+    """Makes this step the last; the callbacks that follow see it as such."""
+    self.ending = self.ending or 'done'
 
 
 @runtime_checkable
@@ -186,18 +190,28 @@ class Sample:
 class Checkpoint:
   """Saves all that a run needs to go on; `resume` is its other direction.
 
+  Stands behind all others: what they put into the record is saved as the
+  step's metrics, and what they remember as their memory.
+
   Attributes:
     checkpoints: Where to.
     every: Steps between checkpoints; 0 for the end only.
     run: What must be the same on resume, JSON: seed, digests of the config.
+    memories: Name -> a callback with `save` and `load`.
+    best: With a `step`, the best so far: a step that becomes it is saved
+      in any case.
   """
 
   checkpoints: Checkpoints
   every: int
   run: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  memories: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  best: Any = None
 
   def due(self, context: Context) -> bool:
     """Returns whether to save after this step; always at an ending."""
+    if self.best is not None and self.best.step == context.step:
+      return True
     wanted = _due(self.every, context, at_end=True)
     return wanted or context.ending == 'stopped'
 
@@ -207,9 +221,15 @@ class Checkpoint:
       'data': context.data,
       'totals': context.totals.save(),
       'run': dict(self.run),
+      'memories': {name: who.save() for name, who in self.memories.items()},
     }
-    ending = bool(context.ending)
-    self.checkpoints.save(context.step, context.state, extra, block=ending)
+    self.checkpoints.save(
+      context.step,
+      context.state,
+      extra,
+      block=bool(context.ending),
+      metrics=context.record,
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -234,6 +254,7 @@ def resume(
   batches: Any,
   writers: Sequence[Any] = (),
   run: Mapping[str, Any] | None = None,
+  memories: Mapping[str, Any] | None = None,
 ) -> Resumed | None:
   """Returns where the newest good checkpoint left off, or None.
 
@@ -246,14 +267,16 @@ def resume(
     batches: The data iterator, before its first batch.
     writers: Those with a `truncate(step)` are cut back.
     run: As given to `Checkpoint`; None takes any.
+    memories: As given to `Checkpoint`; one that the checkpoint does not
+      know begins anew.
 
   Raises:
     CheckpointError: The checkpoint is of another run.
   """
   restored = None
   checkpoints.wait()
-  if checkpoints.latest() is not None:
-    restored = checkpoints.restore(like)
+  if (step := checkpoints.latest()) is not None:
+    restored = checkpoints.restore(like, step)
     _check_run(restored.extra['run'], run)
   for writer in writers if jax.process_index() == 0 else ():
     if hasattr(writer, 'truncate'):
@@ -262,6 +285,10 @@ def resume(
     return None
   if restored.extra['data'] is not None:
     batches.set_state(restored.extra['data'])
+  saved = restored.extra.get('memories', {})
+  for name, who in (memories or {}).items():
+    if name in saved:
+      who.load(saved[name])
   return Resumed(
     step=restored.step, state=restored.state, totals=restored.extra['totals']
   )
