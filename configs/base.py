@@ -38,6 +38,10 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
     data=section(
       source='chorales',
       batching='pack',
+      buckets=(),
+      bucket_rows=0,
+      workers=0,
+      max_bad=1.0,
       splits='',
       preprocess=section(
         beats='keep',
@@ -88,6 +92,7 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       swing_chance=chance(),
       humanise_chance=chance(),
     ),
+    curriculum=section(by='none', first=0.1, ramp=0, unit='epochs', power=2.0),
     model=section(
       mode='transformer',
       width=256,

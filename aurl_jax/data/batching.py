@@ -14,7 +14,7 @@ import dataclasses
 import functools
 
 import numpy as np
-from jaxtyping import Int, Int64
+from jaxtyping import Bool, Int, Int64
 
 MODES = ('pack', 'pad', 'crop')
 MAX_CHUNKS = 64
@@ -30,15 +30,20 @@ class Lengths:
   Attributes:
     offsets: [p + 1] int64, first step of each piece, and the end of all.
     bars: [bars] int64, ascending: steps at which a piece may be cut.
+    chosen: [p] which pieces are planned; None for all.
   """
 
   offsets: Int64[np.ndarray, ' starts']
   bars: Int64[np.ndarray, ' bars']
+  chosen: Bool[np.ndarray, ' p'] | None = None
 
   @property
   def pieces(self) -> Int64[np.ndarray, ' p']:
-    """Indices of the pieces that have steps, [p]."""
-    return np.flatnonzero(np.diff(self.offsets))
+    """Indices of the chosen pieces that have steps, [p]."""
+    planned = np.diff(self.offsets) > 0
+    if self.chosen is not None:
+      planned &= self.chosen
+    return np.flatnonzero(planned)
 
 
 def cut(

@@ -4,6 +4,7 @@
     tokens/<split>/ids.npy        [steps, fields], smallest unsigned type
     tokens/<split>/offsets.npy    [pieces + 1] int64, where pieces begin
     tokens/<split>/bars.npy       [bars] int64, where a piece may be cut
+    tokens/<split>/checks.npy     [blocks] uint32, see `data.blocks`
     tokens/<split>/pieces.json    [{name, digest, steps, notes}, ...]
 
 Positions in `offsets` and `bars` count steps from the split's start. A split
@@ -20,12 +21,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, TypedDict
 
 import numpy as np
-from jaxtyping import Int32, Int64, Integer, UInt
+from jaxtyping import Int32, Int64, Integer, UInt, UInt32
 
 from aurl_jax.core import files
 from aurl_jax.core.errors import DataError
+from aurl_jax.data import blocks
 
-VERSION = 1
+VERSION = 2
 """Of the layout above; a cache of another version is made anew."""
 MANIFEST = 'cache.json'
 KEY = 'key.json'
@@ -55,6 +57,7 @@ class TokenSplit:
     ids: [steps, fields] unsigned, memory-mapped.
     offsets: [p + 1] int64, first step of each piece and the end of all.
     bars: [bars] int64, ascending: the steps at which a bar starts.
+    checks: [blocks] CRC-32 of each block of ids, see `data.blocks`.
   """
 
   name: str
@@ -62,6 +65,7 @@ class TokenSplit:
   ids: UInt[np.ndarray, 'steps fields']
   offsets: Int64[np.ndarray, ' starts']
   bars: Int64[np.ndarray, ' bars']
+  checks: UInt32[np.ndarray, ' blocks']
 
   def __len__(self) -> int:
     return len(self.offsets) - 1
@@ -98,11 +102,13 @@ class TokenCache:
   splits: Mapping[str, TokenSplit]
 
   @classmethod
-  def open(cls, folder: files.StrPath) -> 'TokenCache':
+  def open(cls, folder: files.StrPath, *, verify: bool = True) -> 'TokenCache':
     """Opens a cache and checks that its files are those that were written.
 
     Args:
       folder: The folder `tokens`, or the prepared folder that holds it.
+      verify: False leaves the check out, for another process of those that
+        have made it.
 
     Raises:
       DataError: There is no cache, it is of another version, or altered.
@@ -111,7 +117,7 @@ class TokenCache:
     if (folder / 'tokens' / MANIFEST).exists():
       folder = folder / 'tokens'
     manifest = _read_manifest(folder)
-    for name, expected in manifest['files'].items():
+    for name, expected in manifest['files'].items() if verify else ():
       _check_file(folder / name, expected)
     splits = {name: _open_split(folder, name) for name in manifest['splits']}
     return cls(folder=folder, manifest=manifest, splits=splits)
@@ -223,6 +229,7 @@ class _SplitWriter:
     self._file: BinaryIO = open(folder / 'ids.npy', 'wb')  # noqa: SIM115
     self._offsets = [0]
     self._bars: list[np.ndarray] = [np.zeros(0, np.int64)]
+    self._checks: list[np.ndarray] = [np.zeros(0, np.uint32)]
     self._pieces: list[PieceEntry] = []
     self._write_header()
 
@@ -238,7 +245,9 @@ class _SplitWriter:
   def add(
     self, entry: Mapping[str, Any], ids: np.ndarray, bars: np.ndarray
   ) -> None:
-    self._file.write(np.ascontiguousarray(ids, self._dtype).tobytes())
+    data = np.ascontiguousarray(ids, self._dtype).tobytes()
+    self._file.write(data)
+    self._checks.append(blocks.sums(data, len(data) // len(ids)))
     self._bars.append(np.asarray(bars, np.int64) + self._offsets[-1])
     self._offsets.append(self._offsets[-1] + len(ids))
     self._pieces.append(
@@ -255,6 +264,7 @@ class _SplitWriter:
     self._file.close()
     np.save(self._folder / 'offsets.npy', np.array(self._offsets, np.int64))
     np.save(self._folder / 'bars.npy', np.concatenate(self._bars))
+    np.save(self._folder / 'checks.npy', np.concatenate(self._checks))
     text = ',\n'.join(json.dumps(piece) for piece in self._pieces)
     (self._folder / 'pieces.json').write_text(f'[\n{text}\n]\n')
 
@@ -329,4 +339,5 @@ def _open_split(folder: pathlib.Path, name: str) -> TokenSplit:
     ids=np.load(place / 'ids.npy', mmap_mode='r'),
     offsets=np.load(place / 'offsets.npy'),
     bars=np.load(place / 'bars.npy'),
+    checks=np.load(place / 'checks.npy'),
   )

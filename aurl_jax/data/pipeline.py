@@ -1,71 +1,47 @@
-"""From the token cache to batches: one Grain chain whose index is a batch.
+"""From the token cache to batches: one chain whose index is a batch.
 
     batch number -> rows of the epoch's plan -> one gather from the cache
 
-Axes: `b` rows of the batch (this process's share), `k` chunks in a row, `t`
-context, `f` fields. Since a batch follows from its number, the state of the
-iterator is that number; resuming there, on however many processes, gives
-exactly the batches that would have followed.
+Since a batch follows from its number (`data.gather`), the state of the
+iterator is that number; resuming there, on however many processes and with
+however many workers, gives exactly the batches that would have followed.
 """
 
-import functools
 import sys
-import threading
-from collections.abc import Callable
-from typing import TypedDict, Unpack
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Unpack
 
 import grain
-import numpy as np
-from jaxtyping import Int64
 
-from aurl_jax.core.errors import DataError
 from aurl_jax.core.typing import Batch
-from aurl_jax.data import batching
-from aurl_jax.data.cache import TokenCache, TokenSplit
-from aurl_jax.tokens.codec import PAD
+from aurl_jax.data import gather, plans
+from aurl_jax.data import quarantine as quarantine_lib
+from aurl_jax.data.cache import TokenCache
+from aurl_jax.data.gather import Made, Maker, Options
+from aurl_jax.data.quarantine import Quarantine
+from aurl_jax.data.worker import Job
+from aurl_jax.data.workers import Workers
 
 
-class Options(TypedDict, total=False):
-  """How rows are filled; `batch_size` and `context` are required.
-
-  batch_size: Rows of the global batch.
-  context: Steps of a row.
-  seed: Orders the epochs (0).
-  mode: One of `batching.MODES` ('pack').
-  """
-
-  batch_size: int
-  context: int
-  seed: int
-  mode: str
-
-
-def planner(split: TokenSplit, **options: Unpack[Options]) -> batching.Planner:
-  """Returns the planner of a split's epochs.
+def timeline(
+  cache: TokenCache, split: str, **options: Unpack[Options]
+) -> plans.Timeline:
+  """Returns where each batch stands: its epoch, and its place in it.
 
   Raises:
-    DataError: The split has no pieces.
+    DataError: The split is unknown or empty.
   """
-  if not len(split):
-    raise DataError(
-      f'split {split.name!r} of {split.folder} has no pieces; prepare more '
-      'files or choose another split',
-      code='empty_split',
-    )
-  return batching.Planner(
-    lengths=batching.Lengths(offsets=split.offsets, bars=split.bars),
-    context=options['context'],
-    mode=options.get('mode', 'pack'),
-    seed=options.get('seed', 0),
-    multiple=options['batch_size'],
-  )
+  return gather.timeline(cache[split], options)
 
 
 def batches_per_epoch(
   cache: TokenCache, split: str, **options: Unpack[Options]
 ) -> int:
-  """Returns how many batches `batches` makes of one epoch."""
-  return planner(cache[split], **options).rows // options['batch_size']
+  """Returns how many batches `batches` makes of an epoch of all pieces."""
+  whole: Options = {**options}
+  whole.pop('curriculum', None)
+  return timeline(cache, split, **whole).begin(1)
 
 
 def batches(
@@ -75,16 +51,19 @@ def batches(
   process_index: int = 0,
   process_count: int = 1,
   epochs: int | None = None,
+  workers: int = 0,
+  quarantine: Quarantine | None = None,
   **options: Unpack[Options],
-) -> grain.IterDataset:
+) -> Iterable[Batch]:
   """Returns the batches of a split, epoch after epoch.
 
   A batch is a dict of int32 arrays: `ids` [b, t, f]; `segments` [b, t], 1..
   in each row and 0 for padding; `positions` [b, t], the index inside the
   segment; `pieces` [b, t], the index of the piece in the split and -1 for
-  padding; `epochs` [b], which pass over the split this is, from 0.
-  Every epoch has the same number of batches; the iterator's `get_state()` is
-  `{'next_index': n}`, n the batches taken so far.
+  padding; `epochs` [b], which pass over the split this is, from 0. In mode
+  `bucket` b and t are those of one of `gather.shapes`, else always the same.
+  Each iterator has `get_state()`, which is `{'next_index': n}`, n the batches
+  taken so far, and `set_state`.
 
   Args:
     cache: The token cache.
@@ -92,103 +71,106 @@ def batches(
     process_index: Which share of the rows to give, 0..process_count - 1.
     process_count: How many processes share each batch, by equal slices.
     epochs: Where to stop; None goes on for ever.
-    **options: See `Options`.
+    workers: Processes that make batches ahead; 0 makes each when it is due.
+    quarantine: Notes what is rotten, which is left out of the batches; None
+      refuses it.
+    **options: See `gather.Options`.
 
   Raises:
-    DataError: The split is unknown or empty, or its batches do not divide.
+    DataError: The split is unknown or empty, or its batches do not divide;
+      while iterating, something is rotten (see `data.quarantine`), or a
+      worker dies again and again.
   """
-  size = options['batch_size']
-  if size % process_count or not 0 <= process_index < process_count:
-    raise DataError(
-      f'batch_size {size} does not divide over {process_count} processes '
-      f'(this is number {process_index}); make it a multiple of them',
-      code='batch_size',
-    )
-  source = _Batches(
-    split=cache[split],
-    plan=planner(cache[split], **options),
-    size=size,
-    share=size // process_count,
-    first=size // process_count * process_index,
+  source = cache[split]
+  known = quarantine.known if quarantine else lambda name: {}
+  note = quarantine.note if quarantine else quarantine_lib.strict
+
+  def receive(made: Made) -> None:
+    note(source, made.number, made.rotten)
+
+  maker = Maker(
+    source,
+    options,
+    index=process_index,
+    count=process_count,
+    known=known(split),
   )
-  count = sys.maxsize if epochs is None else epochs * source.count
+  end = sys.maxsize if epochs is None else maker.timeline.begin(epochs)
+  if not workers:
+    return _chain(maker, end, receive)
+
+  def job(number: int) -> Job:
+    return Job(
+      folder=str(cache.folder),
+      split=split,
+      options=options,
+      index=process_index,
+      count=process_count,
+      known=known(split),
+      batches=(number, end, 1),
+    )
+
+  return _Ahead(lambda: Workers(job, workers, receive))
+
+
+def _chain(
+  maker: Maker, end: int, receive: Callable[[Made], None]
+) -> grain.IterDataset:
+  """Returns the batches made in this process, each when it is due."""
+
+  def make(number: int) -> Batch:
+    made = maker(number)
+    receive(made)
+    return dict(made.arrays)
+
   return (
-    grain.MapDataset.range(count)
-    .map(source)
+    grain.MapDataset.range(end)
+    .map(make)
     .to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
   )
 
 
-class _Batches:
-  """Batch number -> this process's share of the batch."""
+class _Ahead:
+  """The batches made by workers, from the first for each iterator."""
 
-  def __init__(
-    self,
-    *,
-    split: TokenSplit,
-    plan: batching.Planner,
-    size: int,
-    share: int,
-    first: int,
-  ) -> None:
-    self.count = plan.rows // size
-    self._split, self._context = split, plan.context
-    self._size, self._share, self._first = size, share, first
-    self._plan = _epochs(plan)
+  def __init__(self, start: Callable[[], Iterator[Batch]]) -> None:
+    self._start = start
 
-  def __call__(self, index: int) -> Batch:
-    epoch, number = divmod(int(index), self.count)
-    begin = number * self._size + self._first
-    rows = self._plan(epoch)[begin : begin + self._share]
-    batch = gather(self._split, rows, context=self._context)
-    return batch | {'epochs': np.full(self._share, epoch, np.int32)}
+  def __iter__(self) -> Iterator[Batch]:
+    return self._start()
 
 
-def _epochs(plan: batching.Planner) -> Callable[[int], np.ndarray]:
-  """Returns `plan.plan`, remembering the epochs around the current one."""
-  remembered = functools.lru_cache(maxsize=2)(plan.plan)
-  lock = threading.Lock()
+class Measured:
+  """An iterator of `batches` that tells how long it was waited for.
 
-  def epoch(index: int) -> np.ndarray:
-    with lock:
-      return remembered(index)
-
-  return epoch
-
-
-def gather(
-  split: TokenSplit, rows: Int64[np.ndarray, 'b k 3'], *, context: int
-) -> Batch:
-  """Returns the batch of a plan's rows, by one gather from the ids.
-
-  Args:
-    split: Where the ids are.
-    rows: int64 [b, k, 3] of (piece, start, length), see `batching`.
-    context: Steps of a row, at least the sum of a row's lengths.
+  Attributes:
+    waited: Seconds spent in `next` so far, by which the trainer's thread made
+      batches or waited for workers; what a step could have used at most.
   """
-  b, k, _ = rows.shape
-  used = rows[:, :, 2].sum(axis=1)
-  # The padding of a row is one more chunk, so that nothing is ragged.
-  chunks = np.zeros((b, k + 1, 3), np.int64)
-  chunks[:, :k] = rows
-  chunks[:, k, 0] = -1
-  chunks[:, k, 2] = context - used
-  piece, start, length = chunks.reshape(-1, 3).T
-  column = (np.cumsum(chunks[:, :, 2], axis=1) - chunks[:, :, 2]).reshape(-1)
-  numbers = np.tile(np.append(np.arange(1, k + 1), 0), b)
 
-  def spread(values: np.ndarray) -> np.ndarray:
-    return np.repeat(values, length).reshape(b, context)
+  def __init__(self, source: Iterable[Batch]) -> None:
+    self._batches: Any = iter(source)
+    self.waited = 0.0
 
-  steps = np.arange(context)
-  source = spread(split.offsets[piece] + start - column) + steps
-  # Padding reads some step or other, which is cheaper than to leave it out.
-  ids = np.take(split.ids, source, axis=0, mode='clip').astype(np.int32)
-  for row, end in zip(ids, used.tolist(), strict=True):
-    row[end:] = PAD
-  return {
-    'ids': ids,
-    'segments': spread(numbers.astype(np.int32)),
-    'positions': (steps - spread(column)).astype(np.int32),
-    'pieces': spread(piece.astype(np.int32)),
-  }
+  def __iter__(self) -> 'Measured':
+    return self
+
+  def __next__(self) -> Batch:
+    begin = time.perf_counter()
+    try:
+      return next(self._batches)
+    finally:
+      self.waited += time.perf_counter() - begin
+
+  def get_state(self) -> dict[str, int]:
+    """Returns where it stands; see `batches`."""
+    return self._batches.get_state()
+
+  def set_state(self, state: Any) -> None:
+    """Goes on from a state."""
+    self._batches.set_state(state)
+
+  def close(self) -> None:
+    """Ends the workers, if there are any."""
+    if hasattr(self._batches, 'close'):
+      self._batches.close()

@@ -184,7 +184,7 @@ def _host_devices(run: RunConfig) -> int:
   inner = run.mesh.fsdp * run.mesh.tensor
   if run.mesh.data > 0:
     return run.mesh.data * inner
-  rows = run.train.batch_size // run.train.accumulate
+  rows = run.row_unit // run.train.accumulate
   fitting = [
     count
     for count in range(inner, max(inner, os.cpu_count() or 1) + 1, inner)

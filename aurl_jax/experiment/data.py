@@ -1,52 +1,65 @@
 """Prepared data for a run: made once, found again by what it is made of."""
 
+import dataclasses
 import json
 import logging
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
-import numpy as np
-from jax.experimental import multihost_utils
 
 from aurl_jax.core import config, files
 from aurl_jax.core.errors import ConfigError, DataError
-from aurl_jax.data import housekeeping, pipeline, prepare
+from aurl_jax.core.typing import Batch
+from aurl_jax.data import gather, housekeeping, pipeline, prepare
 from aurl_jax.data.cache import TokenCache
+from aurl_jax.data.curriculum import Curriculum
 from aurl_jax.data.piece import Options
+from aurl_jax.data.quarantine import Quarantine
 from aurl_jax.data.report import Report
 from aurl_jax.experiment import inspect
 from aurl_jax.experiment import progress as progress_lib
 from aurl_jax.experiment.sections import RunConfig
+from aurl_jax.experiment.together import together
+from aurl_jax.training.callbacks import Context
 
 _log = logging.getLogger(__name__)
-_LONGEST_NAME = 64
 
 
 def prepared(run: RunConfig, *, quiet: bool = False) -> TokenCache:
   """Returns the token cache of a run's data, prepared if need be.
 
+  Process 0 prepares; what fails on one process fails on all.
+
   Raises:
     DataError: The source is missing or holds no usable music, or the cache
       cannot be written.
+    AurlError: This happened to another process.
   """
-  name = ''
-  if jax.process_index() == 0:
-    name = _kept(run, quiet=quiet).name
-  if jax.process_count() > 1:
-    name = _agreed(name)
+  first = jax.process_index() == 0
+  name, *_ = together(lambda: _kept(run, quiet=quiet).name if first else '')
   out = housekeeping.prepared_folder() / name
   housekeeping.note_use(out)
-  return TokenCache.open(out)
+  opened: list[TokenCache] = []
+
+  def open_here() -> str:
+    opened.append(TokenCache.open(out))
+    return digest(opened[0])
+
+  _refuse_different(together(open_here), out)
+  return opened[0]
 
 
-def _agreed(name: str) -> str:
-  """Returns process 0's name, once it has prepared the data."""
-  text = np.zeros(_LONGEST_NAME, np.uint8)
-  text[: len(name)] = np.frombuffer(name.encode('ascii'), np.uint8)
-  told = np.asarray(multihost_utils.broadcast_one_to_all(text))
-  return told.tobytes().rstrip(b'\0').decode('ascii')
+def _refuse_different(digests: list[str], out: pathlib.Path) -> None:
+  """Raises DataError if processes have found different data."""
+  for number, found in enumerate(digests):
+    if found != digests[0]:
+      raise DataError(
+        f'process {number} has other data at {out} than process 0; let '
+        'AURL_CACHE name one folder that all hosts share, or copy it',
+        code='other_data',
+      )
 
 
 def _kept(run: RunConfig, *, quiet: bool) -> pathlib.Path:
@@ -150,28 +163,107 @@ def _options(changes: Sequence[str]) -> Options:
 
 def digest(cache: TokenCache) -> str:
   """Returns what identifies the content of a cache."""
-  text = json.dumps(cache.manifest['files'], sort_keys=True)
+  # The checks follow from the ids, and caches had none at first.
+  content = {
+    name: found
+    for name, found in cache.manifest['files'].items()
+    if not name.endswith('/checks.npy')
+  }
+  text = json.dumps(content, sort_keys=True)
   return files.digest(text.encode())
 
 
-def options(run: RunConfig, batching: str | None = None) -> pipeline.Options:
-  """Returns how rows are filled in this run."""
+def options(run: RunConfig, batching: str | None = None) -> gather.Options:
+  """Returns how rows are filled in this run, without its curriculum."""
   return {
-    'batch_size': run.train.batch_size,
-    'context': run.model.context,
-    'seed': run.seed,
+    **run.rows,
     'mode': batching or run.data.batching,
+    'curriculum': Curriculum(),
   }
 
 
-def train_batches(run: RunConfig, cache: TokenCache) -> Iterator[Any]:
-  """Returns this process's endless, resumable batches of `train`."""
-  return iter(
+def quarantine(run: RunConfig, path: pathlib.Path) -> Quarantine:
+  """Returns what this process notes rotten data in."""
+  process = jax.process_index()
+  return Quarantine(path, process=process, limit=run.data.max_bad)
+
+
+def train_batches(
+  run: RunConfig, cache: TokenCache, noted: Quarantine | None = None
+) -> pipeline.Measured:
+  """Returns this process's endless, resumable batches of `train`.
+
+  Args:
+    run: The config.
+    cache: Its data.
+    noted: Where rotten pieces are noted; None refuses them.
+  """
+  return pipeline.Measured(
     pipeline.batches(
       cache,
       'train',
       process_index=jax.process_index(),
       process_count=jax.process_count(),
-      **options(run),
+      workers=run.data.workers,
+      quarantine=noted,
+      **run.rows,
     )
   )
+
+
+def split_batches(
+  run: RunConfig,
+  cache: TokenCache,
+  split: str,
+  noted: Quarantine | None = None,
+) -> Iterable[Batch]:
+  """Returns the batches of one pass over a split, each step once.
+
+  In rows that are packed, which has the least padding, or in buckets if
+  training is in buckets, and so without neighbours in a row.
+  """
+  mode = 'bucket' if run.data.batching == 'bucket' else 'pack'
+  return pipeline.batches(
+    cache,
+    split,
+    epochs=1,
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+    quarantine=noted,
+    **options(run, mode),
+  )
+
+
+def padding(run: RunConfig, cache: TokenCache) -> dict[str, float]:
+  """Returns the share of padding in an epoch of `train`, by mode, 0..1.
+
+  Of the run's own mode first, and of `pad` and `pack` to compare.
+  """
+  modes = dict.fromkeys((run.data.batching, 'pad', 'pack'))
+  plans = {
+    mode: pipeline.timeline(cache, 'train', **options(run, mode)).plan(0)
+    for mode in modes
+  }
+  return {mode: plan.padding for mode, plan in plans.items()}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CountRotten:
+  """Adds `data/quarantined`, rotten pieces so far, to records, if any are.
+
+  Attributes:
+    every: Steps between records; 0 for the last step only.
+    noted: Where they are noted.
+  """
+
+  every: int
+  noted: Quarantine
+
+  def due(self, context: Context) -> bool:
+    """Returns whether a record is about to be written."""
+    now = self.every and context.step % self.every == 0
+    return bool(self.noted.count and (now or context.ending == 'done'))
+
+  def __call__(self, context: Context) -> None:
+    """Adds the count."""
+    context.record['data/quarantined'] = self.noted.count

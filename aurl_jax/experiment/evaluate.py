@@ -4,12 +4,11 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import numpy as np
 
 from aurl_jax.core import checkpoint
-from aurl_jax.data import pipeline
 from aurl_jax.data.cache import TokenCache
+from aurl_jax.data.quarantine import Quarantine
 from aurl_jax.experiment import build, data, keeping, sections
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
@@ -53,7 +52,11 @@ def run(
 
 
 def judge(
-  parts: Parts, cache: TokenCache, split: str, limit: int = 0
+  parts: Parts,
+  cache: TokenCache,
+  split: str,
+  limit: int = 0,
+  noted: Quarantine | None = None,
 ) -> Callable[[Any], dict[str, float]]:
   """Returns a function from parameters to the figures of a split.
 
@@ -62,32 +65,21 @@ def judge(
     cache: Its data.
     split: Which split.
     limit: Batches at most; 0 for all.
+    noted: Where rotten pieces are noted; None refuses them.
   """
 
   def function(params: Any) -> dict[str, float]:
     return evaluate_lib.evaluate(
       parts.eval_step,
       params,
-      itertools.islice(_epoch(parts, cache, split), limit or None),
+      itertools.islice(
+        data.split_batches(parts.run, cache, split, noted), limit or None
+      ),
       fields=parts.fields,
       mesh=parts.mesh,
     )
 
   return function
-
-
-def _epoch(parts: Parts, cache: TokenCache, split: str) -> Any:
-  """Returns the batches of one epoch, every step of the split once."""
-  return iter(
-    pipeline.batches(
-      cache,
-      split,
-      epochs=1,
-      process_index=jax.process_index(),
-      process_count=jax.process_count(),
-      **data.options(parts.run, 'pack'),
-    )
-  )
 
 
 def baseline(parts: Parts, cache: TokenCache) -> dict[str, float]:

@@ -13,7 +13,9 @@ from typing import Any
 from aurl_jax.core import config as config_lib
 from aurl_jax.core.errors import CheckpointError, ConfigError
 from aurl_jax.core.retention import Keep
+from aurl_jax.data import gather
 from aurl_jax.data.augment import AugmentConfig
+from aurl_jax.data.curriculum import Curriculum
 from aurl_jax.data.piece import Options
 from aurl_jax.data.preprocess import Preprocess
 from aurl_jax.data.quality import Filter
@@ -36,7 +38,13 @@ class DataConfig:
 
   Attributes:
     source: `chorales` (the embedded corpus) or a folder of MIDI files.
-    batching: `pack`, `pad` or `crop`, as in `data.batching`.
+    batching: `pack`, `pad` or `crop`, as in `data.batching`, or `bucket`, as
+      in `data.buckets`.
+    buckets: Contexts of the buckets; by default the model's, halved thrice.
+    bucket_rows: Rows of every bucket are a multiple of this; 0 takes
+      `train.batch_size`.
+    workers: Processes that make batches ahead; 0 for none.
+    max_bad: Percent of the pieces that may rot before the run stops.
     splits: Name of a frozen table of splits; '' goes by the set's own, or by
       the digest of the music.
     preprocess: What is done to each piece; see `data.preprocess`.
@@ -46,16 +54,24 @@ class DataConfig:
 
   source: str = 'chorales'
   batching: str = 'pack'
+  buckets: tuple[int, ...] = ()
+  bucket_rows: int = 0
+  workers: int = 0
+  max_bad: float = 1.0
   splits: str = ''
   preprocess: Preprocess = dataclasses.field(default_factory=Preprocess)
   quality: Filter = dataclasses.field(default_factory=Filter)
   duplicates: str = 'keep'
 
   def __post_init__(self) -> None:
-    if self.batching not in ('pack', 'pad', 'crop'):
+    if self.batching not in gather.MODES:
       raise ConfigError(
-        f'data.batching is {self.batching!r}; choose pack, pad or crop'
+        f'data.batching is {self.batching!r}; choose pack, pad, crop or bucket'
       )
+    if min(self.bucket_rows, self.workers) < 0:
+      raise ConfigError('data.bucket_rows and data.workers must be 0 or more')
+    if not 0 <= self.max_bad <= 100:
+      raise ConfigError(f'data.max_bad {self.max_bad} is not a percentage')
     _ = self.options
 
   @property
@@ -296,6 +312,26 @@ class RunConfig:
   checkpoint: CheckpointConfig
   generate: GenerateConfig
   logging: LoggingConfig
+  curriculum: Curriculum
+
+  @property
+  def row_unit(self) -> int:
+    """What the rows of every batch are a multiple of."""
+    own = self.data.bucket_rows if self.data.batching == 'bucket' else 0
+    return own or self.train.batch_size
+
+  @property
+  def rows(self) -> gather.Options:
+    """How the rows of training batches are filled."""
+    return {
+      'batch_size': self.train.batch_size,
+      'context': self.model.context,
+      'seed': self.seed,
+      'mode': self.data.batching,
+      'buckets': self.data.buckets,
+      'bucket_rows': self.data.bucket_rows,
+      'curriculum': self.curriculum,
+    }
 
   @property
   def keep(self) -> Keep:
@@ -306,6 +342,7 @@ class RunConfig:
 SECTIONS: dict[str, type] = {
   'data': DataConfig,
   'augment': AugmentConfig,
+  'curriculum': Curriculum,
   'model': ModelConfig,
   'mesh': MeshConfig,
   'optimizer': OptimizerConfig,
@@ -330,7 +367,7 @@ def parse(config: Mapping[str, Any], allow: tuple[str, ...] = ()) -> RunConfig:
   """
   known = ('seed', 'tokenizer', *SECTIONS)
   # Older runs were stored before these sections were there.
-  config = {'augment': {}, 'checkpoint': {}} | dict(config)
+  config = {'augment': {}, 'curriculum': {}, 'checkpoint': {}} | dict(config)
   config_lib.check_keys(config, known, 'config')
   missing = [name for name in known if name not in config]
   if missing:
@@ -353,6 +390,8 @@ def parse(config: Mapping[str, Any], allow: tuple[str, ...] = ()) -> RunConfig:
 
 def check(run: RunConfig) -> None:
   """Raises ConfigError where sections do not fit each other."""
+  # The buckets, if there are any, must fit context and batch.
+  gather.shapes(run.rows)
   steps = run.generate.steps or run.model.context
   if steps > run.model.context:
     raise ConfigError(
@@ -400,10 +439,10 @@ def check_devices(run: RunConfig, rows: int) -> None:
     run: The config.
     rows: Devices along the mesh axes that split the batch.
   """
-  part = run.train.batch_size // run.train.accumulate
-  if part % rows:
+  unit, parts = run.row_unit, run.train.accumulate
+  if unit % parts or unit // parts % rows:
+    name = 'data.bucket_rows' if run.data.bucket_rows else 'train.batch_size'
     raise ConfigError(
-      f'train.batch_size {run.train.batch_size} (in {run.train.accumulate} '
-      f'parts) is not divisible by the {rows} devices of mesh.data × '
-      'mesh.fsdp'
+      f'{name} {unit} (in {parts} parts) is not divisible by the {rows} '
+      'devices of mesh.data × mesh.fsdp'
     )

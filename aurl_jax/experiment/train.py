@@ -11,6 +11,7 @@ import jax
 from aurl_jax.core import checkpoint, logs
 from aurl_jax.core.errors import CheckpointError
 from aurl_jax.data.cache import TokenCache
+from aurl_jax.data.quarantine import Quarantine
 from aurl_jax.experiment import (
   build,
   card,
@@ -86,12 +87,16 @@ def _run(
   progress.say(f'devices: {mesh_lib.describe(parts.mesh)}', quiet=quiet)
   cache = data.prepared(asked, quiet=quiet)
   progress.say(_described(cache), quiet=quiet)
+  if asked.data.batching == 'bucket':
+    progress.say(_padded(data.padding(asked, cache)), quiet=quiet)
   with mesh_lib.use(parts.mesh), signals.Stop() as stop:
     writers = _writers(parts, folder, quiet=quiet)
     # The folder is the run's once nothing stands in its way any more.
     begin = functools.partial(folder.store, values)
-    params = _train(parts, cache, folder, _Session(stop, writers, begin))
-    figures = _figures(parts, cache, params)
+    noted = data.quarantine(asked, folder.quarantine)
+    session = _Session(stop, writers, begin, noted)
+    params = _train(parts, cache, folder, session)
+    figures = _figures(parts, cache, params, noted)
   result = _leave(parts, cache, folder, params, figures)
   return {'workdir': str(folder.root), 'steps': asked.train.steps, **result}
 
@@ -102,6 +107,11 @@ def _described(cache: TokenCache) -> str:
   return f'data: {", ".join(counts)}; the first step compiles, a minute or so'
 
 
+def _padded(found: Mapping[str, float]) -> str:
+  shares = (f'{mode} {100 * share:.1f} %' for mode, share in found.items())
+  return f'padding: {", ".join(shares)}'
+
+
 @dataclasses.dataclass(frozen=True)
 class _Session:
   """What one call of the run brings: who stops it, and who is told.
@@ -110,18 +120,20 @@ class _Session:
     stop: Asked after each step.
     writers: Who takes the records.
     begin: Called when the run is about to go on.
+    noted: Where rotten pieces are noted.
   """
 
   stop: signals.Stop
   writers: list[Any]
   begin: Callable[[], None]
+  noted: Quarantine
 
 
 def _train(
   parts: Parts, cache: TokenCache, folder: Workdir, session: _Session
 ) -> Any:
   """Resumes or starts, trains, and returns the parameters."""
-  batches = data.train_batches(parts.run, cache)
+  batches = data.train_batches(parts.run, cache, session.noted)
   writers = session.writers
   identity = {'data': data.digest(cache)}
   keeper = keeping.Keeper(parts.run.checkpoint, judged='valid' in cache)
@@ -142,7 +154,7 @@ def _train(
       parts.train_step(cache),
       batches,
       [
-        *_callbacks(parts, cache, folder, writers),
+        *_callbacks(parts, cache, folder, session),
         *keeper.callbacks,
         callbacks_lib.Checkpoint(
           checkpoints=kept,
@@ -159,6 +171,7 @@ def _train(
       watch=watch.Watch(parts.options.guard, _back(parts, kept)),
     )
     state = keeper.hand_back(kept, parts.abstract_state(), state)
+  batches.close()
   for writer in writers:
     writer.close()
   return state_lib.eval_params(state)
@@ -203,13 +216,17 @@ def _writers(parts: Parts, folder: Workdir, *, quiet: bool) -> list[Any]:
 
 
 def _callbacks(
-  parts: Parts, cache: TokenCache, folder: Workdir, writers: list[Any]
+  parts: Parts,
+  cache: TokenCache,
+  folder: Workdir,
+  session: _Session,
 ) -> list[Any]:
   """Returns what happens beside the steps, up to the log."""
   train = parts.run.train
   result: list[Any] = []
   if train.evaluate_every and 'valid' in cache:
-    judge = evaluate.judge(parts, cache, 'valid', train.evaluate_batches)
+    limit = train.evaluate_batches
+    judge = evaluate.judge(parts, cache, 'valid', limit, session.noted)
     result.append(
       callbacks_lib.Evaluate(every=train.evaluate_every, function=judge)
     )
@@ -222,19 +239,22 @@ def _callbacks(
     result.append(
       callbacks_lib.Sample(every=train.sample_every, function=sample)
     )
+  result.append(data.CountRotten(every=train.log_every, noted=session.noted))
   result.append(
     callbacks_lib.Log(
-      every=train.log_every, writers=writers, fields=parts.fields
+      every=train.log_every, writers=session.writers, fields=parts.fields
     )
   )
   return result
 
 
-def _figures(parts: Parts, cache: TokenCache, params: Any) -> dict[str, Any]:
+def _figures(
+  parts: Parts, cache: TokenCache, params: Any, noted: Quarantine
+) -> dict[str, Any]:
   """Judges the trained model, and the table beside it if asked for."""
   if 'valid' not in cache:
     return {}
-  found = evaluate.judge(parts, cache, 'valid')(params)
+  found = evaluate.judge(parts, cache, 'valid', noted=noted)(params)
   figures = {f'valid/{name}': value for name, value in found.items()}
   if parts.run.logging.baseline:
     figures |= evaluate.baseline(parts, cache)

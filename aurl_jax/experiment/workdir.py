@@ -23,11 +23,19 @@ IDENTITY = (
   'model',
   'tokenizer',
   'data',
+  'curriculum',
   'optimizer.name',
   'train.batch_size',
 )
 """Keys, or whole sections, that must match when a run is resumed."""
-FREE = ('model.dtype', 'model.remat', 'model.scan', 'model.dropout')
+FREE = (
+  'model.dtype',
+  'model.remat',
+  'model.scan',
+  'model.dropout',
+  'data.workers',
+  'data.max_bad',
+)
 """Keys of those sections that change how a step is computed, not of what."""
 
 
@@ -46,6 +54,11 @@ class Workdir:
   def checkpoints(self) -> pathlib.Path:
     """Orbax steps with their manifests."""
     return self.root / 'checkpoints'
+
+  @property
+  def quarantine(self) -> pathlib.Path:
+    """What of the data was found rotten, if anything was."""
+    return self.root / 'quarantine.json'
 
   @property
   def metrics(self) -> pathlib.Path:

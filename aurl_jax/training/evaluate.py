@@ -25,8 +25,9 @@ def evaluate(
   Args:
     step: As of `make_eval_step`.
     params: What is judged.
-    batches: Host batches; a last one with fewer rows is filled up with
-      padding, which counts nothing and spares a compilation.
+    batches: Host batches, of any number of contexts. One with fewer rows
+      than the first of its context is filled up with padding, which counts
+      nothing and spares a compilation.
     fields: Names of the fields.
     mesh: Where batches go; None for one device.
 
@@ -37,10 +38,12 @@ def evaluate(
   Raises:
     DataError: There is no batch, or nothing in it to predict.
   """
-  place, totals, rows = feed.placer(mesh), metrics_lib.Totals(), 0
+  place, totals = feed.placer(mesh), metrics_lib.Totals()
+  rows: dict[int, int] = {}
   for batch in batches:
-    rows = rows or len(batch['ids'])
-    totals.add(step(params, place(_fill(batch, rows))))
+    count, context = batch['ids'].shape[:2]
+    full = rows.setdefault(context, count)
+    totals.add(step(params, place(_fill(batch, full))))
   total = totals.fetch()
   if not total or not total['counts'].sum():
     raise DataError('nothing to evaluate on: the split is empty')
