@@ -19,6 +19,7 @@ from aurl_jax.data.report import Report
 from aurl_jax.experiment import inspect
 from aurl_jax.experiment import progress as progress_lib
 from aurl_jax.experiment.sections import RunConfig
+from aurl_jax.parallel import rules
 
 _log = logging.getLogger(__name__)
 _LONGEST_NAME = 64
@@ -164,14 +165,17 @@ def options(run: RunConfig, batching: str | None = None) -> pipeline.Options:
   }
 
 
-def train_batches(run: RunConfig, cache: TokenCache) -> Iterator[Any]:
+def train_batches(
+  run: RunConfig, cache: TokenCache, mesh: jax.sharding.Mesh
+) -> Iterator[Any]:
   """Returns this process's endless, resumable batches of `train`."""
+  index, count = rules.share(mesh)
   return iter(
     pipeline.batches(
       cache,
       'train',
-      process_index=jax.process_index(),
-      process_count=jax.process_count(),
+      process_index=index,
+      process_count=count,
       **options(run),
     )
   )

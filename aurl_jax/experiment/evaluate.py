@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import numpy as np
 
 from aurl_jax.core import checkpoint
@@ -14,6 +13,7 @@ from aurl_jax.experiment import build, data, sections
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.parallel import mesh as mesh_lib
+from aurl_jax.parallel import rules
 from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.training import baseline as baseline_lib
 from aurl_jax.training import evaluate as evaluate_lib
@@ -78,13 +78,14 @@ def judge(
 
 def _epoch(parts: Parts, cache: TokenCache, split: str) -> Any:
   """Returns the batches of one epoch, every step of the split once."""
+  index, count = rules.share(parts.mesh)
   return iter(
     pipeline.batches(
       cache,
       split,
       epochs=1,
-      process_index=jax.process_index(),
-      process_count=jax.process_count(),
+      process_index=index,
+      process_count=count,
       **data.options(parts.run, 'pack'),
     )
   )
