@@ -18,6 +18,7 @@ from aurl_jax.deploy.composer import Composer
 from aurl_jax.experiment import sections
 from aurl_jax.experiment.sections import RunConfig
 from aurl_jax.models.functional import Model
+from aurl_jax.parallel import gather
 from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.training import optimizer as optimizer_lib
 from aurl_jax.training import state as state_lib
@@ -95,10 +96,13 @@ class Parts:
     return found.step, state_lib.eval_params(found.state)
 
   def composer(self, params: Any) -> Composer:
-    """Returns the model with parameters, ready to generate."""
+    """Returns the model with parameters, ready to generate.
+
+    All processes must call it together; one of them may then generate.
+    """
     return Composer(
       model=self.model,
-      params=jax.device_get(params),
+      params=gather.to_host(params),
       tokenizer=self.run.tokenizer,
     )
 
@@ -137,11 +141,12 @@ def build(run: RunConfig) -> Parts:
   Raises:
     ConfigError: The mesh does not fit the devices, or the batch not the mesh.
   """
-  mesh_lib.initialise_distributed(run.mesh)
+  # As soon as it has joined, jax knows its devices and counts them no more.
   if run.mesh.host_devices:
     mesh_lib.host_devices(run.mesh.host_devices)
   else:
     _pose(_host_devices(run))
+  mesh_lib.initialise_distributed(run.mesh)
   mesh = mesh_lib.make_mesh(run.mesh)
   sections.check_devices(run, mesh_lib.rows(mesh))
   return _parts(run, mesh)
@@ -178,16 +183,20 @@ def _parts(run: RunConfig, mesh: jax.sharding.Mesh) -> Parts:
 def _host_devices(run: RunConfig) -> int:
   """Returns as how many devices a CPU should pose: one a core, if it divides.
 
-  It is what the mesh asks for, or the most that the cores allow and that
-  divides the rows of a batch. Accelerators do not heed it.
+  It is this process's share of what the mesh asks for, or the most that the
+  cores allow and that divides its rows of a batch. In a cluster that jax
+  finds by itself the share is not known yet: one. Accelerators do not heed it.
   """
-  inner = run.mesh.fsdp * run.mesh.tensor
-  if run.mesh.data > 0:
-    return run.mesh.data * inner
+  if run.mesh.coordinator == mesh_lib.AUTO:
+    return 1
+  mesh, processes = run.mesh, run.mesh.processes
+  if mesh.data > 0:
+    return max(1, mesh.data * mesh.fsdp * mesh.tensor // processes)
+  inner = max(1, mesh.fsdp * mesh.tensor // processes)
   rows = run.row_unit // run.train.accumulate
   fitting = [
     count
     for count in range(inner, max(inner, os.cpu_count() or 1) + 1, inner)
-    if rows % (count // run.mesh.tensor) == 0
+    if rows % max(1, count * processes // mesh.tensor) == 0
   ]
   return max(fitting, default=inner)

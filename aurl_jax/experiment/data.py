@@ -22,6 +22,7 @@ from aurl_jax.experiment import inspect
 from aurl_jax.experiment import progress as progress_lib
 from aurl_jax.experiment.sections import RunConfig
 from aurl_jax.experiment.together import together
+from aurl_jax.parallel import rules
 from aurl_jax.training.callbacks import Context
 
 _log = logging.getLogger(__name__)
@@ -189,21 +190,26 @@ def quarantine(run: RunConfig, path: pathlib.Path) -> Quarantine:
 
 
 def train_batches(
-  run: RunConfig, cache: TokenCache, noted: Quarantine | None = None
+  run: RunConfig,
+  cache: TokenCache,
+  mesh: jax.sharding.Mesh,
+  noted: Quarantine | None = None,
 ) -> pipeline.Measured:
   """Returns this process's endless, resumable batches of `train`.
 
   Args:
     run: The config.
     cache: Its data.
+    mesh: The devices, which decide what share is this process's.
     noted: Where rotten pieces are noted; None refuses them.
   """
+  index, count = rules.share(mesh)
   return pipeline.Measured(
     pipeline.batches(
       cache,
       'train',
-      process_index=jax.process_index(),
-      process_count=jax.process_count(),
+      process_index=index,
+      process_count=count,
       workers=run.data.workers,
       quarantine=noted,
       **run.rows,
@@ -215,6 +221,7 @@ def split_batches(
   run: RunConfig,
   cache: TokenCache,
   split: str,
+  mesh: jax.sharding.Mesh,
   noted: Quarantine | None = None,
 ) -> Iterable[Batch]:
   """Returns the batches of one pass over a split, each step once.
@@ -223,12 +230,13 @@ def split_batches(
   training is in buckets, and so without neighbours in a row.
   """
   mode = 'bucket' if run.data.batching == 'bucket' else 'pack'
+  index, count = rules.share(mesh)
   return pipeline.batches(
     cache,
     split,
     epochs=1,
-    process_index=jax.process_index(),
-    process_count=jax.process_count(),
+    process_index=index,
+    process_count=count,
     quarantine=noted,
     **options(run, mode),
   )

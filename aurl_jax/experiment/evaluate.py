@@ -73,7 +73,8 @@ def judge(
       parts.eval_step,
       params,
       itertools.islice(
-        data.split_batches(parts.run, cache, split, noted), limit or None
+        data.split_batches(parts.run, cache, split, parts.mesh, noted),
+        limit or None,
       ),
       fields=parts.fields,
       mesh=parts.mesh,

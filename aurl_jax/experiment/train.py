@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import logging
+import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -82,8 +83,8 @@ def _run(
 ) -> dict[str, Any]:
   """Does what `run` promises, in a folder that no other trainer uses."""
   asked = parts.run
-  logs.setup(folder.root)
-  quiet = quiet or not asked.logging.console
+  logs.setup(folder.root, process_index=jax.process_index())
+  quiet = quiet or not asked.logging.console or jax.process_index() > 0
   progress.say(f'devices: {mesh_lib.describe(parts.mesh)}', quiet=quiet)
   cache = data.prepared(asked, quiet=quiet)
   progress.say(_described(cache), quiet=quiet)
@@ -133,7 +134,7 @@ def _train(
   parts: Parts, cache: TokenCache, folder: Workdir, session: _Session
 ) -> Any:
   """Resumes or starts, trains, and returns the parameters."""
-  batches = data.train_batches(parts.run, cache, session.noted)
+  batches = data.train_batches(parts.run, cache, parts.mesh, session.noted)
   writers = session.writers
   identity = {'data': data.digest(cache)}
   keeper = keeping.Keeper(parts.run.checkpoint, judged='valid' in cache)
@@ -146,7 +147,8 @@ def _train(
       run=identity,
       memories=keeper.memories,
     )
-    session.begin()
+    if jax.process_index() == 0:
+      session.begin()
     if resumed:
       _log.info('going on after step %d', resumed.step)
     state = loop.fit(
@@ -233,8 +235,7 @@ def _callbacks(
   if train.sample_every:
 
     def sample(params: Any, step: int) -> None:
-      out = folder.samples / f'step_{step}'
-      generate.write(parts.composer(params), parts.run.generate.request(), out)
+      _write(parts, params, folder.samples / f'step_{step}')
 
     result.append(
       callbacks_lib.Sample(every=train.sample_every, function=sample)
@@ -269,11 +270,18 @@ def _leave(
   figures: dict[str, Any],
 ) -> dict[str, Any]:
   """Writes samples and the model card, and returns all figures."""
-  if jax.process_index():
-    return figures
-  card.write(folder.card, parts, cache, figures)
+  if jax.process_index() == 0:
+    card.write(folder.card, parts, cache, figures)
   if not parts.run.logging.page:
     return figures
-  request = parts.run.generate.request()
-  written = generate.write(parts.composer(params), request, folder.samples)
-  return figures | {'page': written['page']}
+  return figures | _write(parts, params, folder.samples)
+
+
+def _write(parts: Parts, params: Any, out: pathlib.Path) -> dict[str, Any]:
+  """Writes samples; all processes call it, the first one writes."""
+  composer = parts.composer(params)
+  if jax.process_index():
+    return {}
+  with mesh_lib.use(mesh_lib.alone()):
+    written = generate.write(composer, parts.run.generate.request(), out)
+  return {'page': written['page']}

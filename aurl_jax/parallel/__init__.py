@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
   __name__,
   {
     'MeshConfig': 'aurl_jax.parallel.mesh',
+    'alone': 'aurl_jax.parallel.mesh',
     'batch_sharding': 'aurl_jax.parallel.rules',
     'host_devices': 'aurl_jax.parallel.mesh',
     'initialise_distributed': 'aurl_jax.parallel.mesh',
@@ -14,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     'place_batch': 'aurl_jax.parallel.rules',
     'rules': 'aurl_jax.parallel.rules',
     'shardings': 'aurl_jax.parallel.rules',
+    'to_host': 'aurl_jax.parallel.gather',
     'use': 'aurl_jax.parallel.mesh',
   },
 )

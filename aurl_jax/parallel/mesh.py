@@ -102,6 +102,16 @@ def use(mesh: Mesh) -> contextlib.AbstractContextManager[object]:
   return jax.set_mesh(mesh)
 
 
+def alone() -> Mesh:
+  """Returns the mesh of this process's first device.
+
+  For work that one of several processes does by itself: on the mesh of all
+  of them its arrays would lie where it cannot reach.
+  """
+  types = (AxisType.Auto,) * len(AXES)
+  return jax.make_mesh((1, 1, 1), AXES, types, devices=jax.local_devices()[:1])
+
+
 def rows(mesh: Mesh) -> int:
   """Returns how many parts the mesh splits a batch into."""
   return int(mesh.shape['data'] * mesh.shape['fsdp'])
@@ -161,6 +171,7 @@ def initialise_distributed(config: MeshConfig, timeout: int = 120) -> None:
       f'{config.processes} could not join ({error}); start every process '
       'with the same address and its own mesh.process, before any use of jax',
     ) from error
+  # Asking waits for all the others: they must agree on their devices.
   _log.info('process %d of %d', jax.process_index(), jax.process_count())
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import AbstractMesh, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -101,12 +102,52 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
   return NamedSharding(mesh, BATCH)
 
 
-def place_batch(batch: Any, mesh: Mesh) -> Any:
-  """Returns global arrays of a tree of this process's rows (numpy)."""
-  sharding = batch_sharding(mesh)
-  return jax.tree.map(
-    lambda rows: jax.make_array_from_process_local_data(sharding, rows), batch
+def share(mesh: Mesh) -> tuple[int, int]:
+  """Returns which slice of a batch's rows this process reads, of how many.
+
+  Not simply its index and the number of processes: where `tensor` reaches
+  over hosts, several processes hold the same rows and must read the same.
+  Where the rows of a process are no slice of the batch (devices of a pod may
+  lie so), it reads the whole batch, 0 of 1.
+  """
+  process = np.vectorize(lambda device: device.process_index, otypes=[int])
+  parts = mesh.shape['data'] * mesh.shape['fsdp']
+  owners = process(mesh.devices).reshape(parts, -1)
+  return slice_of(owners, jax.process_index())
+
+
+def slice_of(owners: np.ndarray, process: int) -> tuple[int, int]:
+  """Returns `share` from the process of each device, `[parts, copies]`.
+
+  Example:
+    >>> slice_of(np.array([[0, 0], [0, 0], [1, 1], [1, 1]]), 1)
+    (1, 2)
+    >>> slice_of(np.array([[0, 1]]), 1), slice_of(np.array([[0], [1], [0]]), 1)
+    ((0, 1), (0, 1))
+  """
+  held = {
+    int(owner): np.flatnonzero((owners == owner).any(axis=1))
+    for owner in np.unique(owners)
+  }
+  size = len(held[process])
+  even = all(
+    len(parts) == size and not parts[0] % size and np.ptp(parts) == size - 1
+    for parts in held.values()
   )
+  if not even or len(owners) % size:
+    return 0, 1
+  return int(held[process][0]) // size, len(owners) // size
+
+
+def place_batch(batch: Any, mesh: Mesh) -> Any:
+  """Returns global arrays of a tree of this process's `share` (numpy)."""
+  sharding, count = batch_sharding(mesh), share(mesh)[1]
+
+  def place(rows: np.ndarray) -> jax.Array:
+    whole = (len(rows) * count, *rows.shape[1:])
+    return jax.make_array_from_process_local_data(sharding, rows, whole)
+
+  return jax.tree.map(place, batch)
 
 
 def constrain_rows(x: jax.Array) -> jax.Array:

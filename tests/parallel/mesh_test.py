@@ -28,6 +28,12 @@ def test_a_mesh_may_be_smaller_than_the_machine():
   assert mesh_lib.make_mesh(MeshConfig(data=1)).size == 1
 
 
+def test_alone_is_one_device_of_this_process():
+  mesh = mesh_lib.alone()
+  assert mesh.devices.ravel().tolist() == jax.local_devices()[:1]
+  assert mesh.axis_names == mesh_lib.AXES
+
+
 @pytest.mark.parametrize(
   ('changes', 'said'),
   [

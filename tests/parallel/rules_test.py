@@ -135,3 +135,29 @@ def test_one_device_and_eight_give_equal_losses():
   assert (whole, part) == ([16, 64], [8, 32])
   assert single[-1] < single[0]
   np.testing.assert_allclose(split, single, rtol=1e-5)
+
+
+def test_a_single_process_reads_the_whole_batch():
+  assert rules.share(mesh_lib.make_mesh(mesh_lib.MeshConfig())) == (0, 1)
+
+
+@pytest.mark.parametrize(
+  ('owners', 'shares'),
+  [
+    # Each process has rows of its own: data or fsdp over hosts.
+    ([[0], [1], [2]], [(0, 3), (1, 3), (2, 3)]),
+    ([[0, 0], [0, 0], [1, 1], [1, 1]], [(0, 2), (1, 2)]),
+    # The order of the mesh counts, not that of the processes.
+    ([[1], [0]], [(1, 2), (0, 2)]),
+    # Tensor over hosts: two processes of the same rows.
+    ([[0, 1]], [(0, 1), (0, 1)]),
+    ([[0, 1], [2, 3]], [(0, 2), (0, 2), (1, 2), (1, 2)]),
+    # No slices: interleaved, or of two sizes.
+    ([[0], [1], [0], [1]], [(0, 1), (0, 1)]),
+    ([[0], [0], [1]], [(0, 1), (0, 1)]),
+    ([[0], [1], [1], [2]], [(0, 1)] * 3),
+  ],
+)
+def test_processes_read_the_rows_that_their_devices_hold(owners, shares):
+  owners = np.array(owners)
+  assert [rules.slice_of(owners, p) for p in range(len(shares))] == shares
