@@ -33,7 +33,7 @@ _bad_gradient.defvjp(
 class Faulty:
   """Another network, which fails where it is told to."""
 
-  inner: Any = toy.Toy()
+  inner: Any = dataclasses.field(default_factory=toy.Toy)
 
   def init(self, key):
     return self.inner.init(key)
