@@ -10,7 +10,7 @@ step visible; a process killed before that leaves nothing that counts. Orbax
 does not notice changed bytes, so a step is compared with its manifest before
 it is read, and a damaged one gives way to the newest good one. Steps that
 `retention.Keep` lets go are removed once a newer one is complete. No path is
-stored, so that a copy of the folder serves as well.
+read from it, so that a copy of the folder serves as well.
 """
 
 import contextlib
@@ -40,6 +40,11 @@ _FULL = ('ENOSPC', 'EDQUOT', 'EFBIG', 'No space left', 'File too large')
 _READ_ONLY = ('EROFS', 'Read-only file system')
 
 _log = logging.getLogger(__name__)
+
+
+def _not_of_orbax(record: logging.LogRecord) -> bool:
+  """Keeps what Orbax logs of a failure, pages of it, from the console."""
+  return 'orbax' not in pathlib.PurePath(record.pathname).parts
 
 
 class Restored(NamedTuple):
@@ -311,10 +316,17 @@ class Checkpoints:
   def _open(self) -> ocp.CheckpointManager:
     """Returns Orbax's manager; opening it removes what a crash left."""
     if self._manager is None:
+      # Whatever fails is raised here, and said once.
+      logging.getLogger('absl').addFilter(_not_of_orbax)
       options = ocp.CheckpointManagerOptions(
         preservation_policy=preservation_policy.PreserveAll(),
         cleanup_tmp_directories=True,
-        async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
+        async_options=ocp.AsyncOptions(
+          post_finalization_callback=self._seal,
+          # Else threads of a failed save wait for folders that will never
+          # be, and the process for them, ten minutes after its last word.
+          create_directories_asynchronously=False,
+        ),
       )
       handlers = {
         'state': ocp.PyTreeCheckpointHandler(),
@@ -329,6 +341,14 @@ class Checkpoints:
     manager, self._manager = self._manager, None
     if manager is not None:
       manager.close()
+
+  def _abandon_manager(self) -> None:
+    """Lets go of a manager that has failed, and may fail again to say so."""
+    manager, self._manager = self._manager, None
+    for _ in range(2):
+      with contextlib.suppress(OSError, ValueError, RuntimeError):
+        if manager is not None:
+          manager.close()
 
   def _seal(self) -> None:
     """Adds the manifest; Orbax calls it before the rename that publishes."""
@@ -345,7 +365,7 @@ class Checkpoints:
       yield
     except (OSError, ValueError, RuntimeError) as error:
       self._saving = None
-      self._drop_manager()
+      self._abandon_manager()
       if jax.process_index() == 0:
         self._remove(step)
       if isinstance(error, CheckpointError):

@@ -18,6 +18,7 @@ import pytest
 from aurl_jax.core import checkpoint, manifest
 from aurl_jax.core.checkpoint import Checkpoints
 from aurl_jax.core.errors import CheckpointError
+from aurl_jax.core.retention import Keep
 
 
 class Moments(NamedTuple):
@@ -121,6 +122,99 @@ def test_no_step_is_skipped_and_the_newest_are_kept(tmp_path):
   for step in (4, 5, 6):
     restored = Checkpoints(tmp_path).restore(make_state(), step)
     assert_same(restored.state, make_state(step))
+
+
+def test_the_last_the_best_and_every_third_stay(tmp_path):
+  losses = {1: 0.9, 2: 0.3, 3: 0.8, 4: 0.7, 5: 0.6, 6: 0.5, 7: 0.4}
+  keep = Keep(last=2, best=1, every=3, metric='loss')
+  with Checkpoints(tmp_path, keep=keep) as checkpoints:
+    for step, loss in losses.items():
+      told = {'loss': loss, 'name': 'not a number'}
+      checkpoints.save(step, make_state(step), metrics=told)
+  assert sorted(p.name for p in tmp_path.iterdir()) == ['2', '3', '6', '7']
+  found = Checkpoints(tmp_path)
+  assert found.best('loss') == 2
+  assert found.best('loss', 'max') == 3
+  assert found.best('other') is None
+  assert found.metrics(6) == {'loss': 0.5}
+  assert_same(found.restore(make_state(), 2).state, make_state(2))
+
+
+def test_a_step_is_removed_only_when_the_newer_one_is_complete(
+  tmp_path, monkeypatch
+):
+  def fails(*_: object, **__: object) -> None:
+    raise OSError(28, 'No space left on device')
+
+  with Checkpoints(tmp_path, keep=1) as checkpoints:
+    checkpoints.save(1, make_state(1), block=True)
+    monkeypatch.setattr(manifest, 'write', fails)
+    checkpoints.save(2, make_state(2))
+    with pytest.raises(CheckpointError, match='no space'):
+      checkpoints.wait()
+    assert_same(checkpoints.restore(make_state()).state, make_state(1))
+    monkeypatch.undo()
+    checkpoints.save(2, make_state(2), block=True)
+  assert [p.name for p in tmp_path.iterdir()] == ['2']
+
+
+def test_a_removal_that_was_cut_short_is_completed(damageable):
+  # As after a kill: the manifest goes first.
+  (damageable / '1' / manifest.NAME).unlink()
+  with Checkpoints(damageable, keep=5) as checkpoints:
+    checkpoints.save(3, make_state(3))
+  assert sorted(p.name for p in damageable.iterdir()) == ['2', '3']
+
+
+def test_a_rotten_best_gives_way_to_the_next_best(tmp_path):
+  with Checkpoints(tmp_path) as checkpoints:
+    for step, loss in ((1, 0.2), (2, 0.1), (3, 0.3)):
+      checkpoints.save(step, make_state(step), metrics={'loss': loss})
+  flip(files_of(tmp_path / '2' / 'state')[0], 3)
+  assert Checkpoints(tmp_path).best('loss') == 1
+
+
+def test_a_rewound_step_can_be_done_otherwise(damageable):
+  with Checkpoints(damageable) as checkpoints:
+    checkpoints.save(3, make_state(3))
+    assert checkpoints.latest(until=2) == 2
+    assert checkpoints.latest(until=0) is None
+    checkpoints.rewind(1)
+    assert checkpoints.steps() == [1]
+    checkpoints.save(2, make_state(22))
+    assert_same(checkpoints.restore(make_state()).state, make_state(22))
+
+
+def test_a_stray_file_beside_what_is_read_is_told_and_harms_nothing(
+  damageable, caplog
+):
+  (damageable / '2' / 'notes.txt').write_text('the good one')
+  restored = Checkpoints(damageable).restore(make_state())
+  assert_same(restored.state, make_state(2))
+  assert 'notes.txt' in caplog.text
+  (damageable / '2' / 'state' / 'notes.txt').write_text('a trap')
+  assert Checkpoints(damageable).restore(make_state()).step == 1
+
+
+def test_what_is_no_step_is_left_alone(damageable):
+  (damageable / 'keep').mkdir()
+  (damageable / '2x').mkdir()
+  (damageable / '77').write_text('a file')
+  with Checkpoints(damageable) as checkpoints:
+    assert checkpoints.latest() == 2
+    checkpoints.save(3, make_state(3))
+  names = {p.name for p in damageable.iterdir()}
+  assert names == {'1', '2', '3', 'keep', '2x', '77'}
+
+
+def test_a_moved_copy_serves_as_well(filled, tmp_path):
+  moved = shutil.copytree(filled, tmp_path / 'far' / 'away')
+  with Checkpoints(moved) as checkpoints:
+    assert_same(checkpoints.restore(make_state()).state, make_state(2))
+    checkpoints.save(3, make_state(3))
+  told = {p.name for p in files_of(moved) if bytes(filled) in p.read_bytes()}
+  # A word of Orbax for people, which nothing reads.
+  assert told <= {'commit_success.txt'}
 
 
 def test_donated_arrays_are_saved_as_they_were(tmp_path):

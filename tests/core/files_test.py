@@ -1,10 +1,14 @@
+import contextlib
 import errno
 import hashlib
 import os
 import pathlib
+import signal
+import socket
 import stat
 import subprocess
 import sys
+import textwrap
 
 import hypothesis
 import pytest
@@ -144,3 +148,84 @@ def test_neighbours_are_not_brought_onto_the_disk(tmp_path, kind, monkeypatch):
       (work / 'one').write_text('text')
   # The file or folder, what is in it, and the name in the folder above.
   assert 2 <= len(synced) <= 3
+
+
+_HOLDER = """
+  import os, sys, time
+  from aurl_jax.core import files
+
+  with files.claim(sys.argv[1], 'the run'):
+    if sys.argv[2] == 'fork' and os.fork() == 0:
+      time.sleep(100)
+    print('mine', flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize('way', ['alone', 'fork'])
+def test_a_claim_names_its_holder_and_dies_with_it(tmp_path, way):
+  path = tmp_path / 'sub' / 'lock'
+  child = subprocess.Popen(
+    [sys.executable, '-c', textwrap.dedent(_HOLDER), str(path), way],
+    stdout=subprocess.PIPE,
+    start_new_session=True,
+    text=True,
+  )
+  try:
+    assert child.stdout.readline() == 'mine\n'
+    with (
+      pytest.raises(AurlError, match='the run is in use by') as caught,
+      files.claim(path, 'the run'),
+    ):
+      pytest.fail('claimed twice')
+    assert caught.value.code == 'in_use'
+    assert f'process {child.pid} on {socket.gethostname()}' in str(caught.value)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    with files.claim(path, 'the run'):
+      assert str(os.getpid()) in path.read_text()
+  finally:
+    with contextlib.suppress(ProcessLookupError):
+      os.killpg(child.pid, signal.SIGKILL)
+
+
+def test_a_claim_is_given_back_also_after_an_error(tmp_path):
+  path = tmp_path / 'lock'
+  with pytest.raises(ZeroDivisionError), files.claim(path, 'x'):
+    _ = 1 / 0
+  with files.claim(path, 'x'), pytest.raises(AurlError), files.claim(path, 'x'):
+    pytest.fail('claimed twice')
+
+
+def test_a_claim_without_locks_warns_and_goes_on(tmp_path, monkeypatch, caplog):
+  def none(*_):
+    raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+  monkeypatch.setattr(files.fcntl, 'flock', none)
+  with files.claim(tmp_path / 'lock', 'the run'):
+    assert 'the run cannot be locked' in caplog.text
+
+
+def test_a_damaged_lock_file_is_no_obstacle(tmp_path):
+  path = tmp_path / 'lock'
+  with files.claim(path, 'x'):
+    path.write_bytes(b'\xff[')
+    with (
+      pytest.raises(AurlError, match='another process'),
+      files.claim(path, 'x'),
+    ):
+      pytest.fail('claimed twice')
+  with files.claim(path, 'x'):
+    pass
+
+
+def test_a_read_only_file_system_is_said(tmp_path):
+  def fails():
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+  with (
+    pytest.raises(AurlError, match='make it writable') as caught,
+    files.disk_errors(tmp_path),
+  ):
+    fails()
+  assert caught.value.code == 'read_only'
