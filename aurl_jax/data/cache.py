@@ -18,7 +18,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, TypedDict
+from typing import Any, BinaryIO, Literal, TypedDict
 
 import numpy as np
 from jaxtyping import Int32, Int64, Integer, UInt, UInt32
@@ -333,11 +333,19 @@ def _altered(path: pathlib.Path, cause: str) -> DataError:
 
 def _open_split(folder: pathlib.Path, name: str) -> TokenSplit:
   place = folder / name
+
+  def load(part: str, mode: Literal['r'] | None = None) -> np.ndarray:
+    path = place / f'{part}.npy'
+    try:
+      return np.load(path, mmap_mode=mode)
+    except (OSError, ValueError, EOFError) as error:
+      raise _altered(path, str(error)) from error
+
   return TokenSplit(
     name=name,
     folder=place,
-    ids=np.load(place / 'ids.npy', mmap_mode='r'),
-    offsets=np.load(place / 'offsets.npy'),
-    bars=np.load(place / 'bars.npy'),
-    checks=np.load(place / 'checks.npy'),
+    ids=load('ids', 'r'),
+    offsets=load('offsets'),
+    bars=load('bars'),
+    checks=load('checks'),
   )

@@ -170,6 +170,11 @@ class Measured:
     """Goes on from a state."""
     self._batches.set_state(state)
 
+  @property
+  def pids(self) -> list[int]:
+    """Process numbers of the workers that run."""
+    return getattr(self._batches, 'pids', [])
+
   def close(self) -> None:
     """Ends the workers, if there are any."""
     if hasattr(self._batches, 'close'):

@@ -9,6 +9,7 @@ random ids of one field, of 400 to 4,000 steps. Peers read the same pieces:
 
 - torch's DataLoader (no workers) over a memory-mapped array, an item a row
   of 1,024 steps in a row of the file; nothing is packed or masked.
+- ours without looking for rot (`data.checks`), to tell what that costs.
 - MidiTok's `DatasetJSON` and `DataCollator`, a file a piece, cut to 1,024.
 """
 
@@ -47,6 +48,7 @@ def main() -> int:
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     ours = _ours(pieces, folder / 'tokens')
+    compare('ours, unchecked', ours=ours, theirs=_unchecked(folder / 'tokens'))
     try:
       import torch
 
@@ -61,21 +63,43 @@ def main() -> int:
 
 
 def _ours(pieces: list[np.ndarray], folder: pathlib.Path):
-  from aurl_jax.data import cache, pipeline
+  from aurl_jax.data import cache
 
   with cache.CacheWriter(folder, sizes=(IDS,), tokenizer={}) as writer:
     for number, ids in enumerate(pieces):
       entry = {'name': str(number), 'digest': '', 'notes': 1}
       writer.add('train', entry, ids, np.arange(1, len(ids), 80))
-  made = pipeline.batches(
-    cache.TokenCache.open(folder), 'train', batch_size=ROWS, context=CONTEXT
+  return _take(folder)
+
+
+def _take(folder: pathlib.Path):
+  from aurl_jax.data import cache, pipeline
+
+  rows = iter(
+    pipeline.batches(
+      cache.TokenCache.open(folder), 'train', batch_size=ROWS, context=CONTEXT
+    )
   )
-  rows = iter(made)
 
   def work() -> int:
     return sum(next(rows)['ids'].size for _ in range(_BATCHES))
 
   return work
+
+
+def _unchecked(folder: pathlib.Path):
+  from aurl_jax.data import checks
+
+  work, sound = _take(folder), checks.Checker.sound
+
+  def unchecked() -> int:
+    checks.Checker.sound = lambda self, rows, number: (rows, [])
+    try:
+      return work()
+    finally:
+      checks.Checker.sound = sound
+
+  return unchecked
 
 
 def _torch(path: pathlib.Path):
