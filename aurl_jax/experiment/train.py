@@ -17,12 +17,13 @@ from aurl_jax.experiment import (
   data,
   evaluate,
   generate,
+  memory,
   progress,
   sections,
 )
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
-from aurl_jax.parallel import host
+from aurl_jax.parallel import ahead, host
 from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.training import callbacks as callbacks_lib
 from aurl_jax.training import loop, signals
@@ -78,7 +79,9 @@ def run(
     writers = _writers(parts, folder, quiet=quiet)
     # The folder is the run's once nothing stands in its way any more.
     begin = functools.partial(folder.store, values)
-    params = _train(parts, cache, folder, _Session(stop, writers, begin))
+    compiled = memory.watch(parts.run, folder, quiet=quiet)
+    session = _Session(stop, writers, begin, compiled)
+    params = _train(parts, cache, folder, session)
     figures = _figures(parts, cache, params)
   result = _leave(parts, cache, folder, params, figures)
   return {'workdir': str(folder.root), 'steps': asked.train.steps, **result}
@@ -98,11 +101,13 @@ class _Session:
     stop: Asked after each step.
     writers: Who takes the records.
     begin: Called when the run is about to go on.
+    compiled: Told of each program of the step before it runs.
   """
 
   stop: signals.Stop
   writers: list[Any]
   begin: Callable[[], None]
+  compiled: ahead.Seen
 
 
 def _train(
@@ -128,7 +133,7 @@ def _train(
       _log.info('going on after step %d', resumed.step)
     state = loop.fit(
       resumed.state if resumed else parts.fresh_state(),
-      parts.train_step(cache),
+      ahead.Ahead(parts.train_step(cache), seen=session.compiled),
       batches,
       [
         *_callbacks(parts, cache, folder, writers),
