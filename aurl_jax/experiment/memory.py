@@ -1,4 +1,4 @@
-"""The memory report of a run: told, kept, and a warning where it will not do."""
+"""The memory report of a run: told, kept, and a warning if it will not do."""
 
 import json
 import logging
