@@ -20,12 +20,13 @@ from aurl_jax.experiment import (
   evaluate,
   generate,
   keeping,
+  memory,
   progress,
   sections,
 )
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
-from aurl_jax.parallel import host
+from aurl_jax.parallel import ahead, host
 from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.training import callbacks as callbacks_lib
 from aurl_jax.training import loop, signals, watch
@@ -95,7 +96,8 @@ def _run(
     # The folder is the run's once nothing stands in its way any more.
     begin = functools.partial(folder.store, values)
     noted = data.quarantine(asked, folder.quarantine)
-    session = _Session(stop, writers, begin, noted)
+    compiled = memory.watch(parts.run, folder, quiet=quiet)
+    session = _Session(stop, writers, begin, noted, compiled)
     params = _train(parts, cache, folder, session)
     figures = _figures(parts, cache, params, noted)
   result = _leave(parts, cache, folder, params, figures)
@@ -122,12 +124,14 @@ class _Session:
     writers: Who takes the records.
     begin: Called when the run is about to go on.
     noted: Where rotten pieces are noted.
+    compiled: Told of each program of the step before it runs.
   """
 
   stop: signals.Stop
   writers: list[Any]
   begin: Callable[[], None]
   noted: Quarantine
+  compiled: ahead.Seen
 
 
 def _train(
@@ -153,7 +157,7 @@ def _train(
       _log.info('going on after step %d', resumed.step)
     state = loop.fit(
       resumed.state if resumed else parts.fresh_state(),
-      parts.train_step(cache),
+      ahead.Ahead(parts.train_step(cache), seen=session.compiled),
       batches,
       [
         *_callbacks(parts, cache, folder, session),

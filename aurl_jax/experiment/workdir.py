@@ -4,6 +4,7 @@ config.json   the run's config       metrics.jsonl  a record a line
 checkpoints/  state, data, RNG       logs/ tb/      for people, TensorBoard
 samples/      MIDI, rolls, page      plots/ exports/ MODEL_CARD.md
 train.lock    who trains here, or did last
+memory.json   what a step needs of each device
 """
 
 import contextlib
@@ -69,6 +70,11 @@ class Workdir:
   def samples(self) -> pathlib.Path:
     """MIDI files, piano rolls and `index.html`."""
     return self.root / 'samples'
+
+  @property
+  def memory(self) -> pathlib.Path:
+    """What a step needs of each device's memory."""
+    return self.root / 'memory.json'
 
   @property
   def card(self) -> pathlib.Path:

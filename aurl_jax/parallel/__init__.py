@@ -5,6 +5,7 @@ from aurl_jax.core import lazy
 __getattr__, __dir__, __all__ = lazy.attach(
   __name__,
   {
+    'Ahead': 'aurl_jax.parallel.ahead',
     'MeshConfig': 'aurl_jax.parallel.mesh',
     'alone': 'aurl_jax.parallel.mesh',
     'batch_sharding': 'aurl_jax.parallel.rules',
