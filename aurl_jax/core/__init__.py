@@ -16,11 +16,16 @@ __getattr__, __dir__, __all__ = lazy.attach(
       'errors',
       'files',
       'lazy',
+      'logline',
       'logs',
       'manifest',
       'random',
+      'system',
+      'tensorboard',
+      'trackers',
       'trees',
       'typing',
+      'writers',
     )
   },
 )

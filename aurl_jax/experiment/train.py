@@ -1,23 +1,26 @@
 """Training: one call from a config and a folder to a trained run."""
 
+import contextlib
 import dataclasses
-import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
 
 from aurl_jax.core import checkpoint, logs
+from aurl_jax.core.errors import Interrupted
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.experiment import (
   build,
   card,
   data,
   evaluate,
-  generate,
+  plots,
   progress,
+  records,
   sections,
+  status,
 )
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
@@ -27,15 +30,6 @@ from aurl_jax.training import callbacks as callbacks_lib
 from aurl_jax.training import loop, signals
 
 _log = logging.getLogger(__name__)
-_SHOWN = (
-  'loss',
-  'accuracy',
-  'learning_rate',
-  'tokens_per_second',
-  'valid/loss',
-  'valid/accuracy',
-)
-"""What the console shows of a record; the files have all of it."""
 
 
 def run(
@@ -68,18 +62,26 @@ def run(
   values = folder.agree(given)
   host.keep_memory()
   parts = build.build(asked)
-  logs.setup(folder.root)
   quiet = quiet or not asked.logging.console
+  logs.setup(folder.root, process_index=jax.process_index(), records=not quiet)
   progress.say(f'devices: {mesh_lib.describe(parts.mesh)}', quiet=quiet)
   cache = data.prepared(asked, quiet=quiet)
   progress.say(_described(cache), quiet=quiet)
-  with mesh_lib.use(parts.mesh), signals.Stop() as stop:
-    writers = _writers(parts, folder, quiet=quiet)
-    # The folder is the run's once nothing stands in its way any more.
-    begin = functools.partial(folder.store, values)
-    params = _train(parts, cache, folder, _Session(stop, writers, begin))
-    figures = _figures(parts, cache, params)
-  result = _leave(parts, cache, folder, params, figures)
+  with contextlib.ExitStack() as ending:
+    with mesh_lib.use(parts.mesh), signals.Stop() as stop:
+      writers = records.writers(parts, folder, values)
+      for writer in writers:
+        ending.callback(writer.close)
+
+      def begin() -> None:
+        # The folder is the run's once nothing stands in its way any more.
+        folder.store(values)
+        ending.enter_context(status.kept(folder.root))
+        ending.enter_context(_card_if_stopped(parts, cache, folder))
+
+      params = _train(parts, cache, folder, _Session(stop, writers, begin))
+      figures = _figures(parts, cache, params)
+    result = _leave(parts, cache, folder, params, figures, writers)
   return {'workdir': str(folder.root), 'steps': asked.train.steps, **result}
 
 
@@ -111,9 +113,12 @@ def _train(
   batches = data.train_batches(parts.run, cache)
   writers = session.writers
   identity = {'data': data.digest(cache)}
-  with checkpoint.Checkpoints(
-    folder.checkpoints, keep=parts.run.logging.keep_checkpoints
-  ) as kept:
+  with (
+    checkpoint.Checkpoints(
+      folder.checkpoints, keep=parts.run.logging.keep_checkpoints
+    ) as kept,
+    records.profile(parts, folder) as profile,
+  ):
     resumed = callbacks_lib.resume(
       kept,
       parts.abstract_state(),
@@ -135,29 +140,14 @@ def _train(
           every=parts.run.train.checkpoint_every,
           run=identity,
         ),
+        profile,
       ],
       steps=parts.run.train.steps,
       mesh=parts.mesh,
       totals=resumed.totals if resumed else None,
       stop=session.stop,
     )
-  for writer in writers:
-    writer.close()
   return state['params']
-
-
-def _writers(parts: Parts, folder: Workdir, *, quiet: bool) -> list[Any]:
-  """Returns who takes the log records, in this order."""
-  if jax.process_index():
-    return []
-  writers: list[Any] = [logs.JsonlWriter(folder.metrics)]
-  if parts.run.logging.tensorboard:
-    writers.append(logs.TensorBoardWriter(folder.root / 'tb'))
-  if not quiet:
-    writers.append(
-      logs.ConsoleWriter(total=parts.run.train.steps, shown=_SHOWN)
-    )
-  return writers
 
 
 def _callbacks(
@@ -172,20 +162,11 @@ def _callbacks(
       callbacks_lib.Evaluate(every=train.evaluate_every, function=judge)
     )
   if train.sample_every:
-
-    def sample(params: Any, step: int) -> None:
-      out = folder.samples / f'step_{step}'
-      generate.write(parts.composer(params), parts.run.generate.request(), out)
-
+    sample = records.sampler(parts, folder, writers)
     result.append(
       callbacks_lib.Sample(every=train.sample_every, function=sample)
     )
-  result.append(
-    callbacks_lib.Log(
-      every=train.log_every, writers=writers, fields=parts.fields
-    )
-  )
-  return result
+  return [*result, *records.log(parts, cache, writers)]
 
 
 def _figures(parts: Parts, cache: TokenCache, params: Any) -> dict[str, Any]:
@@ -205,13 +186,27 @@ def _leave(
   folder: Workdir,
   params: Any,
   figures: dict[str, Any],
+  writers: list[Any],
 ) -> dict[str, Any]:
-  """Writes samples and the model card, and returns all figures."""
+  """Writes curves, the model card and samples, and returns all figures."""
   if jax.process_index():
     return figures
-  card.write(folder.card, parts, cache, figures)
+  plots.write(folder)
+  card.write(folder, parts, cache, figures)
   if not parts.run.logging.page:
     return figures
-  request = parts.run.generate.request()
-  written = generate.write(parts.composer(params), request, folder.samples)
-  return figures | {'page': written['page']}
+  page = records.last_samples(parts, folder, writers, params)
+  return figures | {'page': str(page)}
+
+
+@contextlib.contextmanager
+def _card_if_stopped(
+  parts: Parts, cache: TokenCache, folder: Workdir
+) -> Iterator[None]:
+  """Leaves a card of what there is when a signal ends the run."""
+  try:
+    yield
+  except Interrupted:
+    if jax.process_index() == 0:
+      card.write(folder, parts, cache)
+    raise
