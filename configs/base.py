@@ -174,9 +174,13 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
     logging=section(
       console=True,
       tensorboard=True,
+      wandb=False,
+      trackio=False,
       keep_checkpoints=3,
       baseline=False,
       page=True,
+      profile_at=0,
+      profile_steps=10,
     ),
   )
   if variant == 'test':

@@ -19,6 +19,8 @@ VERBS = {
   'inspect': 'read MIDI files and say what was found and repaired',
   'tokens': 'tokenise a file and say what that keeps and loses',
   'train': 'train a model, or go on with a run',
+  'watch': 'show how a run goes, in the terminal or as a local page',
+  'compare': 'write one page that shows runs side by side',
   'generate': 'write music with a run or a bundle',
   'cache': 'look after the cache of prepared data',
   'bundle': 'turn a run into one folder that anyone can load',

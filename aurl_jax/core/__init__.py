@@ -18,12 +18,17 @@ __getattr__, __dir__, __all__ = lazy.attach(
       'files',
       'hosts',
       'lazy',
+      'logline',
       'logs',
       'manifest',
       'random',
       'retention',
+      'system',
+      'tensorboard',
+      'trackers',
       'trees',
       'typing',
+      'writers',
     )
   },
 )

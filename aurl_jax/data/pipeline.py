@@ -8,9 +8,8 @@ however many workers, gives exactly the batches that would have followed.
 """
 
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Unpack
+from typing import Unpack
 
 import grain
 
@@ -138,44 +137,3 @@ class _Ahead:
 
   def __iter__(self) -> Iterator[Batch]:
     return self._start()
-
-
-class Measured:
-  """An iterator of `batches` that tells how long it was waited for.
-
-  Attributes:
-    waited: Seconds spent in `next` so far, by which the trainer's thread made
-      batches or waited for workers; what a step could have used at most.
-  """
-
-  def __init__(self, source: Iterable[Batch]) -> None:
-    self._batches: Any = iter(source)
-    self.waited = 0.0
-
-  def __iter__(self) -> 'Measured':
-    return self
-
-  def __next__(self) -> Batch:
-    begin = time.perf_counter()
-    try:
-      return next(self._batches)
-    finally:
-      self.waited += time.perf_counter() - begin
-
-  def get_state(self) -> dict[str, int]:
-    """Returns where it stands; see `batches`."""
-    return self._batches.get_state()
-
-  def set_state(self, state: Any) -> None:
-    """Goes on from a state."""
-    self._batches.set_state(state)
-
-  @property
-  def pids(self) -> list[int]:
-    """Process numbers of the workers that run."""
-    return getattr(self._batches, 'pids', [])
-
-  def close(self) -> None:
-    """Ends the workers, if there are any."""
-    if hasattr(self._batches, 'close'):
-      self._batches.close()

@@ -1,53 +1,87 @@
-"""The model card of a run: what it is, what it was trained on, its figures."""
+"""The model card of a run: what it is, what it was trained on, its figures.
 
+After Mitchell et al. 2019, "Model Cards for Model Reporting".
+"""
+
+import json
 import pathlib
-from collections.abc import Mapping
+import platform
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 
 from aurl_jax import __version__
+from aurl_jax.core import config as config_lib
 from aurl_jax.core import files
+from aurl_jax.core.writers import numbers, read_jsonl
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.experiment.build import Parts
+from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.parallel import mesh as mesh_lib
 
 _LICENCES = {
   'chorales': 'J. S. Bach, public domain; as encoded in the music21 corpus',
 }
+_USE = (
+  'For sketches, studies and research: it continues and writes short pieces '
+  'in the style of its data. It is not meant to pass for the work of a '
+  'composer or performer, nor to decide anything about anyone. The licence of '
+  'the data binds what is done with the weights and with the music.'
+)
+_LIMITS = (
+  'It knows the style of its data and nothing else, and it may repeat '
+  'passages of it.'
+)
 
 
 def write(
-  path: pathlib.Path,
+  folder: Workdir,
   parts: Parts,
   cache: TokenCache,
-  figures: Mapping[str, Any],
+  figures: Mapping[str, Any] | None = None,
 ) -> None:
   """Writes `MODEL_CARD.md`.
 
   Args:
-    path: Where to.
+    folder: The run's folder, whose records tell how far it came.
     parts: The run's objects.
     cache: The data that it was trained on.
-    figures: What was measured at the end.
+    figures: What was measured at the end; None for a run that was stopped,
+      whose last records have to do.
   """
-  files.write_atomic(path, text(parts, cache, figures))
-
-
-def text(parts: Parts, cache: TokenCache, figures: Mapping[str, Any]) -> str:
-  """Returns the card as Markdown."""
+  records = read_jsonl(folder.metrics)
+  done = max([r['step'] for r in records] + list(folder.saved), default=0)
+  config = folder.read_config() if folder.holds_run else {}
   sections = (
+    ('Intended use', _USE),
     ('Data', _data(parts, cache)),
-    ('Training', _training(parts)),
-    ('Figures', _figures(figures)),
-    (
-      'Limits',
-      'It knows the style of its data and nothing else, and it may repeat '
-      'passages of it.',
-    ),
+    ('Training', _training(parts, records, done)),
+    ('Figures', _figures(_last(records) if figures is None else figures)),
+    ('Limits', _LIMITS),
+    ('Configuration', _config(config)),
   )
   body = '\n\n'.join(f'## {title}\n\n{told}' for title, told in sections)
-  return f'# Model card\n\n{_model(parts)}\n\n{body}\n'
+  state = ''
+  if figures is None:
+    state = (
+      f'**Stopped** after step {done:,} of {parts.run.train.steps:,}; the '
+      'figures are those of the last records.\n\n'
+    )
+  text = f'# Model card\n\n{state}{_model(parts)}\n\n{body}\n'
+  files.write_atomic(folder.card, text)
+
+
+def _last(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+  """Returns the last value of each loss and figure in the records."""
+  found: dict[str, float] = {}
+  for record in records:
+    found |= {
+      name: float(value)
+      for name, value in numbers(record).items()
+      if name in ('loss', 'accuracy') or name.startswith('valid/')
+    }
+  return found
 
 
 def _model(parts: Parts) -> str:
@@ -71,13 +105,45 @@ def _data(parts: Parts, cache: TokenCache) -> str:
   return '\n'.join([f'Source: `{name}` ({licence}).', '', *rows])
 
 
-def _training(parts: Parts) -> str:
+def _training(
+  parts: Parts, records: Sequence[Mapping[str, Any]], done: int
+) -> str:
   train = parts.run.train
+  device = jax.devices()[0]
+  kind = device.device_kind
+  if device.platform == 'cpu':
+    kind = f'{platform.machine()} CPU'
   return (
-    f'{train.steps:,} steps of {train.batch_size} rows, seed '
-    f'{parts.run.seed}, {mesh_lib.describe(parts.mesh)}; aurl_jax '
-    f'{__version__}, jax {jax.__version__}.'
+    f'{done:,} of {train.steps:,} steps of {train.batch_size} rows, seed '
+    f'{parts.run.seed}, {duration(seconds(records))} on steps; '
+    f'{jax.device_count()} × {kind}, {mesh_lib.describe(parts.mesh)}; '
+    f'aurl_jax {__version__}, jax {jax.__version__}, Python '
+    f'{platform.python_version()}.'
   )
+
+
+def seconds(records: Sequence[Mapping[str, Any]]) -> float | int:
+  """Returns the time spent on steps, restarts and all, from the records."""
+  return sum(
+    record['tokens'] / record['tokens_per_second']
+    for record in records
+    if record.get('tokens') and record.get('tokens_per_second')
+  )
+
+
+def duration(value: float | int) -> str:
+  """Returns seconds as people say them.
+
+  Example:
+    >>> duration(8.4), duration(84), duration(8400)
+    ('8 s', '1 min 24 s', '2 h 20 min')
+  """
+  whole = round(value)
+  if whole < 60:
+    return f'{whole} s'
+  if whole < 3600:
+    return f'{whole // 60} min {whole % 60} s'
+  return f'{whole // 3600} h {whole % 3600 // 60} min'
 
 
 def _figures(figures: Mapping[str, Any]) -> str:
@@ -91,3 +157,13 @@ def _figures(figures: Mapping[str, Any]) -> str:
     'tokenization only.'
   )
   return '\n'.join(['| figure | value |', '|---|---|', *rows, '', note])
+
+
+def _config(config: Mapping[str, Any]) -> str:
+  # A path of the machine that trained it is nobody else's business.
+  flat = {
+    name: pathlib.Path(value).name if name == 'data.source' else value
+    for name, value in config_lib.flatten(config).items()
+  }
+  rows = [f'{name} = {json.dumps(value)}' for name, value in flat.items()]
+  return '\n'.join(['```', *rows, '```'])

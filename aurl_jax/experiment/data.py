@@ -4,7 +4,7 @@ import dataclasses
 import json
 import logging
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -194,8 +194,10 @@ def train_batches(
   cache: TokenCache,
   mesh: jax.sharding.Mesh,
   noted: Quarantine | None = None,
-) -> pipeline.Measured:
+) -> Iterator[Any]:
   """Returns this process's endless, resumable batches of `train`.
+
+  Its `close()` ends the workers, if there are any.
 
   Args:
     run: The config.
@@ -204,7 +206,7 @@ def train_batches(
     noted: Where rotten pieces are noted; None refuses them.
   """
   index, count = rules.share(mesh)
-  return pipeline.Measured(
+  return iter(
     pipeline.batches(
       cache,
       'train',
@@ -215,6 +217,14 @@ def train_batches(
       **run.rows,
     )
   )
+
+
+def largest(run: RunConfig) -> tuple[int, int]:
+  """Returns rows and steps of the largest batch of training."""
+  rows, context = max(
+    gather.shapes(run.rows), key=lambda shape: shape.rows * shape.context
+  )
+  return rows, context
 
 
 def split_batches(

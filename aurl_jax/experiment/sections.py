@@ -230,21 +230,34 @@ class LoggingConfig:
   Attributes:
     console: Progress on the terminal.
     tensorboard: Event files under `tb/`.
+    wandb: Weights & Biases, offline unless `WANDB_MODE` says otherwise.
+    trackio: trackio, in a database in the run's folder.
     keep_checkpoints: Newest checkpoints to keep.
     baseline: Fit the count table of `training.baseline` and print it beside
       the model (four-voice grids only).
     page: End by writing samples, their rolls and one page.
+    profile_at: Step after which the profiler traces; 0 only when asked.
+    profile_steps: Steps of a trace.
   """
 
   console: bool = True
   tensorboard: bool = True
+  wandb: bool = False
+  trackio: bool = False
   keep_checkpoints: int = 3
   baseline: bool = False
   page: bool = True
+  profile_at: int = 0
+  profile_steps: int = 10
 
   def __post_init__(self) -> None:
     if self.keep_checkpoints < 1:
       raise ConfigError('logging.keep_checkpoints must be at least 1')
+    if self.profile_at < 0 or self.profile_steps < 1:
+      raise ConfigError(
+        'logging.profile_at must be 0 (never) or more, and '
+        'logging.profile_steps at least 1'
+      )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

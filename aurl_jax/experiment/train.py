@@ -1,16 +1,13 @@
 """Training: one call from a config and a folder to a trained run."""
 
-import dataclasses
-import functools
-import logging
-import pathlib
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 
-from aurl_jax.core import checkpoint, logs
-from aurl_jax.core.errors import CheckpointError
+from aurl_jax.core import logs
+from aurl_jax.core.errors import Interrupted
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.data.quarantine import Quarantine
 from aurl_jax.experiment import (
@@ -18,30 +15,20 @@ from aurl_jax.experiment import (
   card,
   data,
   evaluate,
-  generate,
-  keeping,
   memory,
+  plots,
   progress,
+  records,
   sections,
+  session,
+  status,
 )
 from aurl_jax.experiment.build import Parts
+from aurl_jax.experiment.session import Session
 from aurl_jax.experiment.workdir import Workdir
-from aurl_jax.parallel import ahead, host
+from aurl_jax.parallel import host
 from aurl_jax.parallel import mesh as mesh_lib
-from aurl_jax.training import callbacks as callbacks_lib
-from aurl_jax.training import loop, signals, watch
-from aurl_jax.training import state as state_lib
-
-_log = logging.getLogger(__name__)
-_SHOWN = (
-  'loss',
-  'accuracy',
-  'learning_rate',
-  'tokens_per_second',
-  'valid/loss',
-  'valid/accuracy',
-)
-"""What the console shows of a record; the files have all of it."""
+from aurl_jax.training import signals
 
 
 def run(
@@ -83,24 +70,37 @@ def _run(
   parts: Parts, folder: Workdir, values: Mapping[str, Any], *, quiet: bool
 ) -> dict[str, Any]:
   """Does what `run` promises, in a folder that no other trainer uses."""
-  asked = parts.run
-  logs.setup(folder.root, process_index=jax.process_index())
-  quiet = quiet or not asked.logging.console or jax.process_index() > 0
+  asked, process = parts.run, jax.process_index()
+  quiet = quiet or not asked.logging.console or process > 0
+  logs.setup(folder.root, process_index=process, records=not quiet)
   progress.say(f'devices: {mesh_lib.describe(parts.mesh)}', quiet=quiet)
   cache = data.prepared(asked, quiet=quiet)
   progress.say(_described(cache), quiet=quiet)
   if asked.data.batching == 'bucket':
     progress.say(_padded(data.padding(asked, cache)), quiet=quiet)
-  with mesh_lib.use(parts.mesh), signals.Stop() as stop:
-    writers = _writers(parts, folder, quiet=quiet)
-    # The folder is the run's once nothing stands in its way any more.
-    begin = functools.partial(folder.store, values)
-    noted = data.quarantine(asked, folder.quarantine)
-    compiled = memory.watch(parts.run, folder, quiet=quiet)
-    session = _Session(stop, writers, begin, noted, compiled)
-    params = _train(parts, cache, folder, session)
-    figures = _figures(parts, cache, params, noted)
-  result = _leave(parts, cache, folder, params, figures)
+  with contextlib.ExitStack() as ending:
+    with mesh_lib.use(parts.mesh), signals.Stop() as stop:
+      writers = records.writers(parts, folder, values)
+      for writer in writers:
+        ending.callback(writer.close)
+
+      def begin() -> None:
+        # The folder is the run's once nothing stands in its way any more.
+        if process == 0:
+          folder.store(values)
+        ending.enter_context(status.kept(folder.root))
+        ending.enter_context(_card_if_stopped(parts, cache, folder))
+
+      here = Session(
+        stop=stop,
+        writers=writers,
+        begin=begin,
+        noted=data.quarantine(asked, folder.quarantine),
+        compiled=memory.watch(asked, folder, quiet=quiet),
+      )
+      params = session.train(parts, cache, folder, here)
+      figures = _figures(parts, cache, params, here.noted)
+    result = _leave(parts, cache, folder, params, figures, writers)
   return {'workdir': str(folder.root), 'steps': asked.train.steps, **result}
 
 
@@ -113,144 +113,6 @@ def _described(cache: TokenCache) -> str:
 def _padded(found: Mapping[str, float]) -> str:
   shares = (f'{mode} {100 * share:.1f} %' for mode, share in found.items())
   return f'padding: {", ".join(shares)}'
-
-
-@dataclasses.dataclass(frozen=True)
-class _Session:
-  """What one call of the run brings: who stops it, and who is told.
-
-  Attributes:
-    stop: Asked after each step.
-    writers: Who takes the records.
-    begin: Called when the run is about to go on.
-    noted: Where rotten pieces are noted.
-    compiled: Told of each program of the step before it runs.
-  """
-
-  stop: signals.Stop
-  writers: list[Any]
-  begin: Callable[[], None]
-  noted: Quarantine
-  compiled: ahead.Seen
-
-
-def _train(
-  parts: Parts, cache: TokenCache, folder: Workdir, session: _Session
-) -> Any:
-  """Resumes or starts, trains, and returns the parameters."""
-  batches = data.train_batches(parts.run, cache, parts.mesh, session.noted)
-  writers = session.writers
-  identity = {'data': data.digest(cache)}
-  keeper = keeping.Keeper(parts.run.checkpoint, judged='valid' in cache)
-  with checkpoint.Checkpoints(folder.checkpoints, keep=parts.run.keep) as kept:
-    resumed = callbacks_lib.resume(
-      kept,
-      parts.abstract_state(),
-      batches=batches,
-      writers=writers,
-      run=identity,
-      memories=keeper.memories,
-    )
-    if jax.process_index() == 0:
-      session.begin()
-    if resumed:
-      _log.info('going on after step %d', resumed.step)
-    state = loop.fit(
-      resumed.state if resumed else parts.fresh_state(),
-      ahead.Ahead(parts.train_step(cache), seen=session.compiled),
-      batches,
-      [
-        *_callbacks(parts, cache, folder, session),
-        *keeper.callbacks,
-        callbacks_lib.Checkpoint(
-          checkpoints=kept,
-          every=parts.run.train.checkpoint_every,
-          run=identity,
-          memories=keeper.memories,
-          best=keeper.best,
-        ),
-      ],
-      steps=resumed.step if resumed and keeper.over else parts.run.train.steps,
-      mesh=parts.mesh,
-      totals=resumed.totals if resumed else None,
-      stop=session.stop,
-      watch=watch.Watch(parts.options.guard, _back(parts, kept)),
-    )
-    state = keeper.hand_back(kept, parts.abstract_state(), state)
-  batches.close()
-  for writer in writers:
-    writer.close()
-  return state_lib.eval_params(state)
-
-
-def _back(
-  parts: Parts, kept: checkpoint.Checkpoints
-) -> Callable[[int], state_lib.TrainState]:
-  """Returns what finds an earlier state: a checkpoint, or a fresh start.
-
-  Only checkpoints of the run's rhythm count, not those of an interruption:
-  so a run that was interrupted goes back to where an unbroken one would.
-  """
-  every = parts.run.train.checkpoint_every
-
-  def back(most: int) -> state_lib.TrainState:
-    kept.wait()
-    for step in reversed(kept.steps()):
-      if step > most or not every or step % every:
-        continue
-      try:
-        return kept.restore(parts.abstract_state(), step).state
-      except CheckpointError as error:
-        _log.warning('checkpoint %d is passed over: %s', step, error)
-    return parts.fresh_state()
-
-  return back
-
-
-def _writers(parts: Parts, folder: Workdir, *, quiet: bool) -> list[Any]:
-  """Returns who takes the log records, in this order."""
-  if jax.process_index():
-    return []
-  writers: list[Any] = [logs.JsonlWriter(folder.metrics)]
-  if parts.run.logging.tensorboard:
-    writers.append(logs.TensorBoardWriter(folder.root / 'tb'))
-  if not quiet:
-    writers.append(
-      logs.ConsoleWriter(total=parts.run.train.steps, shown=_SHOWN)
-    )
-  return writers
-
-
-def _callbacks(
-  parts: Parts,
-  cache: TokenCache,
-  folder: Workdir,
-  session: _Session,
-) -> list[Any]:
-  """Returns what happens beside the steps, up to the log."""
-  train = parts.run.train
-  result: list[Any] = []
-  if train.evaluate_every and 'valid' in cache:
-    limit = train.evaluate_batches
-    judge = evaluate.judge(parts, cache, 'valid', limit, session.noted)
-    result.append(
-      callbacks_lib.Evaluate(every=train.evaluate_every, function=judge)
-    )
-  if train.sample_every:
-
-    def sample(params: Any, step: int) -> None:
-      _write(parts, params, folder.samples / f'step_{step}')
-
-    result.append(
-      callbacks_lib.Sample(every=train.sample_every, function=sample)
-    )
-  result.append(data.CountRotten(every=train.log_every, noted=session.noted))
-  result.append(
-    callbacks_lib.Log(
-      every=train.log_every, writers=session.writers, fields=parts.fields
-    )
-  )
-  return result
 
 
 def _figures(
@@ -272,20 +134,26 @@ def _leave(
   folder: Workdir,
   params: Any,
   figures: dict[str, Any],
+  writers: list[Any],
 ) -> dict[str, Any]:
-  """Writes samples and the model card, and returns all figures."""
+  """Writes curves, the model card and samples, and returns all figures."""
   if jax.process_index() == 0:
-    card.write(folder.card, parts, cache, figures)
+    plots.write(folder)
+    card.write(folder, parts, cache, figures)
   if not parts.run.logging.page:
     return figures
-  return figures | _write(parts, params, folder.samples)
+  page = records.last_samples(parts, folder, writers, params)
+  return figures | ({'page': str(page)} if page else {})
 
 
-def _write(parts: Parts, params: Any, out: pathlib.Path) -> dict[str, Any]:
-  """Writes samples; all processes call it, the first one writes."""
-  composer = parts.composer(params)
-  if jax.process_index():
-    return {}
-  with mesh_lib.use(mesh_lib.alone()):
-    written = generate.write(composer, parts.run.generate.request(), out)
-  return {'page': written['page']}
+@contextlib.contextmanager
+def _card_if_stopped(
+  parts: Parts, cache: TokenCache, folder: Workdir
+) -> Iterator[None]:
+  """Leaves a card of what there is when a signal ends the run."""
+  try:
+    yield
+  except Interrupted:
+    if jax.process_index() == 0:
+      card.write(folder, parts, cache)
+    raise

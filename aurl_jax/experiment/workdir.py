@@ -2,9 +2,10 @@
 
 config.json   the run's config       metrics.jsonl  a record a line
 checkpoints/  state, data, RNG       logs/ tb/      for people, TensorBoard
-samples/      MIDI, rolls, page      plots/ exports/ MODEL_CARD.md
-train.lock    who trains here, or did last
-memory.json   what a step needs of each device
+samples/      MIDI, rolls, page      plots/         curves, at the end
+profile/      traces, if asked for   status.json    running, or how it ended
+train.lock    who trains, or did     memory.json    what a step needs
+MODEL_CARD.md
 """
 
 import contextlib
@@ -65,6 +66,16 @@ class Workdir:
   def metrics(self) -> pathlib.Path:
     """One JSON object a line, each with `step`."""
     return self.root / 'metrics.jsonl'
+
+  @property
+  def saved(self) -> dict[int, float]:
+    """Steps of the checkpoints, ascending, and when each was written."""
+    found = {
+      int(path.name): path.stat().st_mtime
+      for path in self.checkpoints.glob('*')
+      if path.name.isdecimal()
+    }
+    return dict(sorted(found.items()))
 
   @property
   def samples(self) -> pathlib.Path:
@@ -131,7 +142,7 @@ class Workdir:
   def store(self, values: Mapping[str, Any]) -> None:
     """Makes the folder that of a run of this config."""
     self.root.mkdir(parents=True, exist_ok=True)
-    for name in ('logs', 'tb', 'samples', 'plots', 'exports'):
+    for name in ('logs', 'tb', 'samples', 'plots'):
       (self.root / name).mkdir(exist_ok=True)
     files.write_atomic(self.config, config_lib.to_json(values))
 

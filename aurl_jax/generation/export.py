@@ -71,21 +71,35 @@ def _article(
     name=html.escape(name),
     facts=html.escape(_facts(piece)),
     number=number - 1,
-    midi=_data_url('audio/midi', midi),
-    roll=_data_url('image/png', roll),
+    midi=data_url('audio/midi', midi),
+    roll=data_url('image/png', roll),
   )
 
 
 def _page(articles: list[str], pieces: Sequence[Piece], title: str) -> str:
-  home = importlib.resources.files('aurl_jax.generation')
-  template = string.Template(home.joinpath('page.html').read_text('utf-8'))
+  template = string.Template(_read('page.html'))
   count = f'{len(pieces)} piece' + 's' * (len(pieces) != 1)
   return template.substitute(
     title=html.escape(title),
     subtitle=count,
     articles='\n'.join(articles),
-    pieces=json.dumps([_playable(piece.notes) for piece in pieces]),
+    player=player([piece.notes for piece in pieces]),
   )
+
+
+def player(pieces: Sequence[Notes]) -> str:
+  """Returns the JavaScript that plays pieces in a page, by oscillators.
+
+  It belongs at the page's end. `<button data-piece="0">`, beside a
+  `<progress>` in the same element, plays the first one.
+  """
+  told = json.dumps([_playable(notes) for notes in pieces])
+  return string.Template(_read('player.js')).substitute(pieces=told)
+
+
+def _read(name: str) -> str:
+  home = importlib.resources.files('aurl_jax.generation')
+  return home.joinpath(name).read_text('utf-8')
 
 
 def _facts(piece: Piece) -> str:
@@ -111,5 +125,6 @@ def _playable(notes: Notes) -> list[list[int | float]]:
   return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _data_url(kind: str, data: bytes) -> str:
+def data_url(kind: str, data: bytes) -> str:
+  """Returns bytes as an address that needs no file, such as an image's."""
   return f'data:{kind};base64,{base64.b64encode(data).decode()}'

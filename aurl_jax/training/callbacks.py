@@ -53,6 +53,7 @@ class Context:
     totals: Sums since the last log.
     clock: Time spent on steps.
     data: State of the data iterator.
+    waited: Seconds that the loop waited for batches.
     ending: 'done' after the last step, 'stopped' when a signal ends the
       loop early, else ''. A callback sets it by `finish`.
     record: What this step's log record holds beside the averages.
@@ -65,8 +66,9 @@ class Context:
   totals: metrics_lib.Totals
   clock: Clock
   data: Any = None
+  waited: float = 0.0
   ending: str = ''
-  record: MutableMapping[str, float] = dataclasses.field(default_factory=dict)
+  record: MutableMapping[str, Any] = dataclasses.field(default_factory=dict)
 
   def finish(self) -> None:
     """Makes this step the last; the callbacks that follow see it as such."""
@@ -88,7 +90,7 @@ class Callback(Protocol):
 
 @runtime_checkable
 class Writer(Protocol):
-  """Takes log records, as the writers of `core.logs`."""
+  """Takes log records, as the writers of `core.writers`."""
 
   def write(self, record: Mapping[str, Any]) -> None:
     """Writes one record."""
@@ -106,11 +108,13 @@ class Log:
     every: Steps between records; 0 for the last step only.
     writers: Where records go; only the first process writes.
     fields: Names of the fields, for `nats/NAME`.
+    derive: Record -> what follows from it, which it gets as well.
   """
 
   every: int
   writers: Sequence[Writer]
   fields: Sequence[str] = ()
+  derive: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
   _step: int = 0
   _seconds: float = 0.0
 
@@ -122,10 +126,12 @@ class Log:
     """Writes the record and starts new sums."""
     total = context.totals.fetch()
     context.totals.reset()
-    record: dict[str, float] = {'step': context.step}
+    record: dict[str, Any] = {'step': context.step}
     record |= metrics_lib.summary(total, self.fields)
     record['tokens_per_second'] = self._rate(context, total)
     record |= context.record
+    if self.derive is not None:
+      record |= self.derive(record)
     if jax.process_index() == 0:
       for writer in self.writers:
         writer.write(record)
@@ -169,12 +175,13 @@ class Sample:
 
   Attributes:
     every: Steps between samples; 0 for the last step only.
-    function: Called with the parameters and the number of steps done.
+    function: Called with the parameters and the number of steps done;
+      returns paths of what it wrote, which the record names as `samples`.
     at_end: Whether to sample after the last step in any case.
   """
 
   every: int
-  function: Callable[[Any, int], None]
+  function: Callable[[Any, int], Sequence[str] | None]
   at_end: bool = False
 
   def due(self, context: Context) -> bool:
@@ -183,7 +190,9 @@ class Sample:
 
   def __call__(self, context: Context) -> None:
     """Samples."""
-    self.function(eval_params(context.state), context.step)
+    written = self.function(eval_params(context.state), context.step)
+    if written:
+      context.record['samples'] = list(written)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

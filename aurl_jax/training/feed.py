@@ -1,5 +1,6 @@
 """Batches on their way to the devices, one ahead of the step."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,6 +29,7 @@ class Feed:
   Attributes:
     state: What restores the iterator to just after the batch last taken;
       None if the iterator has no `get_state`.
+    seconds_waited: For batches to be made, in all.
   """
 
   def __init__(
@@ -38,6 +40,7 @@ class Feed:
     self._state = getattr(batches, 'get_state', lambda: None)
     self._next: tuple[Batch, Any] | None = None
     self.state: Any = None
+    self.seconds_waited = 0.0
     self.fetch()
 
   @property
@@ -47,7 +50,9 @@ class Feed:
 
   def fetch(self) -> None:
     """Starts the next batch, if there is one, on its way."""
+    start = time.perf_counter()
     batch = next(self._batches, None)
+    self.seconds_waited += time.perf_counter() - start
     if batch is None:
       self._next = None
     else:

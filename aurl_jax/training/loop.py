@@ -101,6 +101,7 @@ def _train(
       totals=window,
       clock=clock,
       data=feed.state,
+      waited=feed.seconds_waited,
     )
     _ask(callbacks, context)
     if context.ending:

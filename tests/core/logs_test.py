@@ -1,120 +1,12 @@
-import io
-import json
+import errno
+import gzip
 import logging
-import os
-import pathlib
-import subprocess
-import sys
+import re
 from collections.abc import Iterator
 
-import jax.numpy as jnp
-import numpy as np
 import pytest
-import rich.console
 
-from aurl_jax.core import logs
-
-
-def lines(path: pathlib.Path) -> list[dict]:
-  return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def test_records_are_json_lines_of_plain_numbers(tmp_path):
-  path = tmp_path / 'new' / 'metrics.jsonl'
-  writer = logs.JsonlWriter(path)
-  writer.write({'step': 1, 'loss': np.float32(0.5), 'rate': jnp.array(2)})
-  writer.write({'step': np.int64(2), 'loss': float('nan'), 'note': 'x'})
-  # Read while the writer is open: each line is there at once.
-  assert lines(path) == [
-    {'step': 1, 'loss': 0.5, 'rate': 2},
-    {'step': 2, 'loss': None, 'note': 'x'},
-  ]
-  writer.close()
-
-
-def test_a_resumed_run_drops_what_it_will_write_again(tmp_path):
-  path = tmp_path / 'metrics.jsonl'
-  writer = logs.JsonlWriter(path)
-  for step in range(1, 6):
-    writer.write({'step': step})
-  writer.close()
-  again = logs.JsonlWriter(path)
-  again.truncate(3)
-  again.write({'step': 4, 'new': True})
-  again.close()
-  assert [r['step'] for r in lines(path)] == [1, 2, 3, 4]
-  assert lines(path)[-1] == {'step': 4, 'new': True}
-
-
-def test_a_line_torn_by_a_crash_is_dropped(tmp_path):
-  path = tmp_path / 'metrics.jsonl'
-  path.write_text('{"step": 1}\n{"step": 2, "lo')
-  writer = logs.JsonlWriter(path)
-  writer.write({'step': 2})
-  writer.close()
-  assert lines(path) == [{'step': 1}, {'step': 2}]
-
-
-def test_a_full_disk_leaves_whole_lines(tmp_path):
-  code = (
-    'import resource, signal, sys\n'
-    'from aurl_jax.core import errors, logs\n'
-    'signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n'
-    'writer = logs.JsonlWriter(sys.argv[1])\n'
-    'resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n'
-    'try:\n'
-    '  for step in range(100):\n'
-    '    writer.write({"step": step, "text": "x" * 30})\n'
-    'except errors.AurlError as error:\n'
-    '  writer.close()\n'
-    '  sys.exit(error.code)\n'
-  )
-  path = tmp_path / 'metrics.jsonl'
-  run = subprocess.run(
-    [sys.executable, '-c', code, str(path)],
-    capture_output=True,
-    text=True,
-    check=False,
-    env={k: v for k, v in os.environ.items() if not k.startswith('COV')},
-  )
-  assert run.stderr.strip() == 'disk_full'
-  assert path.read_text().endswith('}\n')
-  assert len(lines(path)) == 1000 // len(
-    path.read_text().splitlines()[0] + '\n'
-  )
-
-
-def test_tensorboard_gets_numbers_at_their_steps(tmp_path):
-  from tensorboardX.proto import event_pb2
-
-  writer = logs.TensorBoardWriter(tmp_path / 'tb')
-  writer.write({'step': 7, 'loss': jnp.float32(0.25), 'note': 'x', 'n': None})
-  writer.write({'step': 8, 'loss': float('inf')})
-  writer.close()
-  (path,) = (tmp_path / 'tb').iterdir()
-  data, events = path.read_bytes(), []
-  while data:  # TFRecord: length, crc, event, crc.
-    size = int.from_bytes(data[:8], 'little')
-    events.append(event_pb2.Event.FromString(data[12 : 12 + size]))
-    data = data[16 + size :]
-  values = [
-    (event.step, value.tag, value.simple_value)
-    for event in events
-    for value in event.summary.value
-  ]
-  assert values == [(7, 'loss', 0.25)]
-
-
-def test_the_console_line_holds_step_and_numbers():
-  out = io.StringIO()
-  console = rich.console.Console(file=out, width=200)
-  writer = logs.ConsoleWriter(total=100, console=console)
-  writer.write({'step': 20, 'loss': 0.123456, 'tokens/s': 12345.6})
-  writer.close()
-  logs.ConsoleWriter(console=console).write({'step': 3})
-  assert out.getvalue() == (
-    'step 20/100  loss 0.1235  tokens/s 12,346\nstep 3\n'
-  )
+from aurl_jax.core import logline, logs
 
 
 def _uninstall() -> None:
@@ -146,7 +38,11 @@ def test_console_and_file_each_get_their_messages(tmp_path, capsys):
   assert 'skipped ours' in shown
   assert 'read ours' not in shown
   assert 'their traceback' not in shown
-  for message in ('read ours', 'skipped ours', 'ERROR absl: their traceback'):
+  for message in (
+    'read ours',
+    'skipped ours',
+    '[ERROR] [absl] their traceback',
+  ):
     assert message in written
 
 
@@ -161,11 +57,102 @@ def test_setup_replaces_itself_and_can_show_everything(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures('restored_logging')
-def test_log_files_rotate(tmp_path, monkeypatch):
-  monkeypatch.setattr(logs, '_FILE_BYTES', 2000)
+def test_what_is_logged_has_the_agreed_form_and_reads_back(tmp_path):
   logs.setup(tmp_path)
+  told = logline.Details(position=(1, 2, 3, 4), losses={'recon': 0.25})
+  log = logging.getLogger('aurl_jax.training')
+  log.info('step %d', 3, extra={'details': told})
+  try:
+    raise ValueError('two\nlines')
+  except ValueError:
+    log.exception('it\nbroke')
+  text = (tmp_path / 'logs' / 'run.log').read_text()
+  first, *rest = text.split('\n')
+  assert re.fullmatch(
+    r'\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\] \[INFO\] '
+    r'\[aurl_jax\.training\] step 3',
+    first,
+  )
+  assert rest[:2] == ['- Epoch: 1/2, Batch: 3/4', '- Losses: {recon: 0.25}']
+  step, failure = logline.parse(text)
+  assert (step.message, step.details) == ('step 3', told)
+  assert failure.level == 'ERROR'
+  assert failure.details is None
+  lines = failure.message.split('\n')
+  assert lines[:3] == ['it', 'broke', 'Traceback (most recent call last):']
+  assert lines[-2:] == ['ValueError: two', 'lines']
+
+
+@pytest.mark.usefixtures('restored_logging')
+def test_the_console_shows_records_of_training_if_asked(capsys):
+  log = logging.getLogger('aurl_jax.training')
+  for records in (False, True):
+    logs.setup(records=records)
+    log.info('step 1', extra={'details': logline.Details(ram=1.0)})
+    log.info('something else')
+    shown = capsys.readouterr().err
+    assert shown.endswith('step 1\n- Memory: RAM: 1.0GB\n') == records
+    assert 'else' not in shown
+
+
+@pytest.fixture
+def small_files(monkeypatch):
+  monkeypatch.setattr(logs, '_FILE_BYTES', 2000)
+
+
+def _rotated(folder):
   for number in range(200):
     logging.getLogger('aurl_jax').info('message %d', number)
-  names = sorted(path.name for path in (tmp_path / 'logs').iterdir())
-  assert names == ['run.log', *(f'run.log.{n}' for n in range(1, 6))]
-  assert max(p.stat().st_size for p in (tmp_path / 'logs').iterdir()) <= 2000
+  return sorted(path.name for path in (folder / 'logs').iterdir())
+
+
+@pytest.mark.usefixtures('restored_logging', 'small_files')
+def test_log_files_rotate_and_lose_nothing_that_is_kept(tmp_path):
+  logs.setup(tmp_path)
+  names = _rotated(tmp_path)
+  assert names == ['run.log', *(f'run.log.{n}.gz' for n in range(1, 6))]
+  text = ''
+  for number in range(5, 0, -1):
+    part = (tmp_path / 'logs' / f'run.log.{number}.gz').read_bytes()
+    assert len(part) < len(gzip.decompress(part)) <= 2000
+    text += gzip.decompress(part).decode()
+  text += (tmp_path / 'logs' / 'run.log').read_text()
+  told = [int(e.message.removeprefix('message ')) for e in logline.parse(text)]
+  assert told == list(range(told[0], 200))
+  assert len(told) > 100
+
+
+@pytest.mark.usefixtures('restored_logging', 'small_files')
+def test_a_full_disk_keeps_the_old_files(tmp_path, monkeypatch, capsys):
+  logs.setup(tmp_path)
+  logging.getLogger('aurl_jax').info('x' * 1950)
+  logging.getLogger('aurl_jax').info('second')
+
+  def full(*_):
+    raise OSError(errno.ENOSPC, 'no space')
+
+  monkeypatch.setattr(logs.files, 'write_atomic', full)
+  assert _rotated(tmp_path) == ['run.log', 'run.log.1.gz']
+  entries = list(logline.parse((tmp_path / 'logs' / 'run.log').read_text()))
+  assert [e.message for e in entries][::200] == ['second', 'message 199']
+  assert 'Logging error' not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures('restored_logging')
+def test_a_log_that_cannot_be_written_is_complained_of_once(tmp_path, capsys):
+  logs.setup(tmp_path)
+  (handler,) = [h for _, h in logs._installed if hasattr(h, 'baseFilename')]
+  handler.stream.close()
+  handler.stream = open('/dev/full', 'a')  # noqa: SIM115
+  for _ in range(3):
+    logging.getLogger('aurl_jax').info('nobody hears')
+  logs.setup()
+  assert capsys.readouterr().err.count('going on without') == 1
+
+
+@pytest.mark.usefixtures('restored_logging')
+def test_names_that_are_no_text_are_logged(tmp_path):
+  logs.setup(tmp_path)
+  logging.getLogger('aurl_jax').info('skipped caf\udce9.mid')
+  (told,) = logline.parse((tmp_path / 'logs' / 'run.log').read_text())
+  assert told.message == r'skipped caf\udce9.mid'

@@ -72,9 +72,14 @@ def _finish(process):
 def _records(workdir):
   lines = (workdir / 'metrics.jsonl').read_text().splitlines()
   found = [json.loads(line) for line in lines]
-  for record in found:
-    del record['tokens_per_second']
-  return found
+  return [
+    {
+      name: value
+      for name, value in record.items()
+      if name != 'tokens_per_second' and not name.startswith('system/')
+    }
+    for record in found
+  ]
 
 
 def _wait_for(workdir, step, process):

@@ -149,6 +149,26 @@ def test_sample_hands_over_parameters_and_step():
   context = _context()
   sample(context)
   assert seen == [(context.state['params'], 4)]
+  assert context.record == {}
+
+
+def test_the_record_names_the_samples_that_were_written():
+  sample = callbacks.Sample(every=1, function=lambda *a: ('a.mid', 'b.mid'))
+  writer, context = Written(), _context()
+  sample(context)
+  log = callbacks.Log(every=100, writers=[writer])
+  assert log.due(context)
+  log(context)
+  assert writer.records[0]['samples'] == ['a.mid', 'b.mid']
+
+
+def test_what_follows_from_a_record_stands_in_it():
+  writer = Written()
+  log = callbacks.Log(
+    every=1, writers=[writer], derive=lambda record: {'x': -record['loss']}
+  )
+  log(_context(record={'valid/loss': 1.0}))
+  assert writer.records[0]['x'] == pytest.approx(-1.5)
 
 
 def _state(value):

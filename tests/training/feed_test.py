@@ -34,6 +34,22 @@ def test_the_state_restores_what_was_fetched_ahead():
   assert source.index == 2
 
 
+def test_waiting_for_batches_is_counted_and_nothing_else(monkeypatch):
+  now = [0.0]
+  monkeypatch.setattr(feed.time, 'perf_counter', lambda: now[0])
+
+  def slow(seed, rows, steps):
+    now[0] += 2.0
+    return toy.batch(seed, rows, steps)
+
+  batches = feed.Feed(toy.Batches(make=slow))
+  assert batches.seconds_waited == 2.0
+  batches.take()
+  now[0] += 100.0
+  batches.fetch()
+  assert batches.seconds_waited == 4.0
+
+
 def test_taking_from_an_empty_feed_stops():
   batches = feed.Feed(iter(()))
   assert batches.empty

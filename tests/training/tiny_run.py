@@ -13,7 +13,7 @@ import sys
 
 from aurl_jax.core.checkpoint import Checkpoints
 from aurl_jax.core.errors import AurlError
-from aurl_jax.core.logs import JsonlWriter
+from aurl_jax.core.writers import JsonlWriter
 from aurl_jax.models import Model, ModelConfig
 from aurl_jax.training import callbacks, loop, optimizer, state, steps
 from tests.training import toy
@@ -82,9 +82,14 @@ def records(folder):
   """Returns the run's records, but for what depends on the machine."""
   lines = (pathlib.Path(folder) / 'metrics.jsonl').read_text().splitlines()
   found = [json.loads(line) for line in lines]
-  for record in found:
-    del record['tokens_per_second']
-  return found
+  return [
+    {
+      name: value
+      for name, value in record.items()
+      if name != 'tokens_per_second' and not name.startswith('system/')
+    }
+    for record in found
+  ]
 
 
 def _size(params):

@@ -5,7 +5,7 @@
 
 Trains as a run does, without evaluation and checkpoints. `ours` is the share
 of the seconds after the first steps, which compile, that the loop spent in
-`next` of the batches (`data.pipeline.Measured`), in percent: all of it counts,
+`next` of the batches (`training.feed`), in percent: all of it counts,
 though the devices may have worked meanwhile. `theirs` is the limit.
 """
 
@@ -50,14 +50,14 @@ def _share(page: str, steps: int, changes: list[str]) -> float:
   host.keep_memory()
   parts = build.build(run)
   cache = data.prepared(run, quiet=True)
-  rows = data.train_batches(run, cache)
+  rows = data.train_batches(run, cache, parts.mesh)
   marks = []
 
   class Mark:
     def due(self, context) -> bool:
       if context.step in (_WARM, steps):
         jax.block_until_ready(context.metrics)
-        marks.append((time.perf_counter(), rows.waited))
+        marks.append((time.perf_counter(), context.waited))
       return False
 
     def __call__(self, context) -> None:

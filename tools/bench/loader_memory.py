@@ -60,7 +60,7 @@ def _slope(tokens, epochs: int, mode: str, workers: int) -> float:
   from aurl_jax.data import curriculum, pipeline
 
   course = curriculum.Curriculum(by='both', ramp=epochs // 2)
-  rows = pipeline.Measured(
+  rows = iter(
     pipeline.batches(
       tokens,
       'train',
@@ -75,7 +75,9 @@ def _slope(tokens, epochs: int, mode: str, workers: int) -> float:
   seen = []
   for step, _ in enumerate(rows):
     if step % _EVERY == 0:
-      seen.append((step, _resident() + sum(map(_resident, rows.pids))))
+      seen.append(
+        (step, _resident() + sum(map(_resident, getattr(rows, 'pids', []))))
+      )
   rows.close()
   steps, sizes = np.array(seen[len(seen) // 10 :]).T
   print(

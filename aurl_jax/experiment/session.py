@@ -1,0 +1,152 @@
+"""The training of a run: from where it stands to its last step."""
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aurl_jax.core.checkpoint import Checkpoints
+from aurl_jax.core.errors import CheckpointError
+from aurl_jax.data.cache import TokenCache
+from aurl_jax.data.quarantine import Quarantine
+from aurl_jax.experiment import data, evaluate, keeping, records
+from aurl_jax.experiment.build import Parts
+from aurl_jax.experiment.workdir import Workdir
+from aurl_jax.parallel import ahead
+from aurl_jax.training import callbacks as callbacks_lib
+from aurl_jax.training import loop, signals, watch
+from aurl_jax.training import state as state_lib
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Session:
+  """What one call of the run brings: who stops it, and who is told.
+
+  Attributes:
+    stop: Asked after each step.
+    writers: Who takes the records.
+    begin: Called when the run is about to go on.
+    noted: Where rotten pieces are noted.
+    compiled: Told of each program of the step before it runs.
+  """
+
+  stop: signals.Stop
+  writers: list[Any]
+  begin: Callable[[], None]
+  noted: Quarantine
+  compiled: ahead.Seen
+
+
+def train(
+  parts: Parts, cache: TokenCache, folder: Workdir, session: Session
+) -> Any:
+  """Resumes or starts, trains, and returns the parameters to use.
+
+  Args:
+    parts: The run's objects.
+    cache: Its data.
+    folder: Its folder.
+    session: What this call brings.
+
+  Raises:
+    Interrupted: A signal came; another call goes on.
+    TrainingError: Too many steps were bad, or there is no batch.
+  """
+  identity = {'data': data.digest(cache)}
+  keeper = keeping.Keeper(parts.run.checkpoint, judged='valid' in cache)
+  with (
+    contextlib.closing(
+      data.train_batches(parts.run, cache, parts.mesh, session.noted)
+    ) as batches,
+    Checkpoints(folder.checkpoints, keep=parts.run.keep) as kept,
+    records.profile(parts, folder) as profile,
+  ):
+    resumed = callbacks_lib.resume(
+      kept,
+      parts.abstract_state(),
+      batches=batches,
+      writers=session.writers,
+      run=identity,
+      memories=keeper.memories,
+    )
+    session.begin()
+    if resumed:
+      _log.info('going on after step %d', resumed.step)
+    save = callbacks_lib.Checkpoint(
+      checkpoints=kept,
+      every=parts.run.train.checkpoint_every,
+      run=identity,
+      memories=keeper.memories,
+      best=keeper.best,
+    )
+    step = ahead.Ahead(
+      parts.train_step(cache),
+      seen=session.compiled,
+      largest=data.largest(parts.run),
+    )
+    state = loop.fit(
+      resumed.state if resumed else parts.fresh_state(),
+      step,
+      batches,
+      [*_callbacks(parts, cache, folder, session, keeper), save, profile],
+      steps=resumed.step if resumed and keeper.over else parts.run.train.steps,
+      mesh=parts.mesh,
+      totals=resumed.totals if resumed else None,
+      stop=session.stop,
+      watch=watch.Watch(parts.options.guard, _back(parts, kept)),
+    )
+    state = keeper.hand_back(kept, parts.abstract_state(), state)
+  return state_lib.eval_params(state)
+
+
+def _callbacks(
+  parts: Parts,
+  cache: TokenCache,
+  folder: Workdir,
+  session: Session,
+  keeper: keeping.Keeper,
+) -> list[Any]:
+  """Returns what happens beside the steps, up to the checkpoint."""
+  train = parts.run.train
+  result: list[Any] = []
+  if train.evaluate_every and 'valid' in cache:
+    limit = train.evaluate_batches
+    judge = evaluate.judge(parts, cache, 'valid', limit, session.noted)
+    result.append(
+      callbacks_lib.Evaluate(every=train.evaluate_every, function=judge)
+    )
+  if train.sample_every:
+    sample = records.sampler(parts, folder, session.writers)
+    result.append(
+      callbacks_lib.Sample(every=train.sample_every, function=sample)
+    )
+  result.append(data.CountRotten(every=train.log_every, noted=session.noted))
+  log = records.log(parts, cache, session.writers)
+  return [*result, *log, *keeper.callbacks]
+
+
+def _back(
+  parts: Parts, kept: Checkpoints
+) -> Callable[[int], state_lib.TrainState]:
+  """Returns what finds an earlier state: a checkpoint, or a fresh start.
+
+  Only checkpoints of the run's rhythm count, not those of an interruption:
+  so a run that was interrupted goes back to where an unbroken one would.
+  """
+  every = parts.run.train.checkpoint_every
+
+  def back(most: int) -> state_lib.TrainState:
+    kept.wait()
+    for step in reversed(kept.steps()):
+      if step > most or not every or step % every:
+        continue
+      try:
+        return kept.restore(parts.abstract_state(), step).state
+      except CheckpointError as error:
+        _log.warning('checkpoint %d is passed over: %s', step, error)
+    return parts.fresh_state()
+
+  return back
