@@ -9,7 +9,7 @@ however many workers, gives exactly the batches that would have followed.
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Unpack
+from typing import Any, Protocol, Unpack, cast
 
 import grain
 
@@ -21,6 +21,23 @@ from aurl_jax.data.gather import Made, Maker, Options
 from aurl_jax.data.quarantine import Quarantine
 from aurl_jax.data.worker import Job
 from aurl_jax.data.workers import Workers
+
+
+class Stream(Protocol):
+  """What an iterator of `batches` can do."""
+
+  def __iter__(self) -> Iterator[Batch]: ...
+
+  def __next__(self) -> Batch: ...
+
+  def get_state(self) -> Any:
+    """Returns where it stands; see `batches`."""
+
+  def set_state(self, state: Any) -> None:
+    """Goes on from there."""
+
+  def close(self) -> None:
+    """Ends the workers, if there are any."""
 
 
 def timeline(
@@ -137,3 +154,8 @@ class _Ahead:
 
   def __iter__(self) -> Iterator[Batch]:
     return self._start()
+
+
+def stream(cache: TokenCache, split: str, **options: Any) -> Stream:
+  """Returns an iterator of `batches`, which takes the same arguments."""
+  return cast('Stream', iter(batches(cache, split, **options)))

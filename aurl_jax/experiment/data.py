@@ -4,7 +4,7 @@ import dataclasses
 import json
 import logging
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -194,10 +194,8 @@ def train_batches(
   cache: TokenCache,
   mesh: jax.sharding.Mesh,
   noted: Quarantine | None = None,
-) -> Iterator[Any]:
+) -> pipeline.Stream:
   """Returns this process's endless, resumable batches of `train`.
-
-  Its `close()` ends the workers, if there are any.
 
   Args:
     run: The config.
@@ -206,16 +204,14 @@ def train_batches(
     noted: Where rotten pieces are noted; None refuses them.
   """
   index, count = rules.share(mesh)
-  return iter(
-    pipeline.batches(
-      cache,
-      'train',
-      process_index=index,
-      process_count=count,
-      workers=run.data.workers,
-      quarantine=noted,
-      **run.rows,
-    )
+  return pipeline.stream(
+    cache,
+    'train',
+    process_index=index,
+    process_count=count,
+    workers=run.data.workers,
+    quarantine=noted,
+    **run.rows,
   )
 
 
