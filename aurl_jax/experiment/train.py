@@ -9,7 +9,6 @@ from typing import Any
 import jax
 
 from aurl_jax.core import checkpoint, logs
-from aurl_jax.core.errors import CheckpointError
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.experiment import (
   build,
@@ -18,6 +17,7 @@ from aurl_jax.experiment import (
   evaluate,
   generate,
   progress,
+  rollback,
   sections,
 )
 from aurl_jax.experiment.build import Parts
@@ -142,35 +142,19 @@ def _train(
       mesh=parts.mesh,
       totals=resumed.totals if resumed else None,
       stop=session.stop,
-      watch=watch.Watch(parts.options.guard, _back(parts, kept)),
+      watch=watch.Watch(
+        parts.options.guard,
+        rollback.earlier(
+          kept,
+          parts.run.train.checkpoint_every,
+          like=parts.abstract_state,
+          fresh=parts.fresh_state,
+        ),
+      ),
     )
   for writer in writers:
     writer.close()
   return state_lib.eval_params(state)
-
-
-def _back(
-  parts: Parts, kept: checkpoint.Checkpoints
-) -> Callable[[int], state_lib.TrainState]:
-  """Returns what finds an earlier state: a checkpoint, or a fresh start.
-
-  Only checkpoints of the run's rhythm count, not those of an interruption:
-  so a run that was interrupted goes back to where an unbroken one would.
-  """
-  every = parts.run.train.checkpoint_every
-
-  def back(most: int) -> state_lib.TrainState:
-    kept.wait()
-    for step in reversed(kept.steps()):
-      if step > most or not every or step % every:
-        continue
-      try:
-        return kept.restore(parts.abstract_state(), step).state
-      except CheckpointError as error:
-        _log.warning('checkpoint %d is passed over: %s', step, error)
-    return parts.fresh_state()
-
-  return back
 
 
 def _writers(parts: Parts, folder: Workdir, *, quiet: bool) -> list[Any]:
