@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from aurl_jax.core.checkpoint import Checkpoints
-from aurl_jax.core.errors import CheckpointError
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.data.quarantine import Quarantine
-from aurl_jax.experiment import data, evaluate, keeping, records
+from aurl_jax.experiment import data, evaluate, keeping, records, rollback
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.parallel import ahead
@@ -96,7 +95,15 @@ def train(
       mesh=parts.mesh,
       totals=resumed.totals if resumed else None,
       stop=session.stop,
-      watch=watch.Watch(parts.options.guard, _back(parts, kept)),
+      watch=watch.Watch(
+        parts.options.guard,
+        rollback.earlier(
+          kept,
+          save.every,
+          like=parts.abstract_state,
+          fresh=parts.fresh_state,
+        ),
+      ),
     )
     state = keeper.hand_back(kept, parts.abstract_state(), state)
   return state_lib.eval_params(state)
@@ -126,27 +133,3 @@ def _callbacks(
   result.append(data.CountRotten(every=train.log_every, noted=session.noted))
   log = records.log(parts, cache, session.writers)
   return [*result, *log, *keeper.callbacks]
-
-
-def _back(
-  parts: Parts, kept: Checkpoints
-) -> Callable[[int], state_lib.TrainState]:
-  """Returns what finds an earlier state: a checkpoint, or a fresh start.
-
-  Only checkpoints of the run's rhythm count, not those of an interruption:
-  so a run that was interrupted goes back to where an unbroken one would.
-  """
-  every = parts.run.train.checkpoint_every
-
-  def back(most: int) -> state_lib.TrainState:
-    kept.wait()
-    for step in reversed(kept.steps()):
-      if step > most or not every or step % every:
-        continue
-      try:
-        return kept.restore(parts.abstract_state(), step).state
-      except CheckpointError as error:
-        _log.warning('checkpoint %d is passed over: %s', step, error)
-    return parts.fresh_state()
-
-  return back

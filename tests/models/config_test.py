@@ -32,7 +32,7 @@ def test_hidden_is_taken_as_given():
     ({'layers': 0}, 'model.layers'),
     ({'hidden': -1}, 'model.hidden'),
     ({'dropout': 1.0}, 'model.dropout'),
-    ({'dtype': 'float16'}, 'model.dtype'),
+    ({'dtype': 'float64'}, 'model.dtype'),
     ({'remat': 'some'}, 'model.remat'),
     ({'attention': 'flash'}, 'model.attention'),
     ({'mlp': 'relu'}, 'model.mlp'),
