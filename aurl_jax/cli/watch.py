@@ -56,7 +56,8 @@ def _serve(folder: object, port: int) -> None:
 
   assert isinstance(folder, workdir.Workdir)
   with web.serve(folder, port) as server:
-    print(f'http://127.0.0.1:{server.server_address[1]}/  (Ctrl-C ends)')
+    address = f'http://127.0.0.1:{server.server_address[1]}/'
+    print(f'{address}  (Ctrl-C ends)', flush=True)
     try:
       server.serve_forever()
     except KeyboardInterrupt:

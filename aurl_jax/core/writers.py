@@ -153,7 +153,7 @@ def plain(value: Any) -> Any:
   return value
 
 
-def numbers(record: Mapping[str, Any]) -> dict[str, float]:
+def numbers(record: Mapping[str, Any]) -> dict[str, float | int]:
   """Returns the finite numbers of a record, but for the step.
 
   Example:

@@ -122,7 +122,7 @@ def _training(
   )
 
 
-def seconds(records: Sequence[Mapping[str, Any]]) -> float:
+def seconds(records: Sequence[Mapping[str, Any]]) -> float | int:
   """Returns the time spent on steps, restarts and all, from the records."""
   return sum(
     record['tokens'] / record['tokens_per_second']
@@ -131,7 +131,7 @@ def seconds(records: Sequence[Mapping[str, Any]]) -> float:
   )
 
 
-def duration(value: float) -> str:
+def duration(value: float | int) -> str:
   """Returns seconds as people say them.
 
   Example:

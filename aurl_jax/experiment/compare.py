@@ -135,7 +135,7 @@ def _best(name: str, choose: Callable[..., Any]) -> Callable[[Snapshot], Any]:
   return function
 
 
-def _four(value: float) -> str:
+def _four(value: float | int) -> str:
   return f'{value:.4f}'
 
 

@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-Points = list[tuple[float, float]]
+Number = float | int
+Points = list[tuple[Number, Number]]
 COLOURS = ('#0072b2', '#d55e00', '#009e73', '#b0488d', '#e69f00', '#56b4e9')
 """Told apart by colour-blind eyes, after Okabe and Ito."""
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 360, 190, 46, 12, 10, 24
@@ -35,7 +36,7 @@ class Chart(NamedTuple):
   title: str
   unit: str
   names: tuple[str, ...]
-  scale: float = 1.0
+  scale: Number = 1.0
 
 
 CHARTS = (
@@ -68,7 +69,7 @@ class Line(NamedTuple):
 
 
 def points(
-  records: Iterable[Mapping[str, Any]], name: str, scale: float = 1.0
+  records: Iterable[Mapping[str, Any]], name: str, scale: Number = 1.0
 ) -> Points:
   """Returns (step, value) of an entry wherever it is a number.
 
@@ -127,23 +128,23 @@ def draw(drawn: Sequence[Line], alone: str = '') -> str:
 class _Frame(NamedTuple):
   """What the edges of a picture stand for."""
 
-  first: float
-  last: float
-  low: float
-  high: float
+  first: Number
+  last: Number
+  low: Number
+  high: Number
 
-  def x(self, step: float) -> float:
+  def x(self, step: Number) -> Number:
     """Returns the place of a step."""
     share = (step - self.first) / (self.last - self.first)
     return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
 
-  def y(self, value: float) -> float:
+  def y(self, value: Number) -> Number:
     """Returns the place of a value."""
     share = (value - self.low) / (self.high - self.low)
     return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
 
 
-def _range(values: Sequence[float]) -> tuple[float, float]:
+def _range(values: Sequence[Number]) -> tuple[Number, Number]:
   """Returns the edges: what is near 0, beside its spread, begins there."""
   low, high = min(values), max(values)
   if low >= 0 and low < 0.5 * high:
@@ -152,7 +153,7 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
   return (low if low == 0 else low - room), high + room
 
 
-def ticks(low: float, high: float, most: int = 5) -> list[float]:
+def ticks(low: Number, high: Number, most: int = 5) -> list[Number]:
   """Returns round numbers in a range, `most` of them or fewer.
 
   Example:
@@ -217,7 +218,7 @@ def thin(line: Points, most: int = _MOST) -> Points:
   return kept
 
 
-def short(value: float) -> str:
+def short(value: Number) -> str:
   """Returns a number in a few characters.
 
   Example:

@@ -45,7 +45,7 @@ class Snapshot:
   warnings: Sequence[logline.Entry]
   samples: Sequence[str]
   saved: Mapping[int, float]
-  now: float
+  now: float | int
 
   @property
   def name(self) -> str:
@@ -98,7 +98,7 @@ class Snapshot:
     return max(0.0, left - (self.now - stamps[-1][1]))
 
 
-def read(folder: Workdir, now: float | None = None) -> Snapshot:
+def read(folder: Workdir, now: float | int | None = None) -> Snapshot:
   """Returns what a run's folder tells now.
 
   Args:

@@ -64,7 +64,7 @@ def _write(root: pathlib.Path, values: dict[str, Any]) -> None:
   files.write_atomic(root / NAME, json.dumps(values, indent=1))
 
 
-def read(root: pathlib.Path, now: float | None = None) -> dict[str, Any]:
+def read(root: pathlib.Path, now: float | int | None = None) -> dict[str, Any]:
   """Returns what `kept` wrote, with the state as it is now.
 
   `state` is `running`, `finished`, `stopped`, `failed`, `dead` (killed) or
@@ -85,7 +85,7 @@ def read(root: pathlib.Path, now: float | None = None) -> dict[str, Any]:
 
 
 def _lives(
-  root: pathlib.Path, values: dict[str, Any], now: float | None
+  root: pathlib.Path, values: dict[str, Any], now: float | int | None
 ) -> bool:
   if values['host'] == socket.gethostname():
     # A number may have been given to another process since.

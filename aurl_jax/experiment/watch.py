@@ -4,6 +4,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import rich.box
 import rich.console
@@ -36,7 +37,7 @@ def watch(
   folder: Workdir,
   console: rich.console.Console,
   *,
-  every: float = 2.0,
+  every: float | int = 2.0,
   once: bool = False,
 ) -> str:
   """Shows a run until it is over or the user has seen enough.
@@ -131,7 +132,7 @@ def _curves(seen: Snapshot) -> rich.table.Table:
   return table
 
 
-def sparkline(values: Sequence[float], width: int = _SPARK) -> str:
+def sparkline(values: Sequence[curves.Number], width: int = _SPARK) -> str:
   """Returns a curve as a line of block characters, `width` at most.
 
   A character stands for the mean of its values.
@@ -142,12 +143,14 @@ def sparkline(values: Sequence[float], width: int = _SPARK) -> str:
   """
   finite = [value for value in values if math.isfinite(value)]
   count = min(width, len(finite))
+  if not count:
+    return ''
   edges = [len(finite) * place // count for place in range(count + 1)]
   means = [
     sum(finite[first:last]) / (last - first)
     for first, last in itertools.pairwise(edges)
   ]
-  low, high = min(means, default=0.0), max(means, default=0.0)
+  low, high = min(means), max(means)
   top = len(_BARS) - 1
   size = (high - low) or 1.0
   return ''.join(_BARS[round(top * (m - low) / size)] for m in means)
@@ -157,7 +160,7 @@ def facts(seen: Snapshot) -> list[tuple[str, str]]:
   """Returns what else there is to tell of a run, (name, text)."""
   rows: list[tuple[str, str]] = []
 
-  def add(name: str, entry: str, say: Callable[[float], str]) -> None:
+  def add(name: str, entry: str, say: Callable[[Any], str]) -> None:
     value = seen.last(entry)
     if value is not None:
       rows.append((name, say(value)))
