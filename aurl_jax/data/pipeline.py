@@ -9,7 +9,7 @@ however many workers, gives exactly the batches that would have followed.
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, Unpack, cast
+from typing import Any, Protocol, Unpack, cast, runtime_checkable
 
 import grain
 
@@ -23,6 +23,7 @@ from aurl_jax.data.worker import Job
 from aurl_jax.data.workers import Workers
 
 
+@runtime_checkable
 class Stream(Protocol):
   """What an iterator of `batches` can do."""
 
