@@ -1,6 +1,7 @@
 """From an `OptimizerConfig` to an optax transformation and its schedule."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -147,7 +148,7 @@ def _muon(config: OptimizerConfig) -> optax.GradientTransformation:
       optax.contrib.scale_by_muon(
         beta=config.b1, weight_dimension_numbers=_matrices
       ),
-      optax.contrib.scale_by_shape(_matrices, consistent_rms=_RMS),
+      optax.stateless(lambda updates, _: _rescale(updates)),
     ),
     'adam': optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.eps),
   }
@@ -157,6 +158,21 @@ def _muon(config: OptimizerConfig) -> optax.GradientTransformation:
       lambda decays: 'muon' if decays else 'adam', decay_mask(params)
     ),
   )
+
+
+def _rescale(updates: Any) -> Any:
+  """Gives orthogonal matrices the root mean square of Adam's updates.
+
+  Such a matrix of `i` by `o` has one of 1 / root(max(i, o)) (Liu et al.
+  2025, section 2.2).
+  """
+
+  def one(update: jax.Array, axes: MuonDimensionNumbers) -> jax.Array:
+    sides = (axes.reduction_axis, axes.output_axis)
+    sizes = [math.prod(update.shape[i] for i in side) for side in sides]
+    return update * (_RMS * math.sqrt(max(sizes)))
+
+  return jax.tree.map(one, updates, _matrices(updates))
 
 
 def _matrices(params: Any) -> Any:

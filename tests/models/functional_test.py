@@ -129,9 +129,10 @@ def test_initial_loss_is_near_that_of_an_even_guess():
   np.testing.assert_allclose(mean, -np.log(SIZES), atol=0.1)
 
 
-def test_bfloat16_is_near_float32_with_float32_logits():
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+def test_narrow_types_are_near_float32_with_float32_logits(dtype):
   wide, params = build()
-  narrow, _ = build(dtype='bfloat16')
+  narrow, _ = build(dtype=dtype)
   batch = rows(piece(20, 1))
   for ours, plain in zip(
     apply(narrow, params, *batch).logits,

@@ -56,6 +56,20 @@ def test_an_axis_that_does_not_divide_is_replicated_and_noted():
   assert place.note in rules.describe(tables, MESH)
 
 
+def test_a_moment_of_another_rank_is_replicated_and_noted():
+  path = {'v_row': {'mlp': {'wide': {'kernel': jnp.zeros(8)}}}}
+  (place,) = rules.placements(path, MESH)
+  assert place.spec == P()
+  assert place.note == '1 axes, not the 2 of the parameter: replicated'
+
+
+@pytest.mark.parametrize('mlp', ['gelu', 'swiglu'])
+def test_every_rule_names_all_axes_of_its_parameter_or_none(mlp):
+  for path, leaf in jax.tree_util.tree_leaves_with_path(shapes(mlp)):
+    (rule,) = rules.matching(rules.path_name(path))
+    assert len(rule[1]) in (0, leaf.ndim), path
+
+
 def test_a_batch_is_split_by_rows():
   mesh = mesh_lib.make_mesh(mesh_lib.MeshConfig(data=1))
   batch = {'ids': np.arange(6).reshape(2, 3)}

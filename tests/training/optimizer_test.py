@@ -1,5 +1,7 @@
 """The optimizer against updates worked out by hand."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -95,6 +97,122 @@ def test_lion_moves_by_the_sign():
   )
 
 
+def test_values_are_clipped_before_the_norm():
+  config = OptimizerConfig(
+    name='sgd', learning_rate=1.0, warmup_steps=0, clip_norm=0.0,
+    clip_value=0.25, weight_decay=0.0, schedule='constant',
+  )  # fmt: skip
+  grads = {'x': jnp.array([3.0, -0.1, -7.0])}
+  params = jax.tree.map(jnp.zeros_like, grads)
+  updates = _update(config, params, grads)['x']
+  np.testing.assert_allclose(updates, [-0.25, 0.1, 0.25])
+  updates = _update(dataclasses.replace(config, clip_norm=0.3), params, grads)[
+    'x'
+  ]
+  norm = np.sqrt(2 * 0.25**2 + 0.1**2)
+  expected = np.array([-0.25, 0.1, 0.25]) * 0.3 / norm
+  np.testing.assert_allclose(updates, expected, rtol=1e-6)
+
+
+def test_limits_change_nothing_in_the_state():
+  shapes = [
+    jax.tree.structure(optimizer_lib.build(config, 10)[0].init(_params()))
+    for config in (
+      OptimizerConfig(),
+      OptimizerConfig(clip_norm=0.0, clip_value=3.0),
+    )
+  ]
+  leaves = [shape.num_leaves for shape in shapes]
+  assert leaves[0] == leaves[1]
+
+
+def test_adafactor_moves_by_rate_times_size_along_factored_squares():
+  config = OptimizerConfig(
+    name='adafactor', learning_rate=0.01, warmup_steps=0, weight_decay=0.0,
+    clip_norm=0.0, schedule='constant',
+  )  # fmt: skip
+  random = np.random.default_rng(0)
+  kernel = random.standard_normal((128, 160)).astype(np.float32)
+  grad = random.standard_normal((128, 160)).astype(np.float32)
+  squares = grad.astype(np.float64) ** 2
+  rows, columns = squares.mean(1), squares.mean(0)
+  direction = grad / np.sqrt(np.outer(rows, columns) / rows.mean())
+  direction /= max(1.0, np.sqrt((direction**2).mean()))
+  expected = -0.01 * np.sqrt((kernel.astype(np.float64) ** 2).mean())
+  optimizer, _ = optimizer_lib.build(config, 10)
+  params = {'mlp': {'kernel': jnp.array(kernel)}}
+  opt = optimizer.init(params)
+  updates, _ = optimizer.update({'mlp': {'kernel': grad}}, opt, params)
+  np.testing.assert_allclose(
+    updates['mlp']['kernel'], expected * direction, rtol=1e-3, atol=1e-7
+  )
+  # Two vectors remember what a matrix would.
+  assert sum(leaf.size for leaf in jax.tree.leaves(opt)) < 400
+
+
+def _muon(params, grads):
+  config = OptimizerConfig(
+    name='muon', learning_rate=1.0, warmup_steps=0, weight_decay=0.0,
+    clip_norm=0.0, schedule='constant',
+  )  # fmt: skip
+  return _update(config, params, grads)
+
+
+def _orthogonal(update, grad):
+  """Fails unless an update is the gradient with its stretch taken out."""
+  left, _, right = np.linalg.svd(np.float64(grad), full_matrices=False)
+  within = -left.T @ np.float64(update) @ right.T
+  within /= 0.2 * np.sqrt(max(grad.shape))
+  # The iteration brings singular values near 1, not to it.
+  assert np.abs(np.diag(within) - 1).max() < 0.4
+  assert np.abs(within - np.diag(np.diag(within))).max() < 0.05
+
+
+def test_muon_takes_the_stretch_out_of_every_matrix():
+  random = np.random.default_rng(0)
+  draw = lambda *shape: random.standard_normal(shape).astype(np.float32)  # noqa: E731
+  grads = {
+    'mlp': {'wide': {'kernel': draw(8, 24)}},
+    'attention': {'qkv_kernel': draw(8, 3, 2, 4), 'out_kernel': draw(2, 4, 8)},
+    'embed': {'tables': {'0': draw(5, 8)}},
+    'norm': {'scale': draw(8)},
+  }
+  params = jax.tree.map(jnp.ones_like, grads)
+  updates = _muon(params, grads)
+  _orthogonal(updates['mlp']['wide']['kernel'], grads['mlp']['wide']['kernel'])
+  for part in range(3):
+    _orthogonal(
+      updates['attention']['qkv_kernel'][:, part].reshape(8, 8),
+      grads['attention']['qkv_kernel'][:, part].reshape(8, 8),
+    )
+  _orthogonal(
+    updates['attention']['out_kernel'].reshape(8, 8),
+    grads['attention']['out_kernel'].reshape(8, 8),
+  )
+  # Tables and vectors follow Adam, whose first step is a sign.
+  for found, grad in (
+    (updates['embed']['tables']['0'], grads['embed']['tables']['0']),
+    (updates['norm']['scale'], grads['norm']['scale']),
+  ):
+    np.testing.assert_allclose(found, -np.sign(grad), rtol=1e-3)
+
+
+@pytest.mark.parametrize('name', optimizer_lib._NAMES)
+def test_every_optimizer_has_a_state_for_every_parameter(name):
+  model = Model.build(ModelConfig(width=8, layers=1, heads=2), (5, 4))
+  optimizer, _ = optimizer_lib.build(OptimizerConfig(name=name), 10)
+
+  def step(key):
+    params = model.init(key)
+    opt = optimizer.init(params)
+    return optimizer.update(params, opt, params)[0], params
+
+  updates, params = jax.eval_shape(step, jax.random.key(0))
+  assert jax.tree.map(lambda x: (x.shape, x.dtype), updates) == jax.tree.map(
+    lambda x: (x.shape, x.dtype), params
+  )
+
+
 def test_the_schedule_is_the_one_that_is_followed():
   config = OptimizerConfig(
     name='sgd', b1=0.0, learning_rate=1.0, warmup_steps=2, clip_norm=0.0,
@@ -116,6 +234,8 @@ def test_the_schedule_is_the_one_that_is_followed():
     {'learning_rate': 0.0},
     {'b2': 1.0},
     {'clip_norm': -1.0},
+    {'clip_value': -1.0},
+    {'decay_fraction': 1.5},
     {'final_fraction': 2.0},
   ],
 )

@@ -30,6 +30,15 @@ def test_cosine_is_half_way_in_the_middle_and_low_at_the_end():
   assert float(schedule(1000)) == pytest.approx(0.1)
 
 
+def test_wsd_stays_and_then_falls_to_its_end():
+  schedule = SCHEDULES['wsd'](1.0, 10, 200, 0.1, 0.25)
+  assert [float(schedule(step)) for step in (9, 10, 80, 150)] == [1.0] * 4
+  # A quarter of the way down the 50 steps, its root is a half.
+  assert float(schedule(162.5)) == pytest.approx(1 - 0.9 * 0.5)
+  assert float(schedule(200)) == pytest.approx(0.1)
+  assert float(schedule(10**6)) == pytest.approx(0.1)
+
+
 def test_constant_stays():
   schedule = SCHEDULES['constant'](0.3, 2, 10, 0.1)
   assert float(schedule(9_999)) == pytest.approx(0.3)
