@@ -285,10 +285,9 @@ class CheckpointConfig:
   min_delta: float = 0.0
 
   def __post_init__(self) -> None:
-    if self.patience < 0 or not self.min_delta >= 0:
-      raise ConfigError(
-        'checkpoint.patience and checkpoint.min_delta must be 0 or more'
-      )
+    for name in ('keep_best', 'keep_every', 'patience', 'min_delta'):
+      if not getattr(self, name) >= 0:
+        raise ConfigError(f'checkpoint.{name} must be 0 or more')
     try:
       self.keep(last=1)
     except CheckpointError as error:
