@@ -74,13 +74,10 @@ def batches(
 ) -> Iterable[Batch]:
   """Returns the batches of a split, epoch after epoch.
 
-  A batch is a dict of int32 arrays: `ids` [b, t, f]; `segments` [b, t], 1..
-  in each row and 0 for padding; `positions` [b, t], the index inside the
-  segment; `pieces` [b, t], the index of the piece in the split and -1 for
-  padding; `epochs` [b], which pass over the split this is, from 0. In mode
-  `bucket` b and t are those of one of `gather.shapes`, else always the same.
-  Each iterator has `get_state()`, which is `{'next_index': n}`, n the batches
-  taken so far, and `set_state`.
+  A batch is as `core.typing` says. In mode `bucket` its rows and steps are
+  those of one of `gather.shapes`, else always the same. Each iterator has
+  `get_state()`, which is `{'next_index': n}`, n the batches taken so far, and
+  `set_state`.
 
   Args:
     cache: The token cache.
@@ -99,35 +96,28 @@ def batches(
       worker dies again and again.
   """
   source = cache[split]
-  known = quarantine.known if quarantine else lambda name: {}
+  known = quarantine.known(split) if quarantine else {}
   note = quarantine.note if quarantine else quarantine_lib.strict
+  share = {'index': process_index, 'count': process_count}
+  maker = Maker(source, options, known=known, **share)
+  end = sys.maxsize if epochs is None else maker.timeline.begin(epochs)
 
   def receive(made: Made) -> None:
     note(source, made.number, made.rotten)
-
-  maker = Maker(
-    source,
-    options,
-    index=process_index,
-    count=process_count,
-    known=known(split),
-  )
-  end = sys.maxsize if epochs is None else maker.timeline.begin(epochs)
-  if not workers:
-    return _chain(maker, end, receive)
 
   def job(number: int) -> Job:
     return Job(
       folder=str(cache.folder),
       split=split,
       options=options,
-      index=process_index,
-      count=process_count,
-      known=known(split),
+      known=quarantine.known(split) if quarantine else {},
       batches=(number, end, 1),
+      **share,
     )
 
-  return _Ahead(lambda: Workers(job, workers, receive))
+  if workers:
+    return _Ahead(lambda: Workers(job, workers, receive))
+  return _chain(maker, end, receive)
 
 
 def _chain(

@@ -40,7 +40,8 @@ class DataConfig:
     source: `chorales` (the embedded corpus) or a folder of MIDI files.
     batching: `pack`, `pad` or `crop`, as in `data.batching`, or `bucket`, as
       in `data.buckets`.
-    buckets: Contexts of the buckets; by default the model's, halved thrice.
+    buckets: Contexts of the buckets, such as `64,128,256`; '' takes the
+      model's, halved thrice.
     bucket_rows: Rows of every bucket are a multiple of this; 0 takes
       `train.batch_size`.
     workers: Processes that make batches ahead; 0 for none.
@@ -54,7 +55,7 @@ class DataConfig:
 
   source: str = 'chorales'
   batching: str = 'pack'
-  buckets: tuple[int, ...] = ()
+  buckets: str = ''
   bucket_rows: int = 0
   workers: int = 0
   max_bad: float = 1.0
@@ -72,7 +73,17 @@ class DataConfig:
       raise ConfigError('data.bucket_rows and data.workers must be 0 or more')
     if not 0 <= self.max_bad <= 100:
       raise ConfigError(f'data.max_bad {self.max_bad} is not a percentage')
-    _ = self.options
+    _ = self.options, self.contexts
+
+  @property
+  def contexts(self) -> tuple[int, ...]:
+    """The contexts of `buckets`."""
+    try:
+      return tuple(int(word) for word in self.buckets.split(',') if word)
+    except ValueError as error:
+      raise ConfigError(
+        f'data.buckets {self.buckets!r} are not numbers with commas between'
+      ) from error
 
   @property
   def options(self) -> Options:
@@ -340,7 +351,7 @@ class RunConfig:
       'context': self.model.context,
       'seed': self.seed,
       'mode': self.data.batching,
-      'buckets': self.data.buckets,
+      'buckets': self.data.contexts,
       'bucket_rows': self.data.bucket_rows,
       'curriculum': self.curriculum,
     }

@@ -25,7 +25,7 @@ SETTINGS = {
   'model.context': 64,
   'mesh.host_devices': 2,
   'data.batching': 'bucket',
-  'data.buckets': '(32,)',
+  'data.buckets': 32,
   'curriculum.by': 'length',
   'curriculum.first': 0.4,
   'curriculum.ramp': 2,

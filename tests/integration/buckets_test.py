@@ -19,7 +19,7 @@ PAGE = (
   'model.layers=1',
   'generate.bars=0',
   'data.batching=bucket',
-  'data.buckets=(32,)',
+  'data.buckets=32',
   'data.bucket_rows=2',
   'train.accumulate=2',
   'train.batch_size=4',
@@ -105,9 +105,10 @@ def test_buckets_pad_less_than_full_rows(made):
 @pytest.mark.parametrize(
   ('changes', 'told'),
   [
-    (['data.buckets=(32,80)'], 'less than the context, 64'),
+    (['data.buckets=32,80'], 'less than the context, 64'),
     (['data.bucket_rows=3'], 'does not divide train.batch_size 4'),
     (['data.batching=heap'], 'pack, pad, crop or bucket'),
+    (['data.buckets=32;40'], 'commas'),
     (['data.workers=-1'], 'data.workers'),
     (['data.max_bad=101.0'], 'data.max_bad'),
   ],
