@@ -2,13 +2,27 @@
 
 import json
 import shutil
+import signal
 
 import numpy as np
 import pytest
 
 import aurl_jax
-from aurl_jax.core.errors import CheckpointError, ConfigError, DataError
-from aurl_jax.experiment import bundle, evaluate, generate, pages, train
+from aurl_jax.core import logline
+from aurl_jax.core.errors import (
+  CheckpointError,
+  ConfigError,
+  DataError,
+  Interrupted,
+)
+from aurl_jax.experiment import (
+  bundle,
+  evaluate,
+  generate,
+  pages,
+  status,
+  train,
+)
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
@@ -74,6 +88,84 @@ def test_a_run_leaves_what_it_promises(run):
   card = folder.card.read_text()
   assert f'{result["valid/loss"]:.4f}' in card
   assert 'train' in card
+
+
+def test_its_log_tells_each_record_with_real_numbers(run):
+  folder, _ = run
+  text = (folder.root / 'logs' / 'run.log').read_text()
+  told = [e for e in logline.parse(text) if e.module == 'aurl_jax.training']
+  written = records(folder)
+  assert len(told) == len(written) == 6
+  # Nothing of what was logged is lost on the way back.
+  again = '\n'.join(map(logline.render, logline.parse(text))) + '\n'
+  assert again == text
+  for entry, record in zip(told, written, strict=True):
+    assert entry.message.startswith(f'step {record["step"]}/6: loss ')
+    found, batches = entry.details, record['data/batches']
+    epoch, batch = divmod(record['step'] - 1, batches)
+    epochs = -(-6 // batches)
+    assert found.position == (epoch + 1, epochs, batch + 1, batches)
+    assert found.losses == {'recon': pytest.approx(record['loss'], abs=0.0051)}
+    assert found.ram * 1e9 == pytest.approx(
+      record['system/host_bytes'] + record['system/children_bytes'], abs=6e7
+    )
+    assert found.files[0] == record['data/files'] <= 8 * epochs
+    assert found.files[1] == 0
+    assert record['system/flops'] > 0
+    assert 0 <= record['system/data_wait'] <= 1
+  samples = [e.details.samples for e in logline.parse(text) if e.details]
+  assert samples[-1] == ('samples/piece_1.mid', 'samples/piece_2.mid')
+
+
+def test_it_leaves_curves_and_says_that_it_is_finished(run):
+  folder, _ = run
+  names = {path.name for path in (folder.root / 'plots').iterdir()}
+  assert {'loss.svg', 'learning_rate.svg'} <= names
+  assert not (folder.root / 'exports').exists()
+  assert status.read(folder.root)['state'] == 'finished'
+  card = folder.card.read_text()
+  for expected in ('Intended use', 'licence', '6 of 6 steps', 'model.width'):
+    assert expected in card
+  # The folder's name, not where it lies.
+  assert str(folder.read_config()['data']['source']) not in card
+
+
+def test_a_stopped_run_leaves_a_card_and_goes_on(
+  songs, home, tmp_path, monkeypatch
+):
+  folder = Workdir(tmp_path)
+  asked = page(
+    songs, 'train.sample_every=2', 'logging.tensorboard=True', 'generate.n=1'
+  )
+  written = []
+  original = train.callbacks_lib.Log.__call__
+
+  def log(self, context):
+    original(self, context)
+    written.append(context.step)
+    if context.step == 4:
+      signal.raise_signal(signal.SIGTERM)
+
+  monkeypatch.setattr(train.callbacks_lib.Log, '__call__', log)
+  with pytest.raises(Interrupted):
+    train.run(asked, folder)
+  assert status.read(folder.root)['state'] == 'stopped'
+  steps = max(folder.saved)
+  assert steps < 6
+  card = folder.card.read_text()
+  assert f'**Stopped** after step {steps} of 6' in card
+  assert '| valid/loss |' in card
+  sampled = [r['samples'] for r in records(folder) if 'samples' in r]
+  assert sampled[0] == ['samples/step_2/piece_1.mid']
+  assert midi.read(folder.root / sampled[0][0]).issues == ()
+  (events,) = (folder.root / 'tb').iterdir()
+  content = events.read_bytes()
+  for tag in (b'samples/piece_1', b'audio/wav', b'\x89PNG', b'config'):
+    assert tag in content
+  monkeypatch.undo()
+  train.run(None, folder)
+  assert status.read(folder.root)['state'] == 'finished'
+  assert 'Stopped' not in folder.card.read_text()
 
 
 def test_its_samples_are_music_and_its_page_shows_them(run):
