@@ -52,13 +52,22 @@ def naive(
   mask: Bool[Array, 'b #q t'],
 ) -> Float[Array, 'b h q k']:
   """Plain softmax attention under any mask; the softmax is float32."""
+  mixture = weights(q, k, mask).astype(v.dtype)
+  return jnp.einsum('bhqt,bhtk->bhqk', mixture, v)
+
+
+def weights(
+  q: Float[Array, 'b h q k'],
+  k: Float[Array, 'b h t k'],
+  mask: Bool[Array, 'b #q t'],
+) -> Float[Array, 'b h q t']:
+  """Returns how much each query takes of each key, float32; rows sum to 1."""
   scores = jnp.einsum(
     'bhqk,bhtk->bhqt', q, k, preferred_element_type=jnp.float32
   )
   scores = scores * q.shape[-1] ** -0.5
   scores = jnp.where(mask[:, None], scores, MASKED)
-  weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
-  return jnp.einsum('bhqt,bhtk->bhqk', weights, v)
+  return jax.nn.softmax(scores, axis=-1)
 
 
 def _fused(

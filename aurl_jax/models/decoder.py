@@ -13,7 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from aurl_jax.models import positions as positions_lib
-from aurl_jax.models.attention import attend
+from aurl_jax.models.attention import attend, naive, visible, weights
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.layers import (
   INIT_SCALE,
@@ -157,6 +157,20 @@ class Decoder(nnx.Module):
       self._scan(run, x, keys) if self.config.scan else self._loop(run, x, keys)
     )
     return self.norm(x)
+
+  def weights(
+    self,
+    x: Float[Array, 'b t d'],
+    segments: Int[Array, 'b t'],
+    positions: Int[Array, 'b t'],
+  ) -> Float[Array, 'layers b h t t']:
+    """Returns the attention weights of every layer; arguments as above."""
+    rope, mask, found = self.rope(positions), visible(segments), []
+    for block in self.blocks:
+      q, k, v = block.qkv(x, rope)
+      found.append(weights(q, k, mask))
+      x = block.finish(x, naive(q, k, v, mask))
+    return jnp.stack(found)
 
   def _block(
     self,

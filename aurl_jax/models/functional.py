@@ -120,6 +120,22 @@ class Model:
       columns.append(_chosen(logits, targets[..., field]))
     return jnp.stack(columns, axis=-1)
 
+  def attention_weights(
+    self,
+    params: Params,
+    ids: Int[Array, 'b t f'],
+    segments: Int[Array, 'b t'],
+    positions: Int[Array, 'b t'],
+  ) -> Float[Array, 'layers b h t t']:
+    """Returns how much each step (4th axis) takes of each earlier one.
+
+    For looking at: all layers are kept, `layers * b * h * t * t` floats.
+    Arguments as of `apply`.
+    """
+    module = self.bind(params)
+    x = module.embedded(ids)
+    return module.decoder.weights(x, segments, positions)
+
   def init_cache(
     self, batch: int, length: int, start: Int[Array, ' b'] | None = None
   ) -> Cache:

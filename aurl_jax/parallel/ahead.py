@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+from jax.experimental import multihost_utils
 
 Seen = Callable[[Any, Any, Mapping[str, Any]], None]
 """Takes the program, the state and the batch (or their descriptions)."""
@@ -57,6 +58,10 @@ class Ahead:
     if key not in self.programs:
       program = self._step.lower(state, batch).compile()
       self.programs[key] = program
+      if jax.process_count() > 1:
+        # Whoever compiles faster waits here, where nothing runs out of time;
+        # groups of devices that meet for the first time have 30 s in gloo.
+        multihost_utils.sync_global_devices('aurl_jax: compiled')
       if self._seen is not None:
         self._seen(program, state, batch)
     return self.programs[key]

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh
 
 from aurl_jax.core.errors import ConfigError
@@ -171,7 +172,9 @@ def initialise_distributed(config: MeshConfig, timeout: int = 120) -> None:
       f'{config.processes} could not join ({error}); start every process '
       'with the same address and its own mesh.process, before any use of jax',
     ) from error
-  # Asking waits for all the others: they must agree on their devices.
+  # Gloo gives processes 30 s to connect, at the first thing that they do
+  # together; now they are at one place, later one may prepare data.
+  multihost_utils.sync_global_devices('aurl_jax: joined')
   _log.info('process %d of %d', jax.process_index(), jax.process_count())
 
 

@@ -79,20 +79,36 @@ class Side:
     check: What it computed once, for both sides to agree on.
   """
 
-  def __init__(self, arguments: Sequence[str]) -> None:
+  def __init__(self, arguments: Sequence[str], wait: bool = True) -> None:
+    """Starts it; several that wait for each other need `wait=False`."""
     self._process = subprocess.Popen(
       [sys.executable, *arguments],
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
       text=True,
     )
+    self.name: str | None = None
+    self.check = float('nan')
+    if wait:
+      self.ready()
+
+  def ready(self) -> None:
+    """Waits until it is ready to work."""
     name, _, check = self._process.stdout.readline().rpartition(' ')
     self.name = name or None
     self.check = float(check or 'nan')
 
   def work(self) -> float:
     """Lets it do a round; returns how many units it did."""
+    self.ask()
+    return self.answer()
+
+  def ask(self) -> None:
+    """Lets it begin a round."""
     print('go', file=self._process.stdin, flush=True)
+
+  def answer(self) -> float:
+    """Waits for its round; returns how many units it did."""
     return float(self._process.stdout.readline())
 
   def stop(self) -> None:

@@ -51,9 +51,10 @@ def main() -> int:
   parser.add_argument('--flat', action='store_true')
   parser.add_argument('--steps', type=int)
   parser.add_argument('--page')
+  parser.add_argument('--set', action='append', default=[], metavar='K=V')
   args = parser.parse_args()
   if args.flat:
-    return flat(args.page or 'tiny:test', args.steps or 10_000)
+    return flat(args.page or 'tiny:test', args.steps or 10_000, args.set)
   return peak(args.page or 'quickstart', args.steps or 20)
 
 
@@ -80,13 +81,13 @@ def peak(page: str, steps: int) -> int:
   return int(largest >= LIMIT)
 
 
-def flat(page: str, steps: int) -> int:
+def flat(page: str, steps: int, settings: list[str]) -> int:
   """Trains and fits lines to the memory; 1 if one of them rises."""
   from aurl_jax.experiment import pages, train
   from aurl_jax.experiment.workdir import Workdir
 
   changes = [f'{name}={value}' for name, value in _SETTINGS.items()]
-  config = pages.load(page, [*changes, f'train.steps={steps}'])
+  config = pages.load(page, [*changes, f'train.steps={steps}', *settings])
   with tempfile.TemporaryDirectory() as folder:
     workdir = Workdir(pathlib.Path(folder) / 'run')
     watch = Watch(workdir.metrics)
