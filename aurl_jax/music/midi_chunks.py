@@ -93,6 +93,15 @@ class Log:
     if self._count[code] <= _MOST_TOLD:
       self._issues.append(Issue(code, where, action))
 
+  def counts(self, code: str) -> bool:
+    """Whether further issues of a kind are no longer told one by one."""
+    return self._count[code] >= _MOST_TOLD
+
+  def count(self, code: str, more: int) -> None:
+    """Takes in so many issues of a kind that is only counted."""
+    self.total += more
+    self._count[code] += more
+
   @property
   def issues(self) -> tuple[Issue, ...]:
     """All that was told, and how much was not told one by one."""

@@ -77,6 +77,14 @@ def longest_delta(ticks_per_beat: int) -> int:
   return max(LONG_DELTA - 1, LONG_BEATS * ticks_per_beat)
 
 
+def tell_no_end(where: str, size: int, issues: Log, limits: Limits) -> None:
+  """Tells that a track ends without an end; all there is of an empty one."""
+  action = 'ended with its last event'
+  issues.tell('no_end_of_track', f'{where}, byte {size}', action)
+  if issues.total > limits.faults:
+    limits.check('faults', issues.total)
+
+
 class Reader:
   """Walks over the events; what a step leaves is here.
 
@@ -114,7 +122,7 @@ class Reader:
       if position != _NOWHERE:
         position = self._ahead(position)
     if position != _NOWHERE:
-      self._tell('no_end_of_track', size, 'ended with its last event')
+      tell_no_end(self.where, size, self.issues, self.limits)
     if self.open >= 0:
       self._tell('exclusive_open', self.open, 'taken as it is')
 

@@ -1,6 +1,6 @@
 """A whole file that is sound, read by compiled code in one call.
 
-The walk over chunks of `music.midi_chunks`, the loops of
+The walk over chunks of `music.midi_chunks`, the loops of `music.midi_scan` and
 `music.midi_kernels` track by track, and what comes out as the columns and
 tables of `Notes`. Numba keeps compiled code by the date of this file alone:
 whoever changes `midi_scan` or `midi_kernels` must touch this one, too.

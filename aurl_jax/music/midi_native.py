@@ -1,9 +1,10 @@
 """Reading tracks by compiled loops: what `midi_events` and `midi_split` do.
 
-The loops of `music.midi_scan` read what is as it must be, and ask
-`midi_events.Reader` to read each event that is not; so a broken track is
-read as fast as it is sound. Loading them takes as long as reading megabytes
-without them, so they are loaded when so much has been read.
+The loops of `music.midi_mend` read what is as it must be and mend what is
+often wrong, and ask `midi_events.Reader` to read each event that is wrong in
+another way; so a broken track is read as fast as it is sound. Loading them
+takes as long as reading megabytes without them, so they are loaded when so
+much has been read.
 """
 
 import functools
@@ -24,6 +25,19 @@ from aurl_jax.music.midi_split import Played
 _LOAD = 1.2
 """CPU seconds that loading takes, compiled code being on disk."""
 _NEVER = 1 << 62
+_FAULTS = 256
+"""Faults that the loop writes down before they are told."""
+_WORDS = (
+  ('ticks', '{} ticks would pass the limit; taken for 0'),
+  ('running_status', 'taken from the last channel event'),
+  ('data_byte', 'the event left out'),
+  ('data_byte', 'taken for {}'),
+  ('system_message', 'inside an event; passed over'),
+  ('system_message', 'passed over'),
+  ('data_byte', 'taken for {} and {}'),
+)
+"""Code and action of the faults of `music.midi_mend`, and of the one that
+names two bytes of data."""
 _spent = 0.0
 
 
@@ -58,6 +72,14 @@ def scanner() -> ModuleType:
   return midi_scan
 
 
+@functools.cache
+def mender() -> ModuleType:
+  """Returns `music.midi_mend`, which is loaded at the first call."""
+  from aurl_jax.music import midi_mend
+
+  return midi_mend
+
+
 class NativeReader(Reader):
   """Reads a track; what the compiled loop cannot read, as `Reader` does.
 
@@ -76,35 +98,71 @@ class NativeReader(Reader):
     longest = longest_delta(ticks_per_beat)
     super().__init__(chunk, where, longest, issues, remarks, limits)
     self._data = np.frombuffer(chunk, np.uint8)
-    self._bounds = np.array([MAX_TICKS, longest, _NEVER])
+    self._most = min(limits.events, _NEVER)
+    self._bounds = np.array([MAX_TICKS, longest, _NEVER, self._most, 0])
     # No event takes less than two bytes, no meta less than four.
     self._ticks = np.empty(min(len(chunk) // 2, limits.events) + 1, np.int64)
     self._words = np.empty(len(self._ticks), np.int32)
     size = min(len(chunk) // 4, limits.events) + 1
     self._metas = np.empty((size, 4), np.int64)
-    self._state = np.zeros(8, np.int64)
+    self._faults = np.empty((_FAULTS, 4), np.int64)
+    self._state = np.zeros(9, np.int64)
 
   def _ahead(self, position: int) -> int:
-    loops, state = scanner(), self._state
+    loops, scan, state = mender(), scanner(), self._state
     self._take_odd()
+    told = int(state[scan.TOLD])
     state[:6] = (
       position, self.tick, self.running,
       bool(self.running) and not self.cancelled, self.open >= 0,
       self.events.end,
     )  # fmt: skip
-    told = int(state[loops.TOLD])
-    why = loops.scan(
-      self._data, len(self.chunk), state, self._bounds, self._ticks,
-      self._words, self._metas,
+    # `Reader.run` counts what it holds so, behind an event that is odd.
+    held = META_WEIGHT * (len(self.events.metas) - told) + 1
+    self._bounds[loops.METAS] = self._most - held
+    state[loops.FAULTS] = 0
+    why = loops.read(
+      self._data, state, self._bounds, self._ticks, self._words, self._metas,
+      self._faults,
     )  # fmt: skip
-    position, self.tick, self.running, sure, _, end, count, now = state.tolist()
+    (
+      position, self.tick, self.running, sure, _, end, count, now, faults,
+    ) = state.tolist()  # fmt: skip
+    if faults:
+      self._tell_faults(faults)
     self.events.end, self.cancelled = end, not sure
     held = count + META_WEIGHT * now
-    if why == loops.FULL or held > self.limits.events:
+    if why == scan.FULL or held > self.limits.events:
       self.limits.check('events', held)
     for tick, kind, start, stop in self._metas[told:now].tolist():
       self.events.metas.append((tick, kind, self.chunk[start:stop]))
-    return -1 if why == loops.ENDED else position
+    return -1 if why == scan.ENDED else position
+
+  def _tell_faults(self, count: int) -> None:
+    """Tells of what the loop mended."""
+    faults = self._faults[:count]
+    if self._count_faults(faults[:, 0]):
+      return
+    taken = mender().TAKEN
+    for what, position, first, second in faults.tolist():
+      is_pair = what == taken and second >= 0
+      code, action = _WORDS[-1 if is_pair else what]
+      self._tell(code, position, action.format(first, second))
+
+  def _count_faults(self, kinds: np.ndarray) -> bool:
+    """Counts faults that need not be told one by one; False for others."""
+    log = self.issues
+    found = [
+      (_WORDS[what][0], count)
+      for what, count in enumerate(np.bincount(kinds).tolist())
+      if count
+    ]
+    is_room = log.total + len(kinds) <= self.limits.faults
+    if not is_room or not all(log.counts(code) for code, _ in found):
+      return False
+    for code, count in found:
+      log.count(code, count)
+    return True
 
   def _resume(self, position: int) -> int:
     return scanner().resume(self._data, position)

@@ -14,7 +14,7 @@ from aurl_jax.music.midi_chunks import (
   Log,
   Section,
 )
-from aurl_jax.music.midi_events import read_events
+from aurl_jax.music.midi_events import read_events, tell_no_end
 from aurl_jax.music.midi_split import Played, split
 from aurl_jax.music.notes import Notes, Text, Track
 
@@ -65,6 +65,9 @@ class Assembly:
     """Takes in one track chunk of the section."""
     start, end = self.section.spans[index]
     where = f'track {self.first + index}'
+    if start == end:
+      tell_no_end(where, 0, self.layout.issues, self.layout.limits)
+      return
     played, metas, end = self._read(self.layout.data[start:end], where)
     if played.never_ended:
       action = f'{played.never_ended} notes ended at tick {end}'

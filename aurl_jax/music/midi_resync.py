@@ -17,7 +17,7 @@ SIZES = {0x00: 2, 0x20: 1, 0x21: 1, 0x51: 3, 0x54: 5, 0x58: 4, 0x59: 2}
 """Lengths of metas that have one."""
 _LONG = 1 << 21
 """Ticks of a delta time that make a place unlikely."""
-_NEAR = 4
+NEAR = 4
 """Bytes behind a wrong data byte at which an event may begin."""
 _REAL_TIME = range(0xF8, 0xFF)
 """System messages that may stand anywhere, even inside others."""
@@ -141,7 +141,7 @@ def data_bytes(
       best, found = alone, (rest, after + 1)
   if best >= SURE:
     return found
-  for place in range(position, min(after + _NEAR, len(chunk))):
+  for place in range(position, min(after + NEAR, len(chunk))):
     lost = score(chunk, place, 0)
     if lost > best:
       best, found = lost, (b'', place)
@@ -189,7 +189,7 @@ def behind(chunk: bytes, position: int, running: int) -> Place:
   if runs >= SURE and (status == 0xF6 or status in _REAL_TIME):
     return plain
   best = runs if runs < SURE else 0
-  for place in range(position + 2, min(position + _NEAR, len(chunk))):
+  for place in range(position + 2, min(position + NEAR, len(chunk))):
     if chunk[place - 1] > 0x7F:
       break
     found = score(chunk, place, 0)

@@ -31,7 +31,7 @@ _KEPT = (0x03, 0x05, 0x06, 0x51, 0x54, 0x58, 0x59)
 signed: Any = np.int64
 """Makes a byte a number that may be below zero, as Numba counts."""
 _SIZED, _LENGTHS = tuple(SIZES), tuple(SIZES.values())
-_WRONG, _ENDED = -1, -2
+WRONG, PAST_END = -1, -2
 _LONG = 1 << 21
 """As in `midi_resync`."""
 
@@ -49,7 +49,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @compiled
-def _number(data: np.ndarray, position: int, end: int) -> tuple[int, int]:
+def number(data: np.ndarray, position: int, end: int) -> tuple[int, int]:
   """As `midi_resync.number`, but -1, too, where the bytes end inside it."""
   value = 0
   for place in range(position, min(position + 4, end)):
@@ -76,7 +76,7 @@ def _payload(
     if start == end:
       return 0, 0, -1
     kind, start = signed(data[start]), start + 1
-  size, start = _number(data, start, end)
+  size, start = number(data, start, end)
   after = start + size
   if kind == _END:
     return kind, start, end if start > 0 and place + 3 >= end else -1
@@ -96,10 +96,10 @@ def _message(data: np.ndarray, place: int, end: int, running: int) -> int:
     status = running
   else:
     place += 1
-  if place + _two(status) >= end or status == 0:
+  if place + two(status) >= end or status == 0:
     return -1
   first, second = signed(data[place]), signed(0)
-  if _two(status):
+  if two(status):
     second = signed(data[place + 1])
   if (first | second) > 0x7F:
     return -1
@@ -107,7 +107,7 @@ def _message(data: np.ndarray, place: int, end: int, running: int) -> int:
 
 
 @compiled
-def _two(status: int) -> int:
+def two(status: int) -> int:
   """1 for a message with two bytes of data, 0 for one with a single one."""
   return 0 if 0xC0 <= status < 0xE0 else 1
 
@@ -117,7 +117,7 @@ def _behind_delta(
   data: np.ndarray, position: int, end: int, tick: int, bounds: np.ndarray
 ) -> tuple[int, int]:
   """Returns the tick and the place behind a delta time; -1 if it is odd."""
-  delta, place = _number(data, position, end)
+  delta, place = number(data, position, end)
   now = tick + delta
   if place == end or delta > bounds[LONGEST] or now > bounds[LATEST]:
     return now, -1
@@ -175,7 +175,7 @@ def scan(
       if word < 0:
         break
       ticks[count], words[count], running, sure = now, word, word >> 16, 1
-      position = place + (status >= 0x80) + 1 + _two(running)
+      position = place + (status >= 0x80) + 1 + two(running)
       count += 1
     else:
       kind, start, after = _payload(data, place, end, state[OPEN])
@@ -187,36 +187,41 @@ def scan(
       position, sure, code = after, 0, ENDED if kind == _END else ODD
     tick = last = now
   state[:OPEN] = np.array((position, tick, running, sure))
-  state[LAST:] = np.array((last, count, told))
+  state[LAST : TOLD + 1] = np.array((last, count, told))
   return code
 
 
 @compiled
 def _step(data: np.ndarray, position: int, running: int) -> tuple[int, int]:
   """As `midi_resync._event`; where bytes are missing, no event stands."""
-  end = len(data)
-  delta, place = _number(data, position, end)
-  if place < 0 or place == end or delta >= _LONG:
-    return _WRONG, 0
-  status = signed(data[place])
+  delta, place = number(data, position, len(data))
+  if place < 0 or place == len(data) or delta >= _LONG:
+    return WRONG, 0
+  return step_rest(data, place, running)
+
+
+@compiled
+def step_rest(data: np.ndarray, place: int, running: int) -> tuple[int, int]:
+  """As `midi_resync._behind_delta`; where bytes are missing, as `_step`."""
+  end, status = len(data), signed(data[place])
   if status < 0xF0:
     if status < 0x80 and not running:
-      return _WRONG, 0
+      return WRONG, 0
     word = _message(data, place, end, running)
     if word < 0:
-      return _WRONG, 0
-    return place + (status >= 0x80) + 1 + _two(word >> 16), word >> 16
+      return WRONG, 0
+    return place + (status >= 0x80) + 1 + two(word >> 16), word >> 16
   is_meta = status == 0xFF
   if status not in (0xF0, 0xF7, 0xFF) or place + 1 + is_meta >= end:
-    return _WRONG, 0
-  size, start = _number(data, place + 1 + is_meta, end)
+    return WRONG, 0
+  size, start = number(data, place + 1 + is_meta, end)
   kind = signed(data[place + 1]) if is_meta else -1
   if start < 0 or kind > 0x7F or start + size > end:
-    return _WRONG, 0
+    return WRONG, 0
   if kind == _END and size == 0:
-    return (_ENDED if start == end else start), running
+    return (PAST_END if start == end else start), running
   if kind in _SIZED and size != _size_of(kind):
-    return _WRONG, 0
+    return WRONG, 0
   return start + size, running
 
 
@@ -230,15 +235,24 @@ def _size_of(kind: int) -> int:
 
 
 @compiled
+def score(data: np.ndarray, position: int, running: int) -> int:
+  """As `midi_resync.score`."""
+  events = 0
+  while events < SURE:
+    if position == len(data):
+      return SURE if events else 0
+    position, running = _step(data, position, running)
+    if position < 0:
+      return SURE if position == PAST_END else events
+    events += 1
+  return events
+
+
+@compiled
 def resume(data: np.ndarray, position: int) -> int:
   """As `midi_resync.resume`."""
   for place in range(position, len(data) - 2):
-    if data[place] & data[place + 1] & 0x80:
-      continue
-    next_, running, events = place, 0, 0
-    while 0 <= next_ < len(data) and events < SURE:
-      next_, running = _step(data, next_, running)
-      events += next_ != _WRONG
-    if events >= SURE or next_ == _ENDED or (next_ == len(data) and events):
+    is_long = data[place] & data[place + 1] & 0x80
+    if not is_long and score(data, place, 0) >= SURE:
       return place
   return -1

@@ -133,6 +133,79 @@ def test_reading_goes_on_at_the_same_place(parts, cut):
   assert found == midi_resync.resume(data, 0)
 
 
+STATUSES = [0x85, 0x90, 0xA0, 0xB9, 0xC0, 0xD0, 0xE0]
+LOST = [
+  *PARTS, b'\xf8', b'\xf2\1\2', b'\xf4', b'\xf6', b'\xf1', b'\x90', b'\xbc',
+  b'\xc0\x40', b'\x3c\xf8\x40', b'\0\x90\xbc\xc0', b'\0\x3c\x40' * 7,
+  b'\0\x90\x3c\x40' * 7, b'\0\xc0\1' * 7, b'\0\xf7\0', b'\xff\1\0',
+]  # fmt: skip
+losses = st.lists(
+  st.one_of(st.sampled_from(LOST), st.binary(max_size=3)), max_size=7
+).map(b''.join)
+
+
+@hypothesis.given(losses, st.sampled_from([0, *STATUSES]))
+@hypothesis.settings(max_examples=300)
+def test_places_score_alike(data, running):
+  score = midi_native.scanner().score
+  for place in range(len(data) + 1):
+    found = score(np.frombuffer(data, np.uint8), place, running)
+    assert found == midi_resync.score(data, place, running)
+
+
+@hypothesis.given(losses, st.sampled_from(STATUSES))
+@hypothesis.settings(max_examples=500)
+def test_wrong_data_are_mended_alike(data, status):
+  size = midi_resync.DATA_BYTES[status & 0xF0]
+  for place in range(len(data) - size + 1):
+    after = place + size
+    if data[place:after].isascii():
+      continue
+    *found, next_ = midi_native.mender().data_bytes(
+      np.frombuffer(data, np.uint8), place, after, status
+    )
+    found = bytes(byte for byte in found if byte >= 0)
+    assert (found, next_) == midi_resync.data_bytes(data, place, after, status)
+
+
+@hypothesis.given(losses, st.sampled_from([0, *STATUSES]))
+@hypothesis.settings(max_examples=500)
+def test_reading_goes_on_alike_behind_a_system_message(data, running):
+  for place in range(len(data)):
+    if data[place] < 0xF0 or data[place] in (0xF0, 0xF7, 0xFF):
+      continue
+    found = midi_native.mender().behind(
+      np.frombuffer(data, np.uint8), place, running
+    )
+    assert found == midi_resync.behind(data, place, running)
+
+
+@hypothesis.given(st.lists(losses, min_size=1, max_size=20), st.booleans())
+@hypothesis.settings(max_examples=300)
+def test_tracks_of_losses_are_read_alike(bodies, is_late):
+  # Nine such notes reach the last tick but for little; any pause passes it.
+  late = b'\xf7\xff\xff\x7f\x90\x3c\x40' * 9 * is_late
+  check(smf.file(smf.chunk(late + b''.join(bodies) + bytes(64))))
+
+
+def test_more_faults_than_the_loop_keeps_are_told_alike():
+  source = random.Random(0)
+  body = b''.join(
+    source.choice([b'\0\x90\xbc\xc0', b'\0\xf8', b'\0\xff\1\0\0\x3c\x40'])
+    for _ in range(2000)
+  )
+  data = smf.file(smf.chunk(b'\0\x90\x3c\x40' + body))
+  check(data)
+  for most in (1000, 1019, 1020, 1300):
+    results = []
+    for native in (False, True):
+      layout = midi_chunks.layout(data, midi_chunks.Limits(faults=most))
+      with pytest.raises(MidiError) as caught:
+        midi_parts.assemble(layout, native)
+      results.append((str(caught.value), layout.issues.issues))
+    assert results[0] == results[1]
+
+
 def test_limits_hold_in_both():
   data = smf.file(smf.track(*smf.NOTE * 40), smf.track(*smf.NOTE * 40))
   for native in (False, True):
