@@ -67,6 +67,14 @@ def run(
   progress.say(f'devices: {mesh_lib.describe(parts.mesh)}', quiet=quiet)
   cache = data.prepared(asked, quiet=quiet)
   progress.say(_described(cache), quiet=quiet)
+  result = _work(parts, cache, folder, values)
+  return {'workdir': str(folder.root), 'steps': asked.train.steps, **result}
+
+
+def _work(
+  parts: Parts, cache: TokenCache, folder: Workdir, values: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Trains, judges, writes what is left of a run; returns its figures."""
   with contextlib.ExitStack() as ending:
     with mesh_lib.use(parts.mesh), signals.Stop() as stop:
       writers = records.writers(parts, folder, values)
@@ -81,8 +89,7 @@ def run(
 
       params = _train(parts, cache, folder, _Session(stop, writers, begin))
       figures = _figures(parts, cache, params)
-    result = _leave(parts, cache, folder, params, figures, writers)
-  return {'workdir': str(folder.root), 'steps': asked.train.steps, **result}
+    return _leave(parts, cache, folder, params, figures, writers)
 
 
 def _described(cache: TokenCache) -> str:
