@@ -78,6 +78,19 @@ def _run(
   progress.say(_described(cache), quiet=quiet)
   if asked.data.batching == 'bucket':
     progress.say(_padded(data.padding(asked, cache)), quiet=quiet)
+  result = _work(parts, cache, folder, values, quiet=quiet)
+  return {'workdir': str(folder.root), 'steps': asked.train.steps, **result}
+
+
+def _work(
+  parts: Parts,
+  cache: TokenCache,
+  folder: Workdir,
+  values: Mapping[str, Any],
+  *,
+  quiet: bool,
+) -> dict[str, Any]:
+  """Trains, judges, writes what is left of a run; returns its figures."""
   with contextlib.ExitStack() as ending:
     with mesh_lib.use(parts.mesh), signals.Stop() as stop:
       writers = records.writers(parts, folder, values)
@@ -86,7 +99,7 @@ def _run(
 
       def begin() -> None:
         # The folder is the run's once nothing stands in its way any more.
-        if process == 0:
+        if jax.process_index() == 0:
           folder.store(values)
         ending.enter_context(status.kept(folder.root))
         ending.enter_context(_card_if_stopped(parts, cache, folder))
@@ -95,13 +108,12 @@ def _run(
         stop=stop,
         writers=writers,
         begin=begin,
-        noted=data.quarantine(asked, folder.quarantine),
-        compiled=memory.watch(asked, folder, quiet=quiet),
+        noted=data.quarantine(parts.run, folder.quarantine),
+        compiled=memory.watch(parts.run, folder, quiet=quiet),
       )
       params = session.train(parts, cache, folder, here)
       figures = _figures(parts, cache, params, here.noted)
-    result = _leave(parts, cache, folder, params, figures, writers)
-  return {'workdir': str(folder.root), 'steps': asked.train.steps, **result}
+    return _leave(parts, cache, folder, params, figures, writers)
 
 
 def _described(cache: TokenCache) -> str:

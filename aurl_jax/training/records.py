@@ -28,9 +28,9 @@ class System:
   `system/time` (Unix), `step_seconds` (median of the steps since the last
   record), `data_wait` (share of the time that the loop waited for data),
   `cpu_cores` (cores kept busy), `host_bytes` and `children_bytes` (in
-  memory); and of the fullest accelerator `platform`, `device_bytes`,
-  `device_peak_bytes` and `device_limit_bytes`, as far as it tells. A CPU does
-  not.
+  memory). The first step of a process has no time to tell. And of the fullest
+  accelerator `platform`, `device_bytes`, `device_peak_bytes` and
+  `device_limit_bytes`, as far as it tells. A CPU does not.
 
   Attributes:
     every: Steps between records, as of the `Log`.
