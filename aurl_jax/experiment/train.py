@@ -128,7 +128,7 @@ def _train(
       _log.info('going on after step %d', resumed.step)
     state = loop.fit(
       resumed.state if resumed else parts.fresh_state(),
-      parts.train_step(cache),
+      _watched(parts, cache, kept),
       batches,
       [
         *_callbacks(parts, cache, folder, writers),
@@ -142,19 +142,23 @@ def _train(
       mesh=parts.mesh,
       totals=resumed.totals if resumed else None,
       stop=session.stop,
-      watch=watch.Watch(
-        parts.options.guard,
-        rollback.earlier(
-          kept,
-          parts.run.train.checkpoint_every,
-          like=parts.abstract_state,
-          fresh=parts.fresh_state,
-        ),
-      ),
     )
   for writer in writers:
     writer.close()
   return state_lib.eval_params(state)
+
+
+def _watched(
+  parts: Parts, cache: TokenCache, kept: checkpoint.Checkpoints
+) -> watch.Watch:
+  """Returns the training step, which goes back to a checkpoint if it must."""
+  back = rollback.earlier(
+    kept,
+    parts.run.train.checkpoint_every,
+    like=parts.abstract_state,
+    fresh=parts.fresh_state,
+  )
+  return watch.Watch(parts.train_step(cache), parts.options.guard, back)
 
 
 def _writers(parts: Parts, folder: Workdir, *, quiet: bool) -> list[Any]:
