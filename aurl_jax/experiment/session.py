@@ -81,32 +81,36 @@ def train(
       memories=keeper.memories,
       best=keeper.best,
     )
-    step = ahead.Ahead(
-      parts.train_step(cache),
-      seen=session.compiled,
-      largest=data.largest(parts.run),
-    )
     state = loop.fit(
       resumed.state if resumed else parts.fresh_state(),
-      step,
+      _step(parts, cache, kept, session),
       batches,
       [*_callbacks(parts, cache, folder, session, keeper), save, profile],
       steps=resumed.step if resumed and keeper.over else parts.run.train.steps,
       mesh=parts.mesh,
       totals=resumed.totals if resumed else None,
       stop=session.stop,
-      watch=watch.Watch(
-        parts.options.guard,
-        rollback.earlier(
-          kept,
-          save.every,
-          like=parts.abstract_state,
-          fresh=parts.fresh_state,
-        ),
-      ),
     )
     state = keeper.hand_back(kept, parts.abstract_state(), state)
   return state_lib.eval_params(state)
+
+
+def _step(
+  parts: Parts, cache: TokenCache, kept: Checkpoints, session: Session
+) -> watch.Watch:
+  """Returns the training step, which goes back to a checkpoint if it must."""
+  step = ahead.Ahead(
+    parts.train_step(cache),
+    seen=session.compiled,
+    largest=data.largest(parts.run),
+  )
+  back = rollback.earlier(
+    kept,
+    parts.run.train.checkpoint_every,
+    like=parts.abstract_state,
+    fresh=parts.fresh_state,
+  )
+  return watch.Watch(step, parts.options.guard, back)
 
 
 def _callbacks(

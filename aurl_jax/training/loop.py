@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,12 +14,12 @@ from aurl_jax.training.feed import Feed
 from aurl_jax.training.metrics import Totals, TrainingError
 from aurl_jax.training.signals import Stop
 from aurl_jax.training.state import TrainState
-from aurl_jax.training.watch import Watch
+from aurl_jax.training.watch import Step, Watch
 
 
-def fit(  # noqa: PLR0913 (all but the first five have a default)
+def fit(
   state: TrainState,
-  step: Callable[[TrainState, Batch], tuple[TrainState, Any]],
+  step: Step | Watch,
   batches: Iterator[Batch],
   callbacks: Sequence[Callback],
   *,
@@ -27,28 +27,22 @@ def fit(  # noqa: PLR0913 (all but the first five have a default)
   mesh: jax.sharding.Mesh | None = None,
   totals: Mapping[str, Any] | None = None,
   stop: Stop | None = None,
-  watch: Watch | None = None,
 ) -> TrainState:
   """Trains until so many steps are done, or the batches end.
 
   The host runs a little ahead of the devices and, until a callback is due,
-  reads nothing from them but whether finished steps were bad. After too many
-  bad ones in a row it goes on with an earlier state and the batches that
-  follow (Chowdhery et al. 2022, PaLM, section 5.1). The number of the step,
-  which counts batches, goes on; the optimizer's own count, and so the
-  learning rate, go back.
+  reads nothing from them but whether finished steps were bad.
 
   Args:
     state: Where to start; `state['step']` steps are done. It is donated.
-    step: As of `make_train_step`.
+    step: As of `make_train_step`; a `Watch` of it can go back to an earlier
+      state, where otherwise the run ends.
     batches: Host batches of this process; `get_state` makes them resumable.
     callbacks: Asked in this order after each step.
     steps: Number of steps of the whole run.
     mesh: Where batches go; None for one device.
     totals: Sums of the running log window, from `callbacks.resume`.
     stop: An entered `Stop` of the caller; by default one for the loop.
-    watch: Who goes back to an earlier state, and when; by default nobody
-      can, and the run ends where one would.
 
   Raises:
     Interrupted: A signal came; the callbacks have been asked, with `ending`
@@ -61,10 +55,10 @@ def fit(  # noqa: PLR0913 (all but the first five have a default)
   feed, window = Feed(batches, mesh), Totals(totals)
   if feed.empty:
     raise TrainingError('there is no batch to train on', code='no_batch')
-  watch = Watch() if watch is None else watch
+  watch = step if isinstance(step, Watch) else Watch(step)
   watch.begin(state)
   with Stop() if stop is None else contextlib.nullcontext(stop) as stop:
-    last = _train(state, step, feed, callbacks, window, steps, stop, watch)
+    last = _train(state, watch, feed, callbacks, window, steps, stop)
   if last.ending == 'stopped':
     raise Interrupted(
       f'stopped on {stop.name} after step {last.step} of {steps}; run the '
@@ -76,18 +70,17 @@ def fit(  # noqa: PLR0913 (all but the first five have a default)
 
 def _train(
   state: TrainState,
-  step: Callable[[TrainState, Batch], tuple[TrainState, Any]],
+  watch: Watch,
   feed: Feed,
   callbacks: Sequence[Callback],
   window: Totals,
   steps: int,
   stop: Stop,
-  watch: Watch,
 ) -> Context:
   """Runs the loop; returns what the callbacks saw last."""
   first, clock = int(state['step']), Clock()
   for number in itertools.count(first + 1):
-    state, metrics = step(state, feed.take())
+    state, metrics = watch.step(state, feed.take())
     window.add(metrics)
     feed.fetch()
     state = watch.after(number, state, metrics)

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from aurl_jax.core.typing import Batch
 from aurl_jax.training import guard as guard_lib
 from aurl_jax.training.guard import GuardConfig
 from aurl_jax.training.metrics import TrainingError
@@ -22,6 +23,9 @@ from aurl_jax.training.state import TrainState
 # idle, few enough that a stop or an error comes soon and batches do not pile
 # up in memory.
 AHEAD = 2
+
+Step = Callable[[TrainState, Batch], tuple[TrainState, Any]]
+"""As of `make_train_step`."""
 
 Back = Callable[[int], TrainState]
 """Returns a good state of at most so many steps; the last was good, too."""
@@ -34,17 +38,31 @@ _log = logging.getLogger(__name__)
 
 
 class Watch:
-  """Follows the steps that the devices work on."""
+  """A step, and an eye on what becomes of it.
+
+  After too many bad steps in a row training goes on with an earlier state
+  and the batches that follow (Chowdhery et al. 2022, PaLM, section 5.1). The
+  number of the step, which counts batches, goes on; the optimizer's own
+  count, and so the learning rate, go back.
+
+  Attributes:
+    step: What is watched.
+  """
 
   def __init__(
-    self, config: GuardConfig | None = None, back: Back | None = None
+    self,
+    step: Step,
+    config: GuardConfig | None = None,
+    back: Back | None = None,
   ) -> None:
-    """Watches with the guard's config, which the step must have, too.
+    """Watches a step.
 
     Args:
-      config: What the guard does; by default, what it does by default.
+      step: As of `make_train_step`.
+      config: The guard's, as in the step's options; by default the default.
       back: Where to go back to; None if there is nothing.
     """
+    self.step = step
     self._config, self._back = config or GuardConfig(), back
     self._flights: collections.deque[tuple[int, Any]] = collections.deque()
 

@@ -66,9 +66,9 @@ def test_a_step_follows_the_gradient_of_the_mean_loss():
   assert int(metrics['skipped']) == int(metrics['streak']) == 0
 
 
-@pytest.mark.parametrize('parts', [2, 4])
-def test_accumulation_equals_the_large_batch(parts):
-  batches = [toy.batch(seed, rows=8) for seed in range(3)]
+@pytest.mark.parametrize(('parts', 'rows'), [(2, 8), (4, 32)])
+def test_accumulation_equals_the_large_batch(parts, rows):
+  batches = [toy.batch(seed, rows=rows) for seed in range(3)]
   whole, one = _run(toy.Toy(), batches)
   cut, two = _run(toy.Toy(), batches, StepConfig(accumulate=parts))
   jax.tree.map(

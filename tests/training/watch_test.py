@@ -57,13 +57,12 @@ def _run(folder, bad, *, stop_after=None, options=OPTIONS):
     resumed = callbacks.resume(kept, like, batches=batches)
     return loop.fit(
       resumed.state if resumed else _fresh(),
-      STEP,
+      Watch(STEP, options.guard, back),
       batches,
       [StopAfter(), callbacks.Checkpoint(checkpoints=kept, every=EVERY)],
       steps=STEPS,
       totals=resumed.totals if resumed else None,
       stop=stop,
-      watch=Watch(options.guard, back),
     )
 
 
