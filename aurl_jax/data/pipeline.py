@@ -81,9 +81,7 @@ def batches(
   source = cache[split]
   share = {'index': process_index, 'count': process_count}
   known = functools.partial(_known, quarantine, split)
-  note = functools.partial(
-    quarantine.note if quarantine else quarantine_lib.strict, source
-  )
+  note = functools.partial(_noting(quarantine), source)
   maker = Maker(source, options, known=known(), **share)
   end = sys.maxsize if epochs is None else maker.timeline.begin(epochs)
   if not workers:
@@ -97,6 +95,10 @@ def batches(
     **share,
   )
   return _Ahead(lambda: Workers(job, workers, note, known))
+
+
+def _noting(quarantine: Quarantine | None) -> Callable[..., None]:
+  return quarantine.note if quarantine else quarantine_lib.strict
 
 
 def _known(quarantine: Quarantine | None, split: str) -> dict[int, int]:
