@@ -7,8 +7,9 @@ iterator is that number; resuming there, on however many processes and with
 however many workers, gives exactly the batches that would have followed.
 """
 
+import functools
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, Unpack, cast, runtime_checkable
 
 import grain
@@ -17,7 +18,7 @@ from aurl_jax.core.typing import Batch
 from aurl_jax.data import gather, plans
 from aurl_jax.data import quarantine as quarantine_lib
 from aurl_jax.data.cache import TokenCache
-from aurl_jax.data.gather import Made, Maker, Options
+from aurl_jax.data.gather import Maker, Options
 from aurl_jax.data.quarantine import Quarantine
 from aurl_jax.data.worker import Job
 from aurl_jax.data.workers import Workers
@@ -83,7 +84,7 @@ def batches(
     cache: The token cache.
     split: Its split, such as `train`.
     process_index: Which share of the rows to give, 0..process_count - 1.
-    process_count: How many processes share each batch, by equal slices.
+    process_count: How many processes share each batch equally.
     epochs: Where to stop; None goes on for ever.
     workers: Processes that make batches ahead; 0 makes each when it is due.
     quarantine: Notes what is rotten, which is left out of the batches; None
@@ -92,42 +93,43 @@ def batches(
 
   Raises:
     DataError: The split is unknown or empty, or its batches do not divide;
-      while iterating, something is rotten (see `data.quarantine`), or a
-      worker dies again and again.
+      later: there is rot (`data.quarantine`), or workers die at once.
   """
   source = cache[split]
-  known = quarantine.known(split) if quarantine else {}
-  note = quarantine.note if quarantine else quarantine_lib.strict
   share = {'index': process_index, 'count': process_count}
-  maker = Maker(source, options, known=known, **share)
+  known = functools.partial(_known, quarantine, split)
+  note = functools.partial(_noting(quarantine), source)
+  maker = Maker(source, options, known=known(), **share)
   end = sys.maxsize if epochs is None else maker.timeline.begin(epochs)
+  if not workers:
+    return _chain(maker, end, note)
+  job = Job(
+    folder=str(cache.folder),
+    split=split,
+    options=options,
+    known={},
+    batches=(0, end, 1),
+    **share,
+  )
+  return _Ahead(lambda: Workers(job, workers, note, known))
 
-  def receive(made: Made) -> None:
-    note(source, made.number, made.rotten)
 
-  def job(number: int) -> Job:
-    return Job(
-      folder=str(cache.folder),
-      split=split,
-      options=options,
-      known=quarantine.known(split) if quarantine else {},
-      batches=(number, end, 1),
-      **share,
-    )
+def _noting(quarantine: Quarantine | None) -> Callable[..., None]:
+  return quarantine.note if quarantine else quarantine_lib.strict
 
-  if workers:
-    return _Ahead(lambda: Workers(job, workers, receive))
-  return _chain(maker, end, receive)
+
+def _known(quarantine: Quarantine | None, split: str) -> dict[int, int]:
+  return quarantine.known(split) if quarantine else {}
 
 
 def _chain(
-  maker: Maker, end: int, receive: Callable[[Made], None]
+  maker: Maker, end: int, note: Callable[[int, Mapping[int, int]], None]
 ) -> grain.IterDataset:
   """Returns the batches made in this process, each when it is due."""
 
   def make(number: int) -> Batch:
     made = maker(number)
-    receive(made)
+    note(made.number, made.rotten)
     return dict(made.arrays)
 
   return (

@@ -8,6 +8,7 @@ nothing but the files of the cache and import neither JAX nor Grain.
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import logging
 import os
@@ -16,7 +17,7 @@ import signal
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -42,18 +43,21 @@ class Workers:
 
   def __init__(
     self,
-    job: Callable[[int], Job],
+    job: Job,
     count: int,
-    receive: Callable[[Made], None],
+    note: Callable[[int, Mapping[int, int]], None],
+    known: Callable[[], dict[int, int]],
   ) -> None:
     """Starts nothing yet.
 
     Args:
-      job: Number of the next batch -> a job of it and all that follow.
+      job: All batches, from the first on.
       count: How many workers.
-      receive: Told of each batch before it is given out.
+      note: Told each batch's number, and what of it is rotten.
+      known: What is rotten, for a worker that starts; see `Job.known`.
     """
-    self._job, self._count, self._receive = job, count, receive
+    self._job, self._count = job, count
+    self._note, self._known = note, known
     self._next = 0
     self._running: dict[int, _Process] = {}
     self._finalizer = weakref.finalize(self, _end, self._running)
@@ -62,11 +66,11 @@ class Workers:
     return self
 
   def __next__(self) -> Batch:
-    if self._next >= self._job(self._next).batches[1]:
+    if self._next >= self._job.batches[1]:
       self.close()
       raise StopIteration
     made = self._fetch(self._next)
-    self._receive(made)
+    self._note(made.number, made.rotten)
     self._next += 1
     return dict(made.arrays)
 
@@ -113,17 +117,17 @@ class Workers:
     for ahead in range(self._count):
       place = (number + ahead) % self._count
       if place not in self._running:
-        job = self._job(number + ahead)
-        self._running[place] = _Process(job, self._count)
+        batches = (number + ahead, self._job.batches[1], self._count)
+        self._running[place] = _Process(
+          dataclasses.replace(self._job, known=self._known(), batches=batches)
+        )
     return self._running[number % self._count]
 
 
 class _Process:
   """One worker, and the pipe from it."""
 
-  def __init__(self, job: Job, stride: int) -> None:
-    first, end, _ = job.batches
-    values = vars(job) | {'batches': (first, end, stride)}
+  def __init__(self, job: Job) -> None:
     root = str(pathlib.Path(aurl_jax.__file__).parents[1])
     paths = [root, os.environ.get('PYTHONPATH', '')]
     self._process = subprocess.Popen(
@@ -140,7 +144,7 @@ class _Process:
     with contextlib.suppress(OSError, AttributeError):
       fcntl.fcntl(self._output, fcntl.F_SETPIPE_SZ, _PIPE)
     with contextlib.suppress(BrokenPipeError):
-      self._input.write(Job(**values).to_json().encode())
+      self._input.write(job.to_json().encode())
       self._input.flush()
 
   def read(self) -> Made:
