@@ -10,9 +10,11 @@ Fewer steps take no less memory: every program is compiled and every page
 written.
 
 The second trains many small steps with evaluation, samples and checkpoints,
-and fits a line to the memory over the steps, once everything has happened for
-the first time: `resident` is the process, `device` what lies on its devices.
-`slope` is in MB per 1,000 steps over all of that, `late` over the last half.
+and fits lines to the memory over the steps: `resident` is the process,
+`device` what lies on its devices. `slope` is in MB per 1,000 steps after the
+first quarter, in which the heap finds its size (it is never given back, see
+`parallel.host`), `late` over the last half; `rise` is what the first quarter
+adds to its own first tenth.
 """
 
 import argparse
@@ -127,14 +129,18 @@ class Watch(threading.Thread):
 
   def slopes(self) -> dict[str, dict[str, float]]:
     """Returns lines through the points, in MB per 1,000 steps."""
-    steps, *columns = np.array(self.points, np.float64).T
-    last = steps.max()
-    warm, late = steps > last / 10, steps > last / 2
-    result = {}
+    points = np.array(self.points, np.float64)
+    last = points[:, 0].max()
+    # What follows the last step happens once.
+    steps, *columns = points[points[:, 0] < last].T
+    warm, late = steps > last / 4, steps > last / 2
+    begun = steps > last / 40
+    result: dict[str, dict[str, float]] = {}
     for name, values in zip(('resident', 'device'), columns, strict=True):
       result[name] = {
         'slope': round(slope(steps[warm], values[warm]), 4),
         'late': round(slope(steps[late], values[late]), 4),
+        'rise': round(float(values[warm][0] - values[begun][0]), 1),
         'first': round(float(values[warm][0]), 1),
         'last': round(float(values[-1]), 1),
       }
