@@ -5,6 +5,7 @@ import textwrap
 
 import pytest
 
+from aurl_jax.core.errors import AurlError
 from aurl_jax.parallel import collectives
 from aurl_jax.parallel.collectives import Collective
 
@@ -26,6 +27,9 @@ ENTRY %main (a: f32[8]) -> f32[8] {
 replica_groups={{0,1,2,3},{4,5,6,7}}, to_apply=%add
   %scatter = f32[6]{0} reduce-scatter(%c), \
 replica_groups=mesh['axis_0'=2,'axis_1'=4] {'axis_1'}, to_apply=%add
+  %product = f32[32,4]{1,0} all-reduce(%g), \
+replica_groups=mesh['axis_0'=4,'axis_1'=1,'axis_2'=2], \
+device_ids=([2,4]T(1,0)) {'axis_0'}, to_apply=%add
   %alone = f32[100]{0} all-reduce(%d), \
 replica_groups=mesh['axis_0'=8,'axis_1'=1] {'axis_1'}, to_apply=%add
   %loop = (s32[], f32[8]) while(%t), condition=%cond, body=%body, \
@@ -43,6 +47,7 @@ def test_every_kind_of_collective_is_read():
     Collective('collective-permute', 20, 2),
     Collective('reduce-scatter', 24, 4),
     Collective('all-reduce', 24, 4),
+    Collective('all-reduce', 512, 4),
     Collective('all-gather', 64, 8),
     Collective('all-gather', 512, 4, times=3),
   }
@@ -52,7 +57,7 @@ def test_bytes_are_those_of_the_best_algorithms():
   assert collectives.sent(HLO) == {
     'collective-permute': 20,
     'reduce-scatter': 3 * 24,
-    'all-reduce': 2 * 3 / 4 * 24,
+    'all-reduce': 2 * 3 / 4 * (24 + 512),
     'all-gather': 7 / 8 * 64 + 3 * 3 / 4 * 512,
   }
 
@@ -70,7 +75,7 @@ PROGRAM = """
     mesh = mesh_lib.make_mesh(config)
     put = lambda shape, *spec: jax.ShapeDtypeStruct(
       shape, jnp.float32, sharding=NamedSharding(mesh, P(*spec)))
-    kernel, x = put((64, 32), 'fsdp'), put((16, 64), ('data', 'fsdp'))
+    kernel, x = put((64, 32), 'fsdp'), put((1024, 64), ('data', 'fsdp'))
     loss = lambda kernel, x: jnp.square(
       rules.constrain_rows(jnp.sin(x @ kernel))).sum()
     with mesh_lib.use(mesh):
@@ -101,4 +106,13 @@ def test_data_parallel_reduces_each_gradient_once(found):
 def test_fsdp_gathers_what_it_split(found):
   # The matrix, for the forward pass: the backward one has no use for it.
   assert found['fsdp']['all-gather'] == 3 / 4 * 64 * 32 * 4
-  assert found['fsdp']['all-reduce'] == 2 * 7 / 8 * 64 * 32 * 4
+  # Over fsdp the whole gradient, over data each one's slice of it.
+  whole = 64 * 32 * 4
+  reduced = 2 * 3 / 4 * whole + 2 * 1 / 2 * whole / 4
+  assert found['fsdp']['all-reduce'] == reduced
+
+
+def test_groups_that_cannot_be_read_are_no_silent_zero():
+  line = 'ENTRY %m (a: f32[8]) -> f32[8] {\n  %x = f32[8] all-reduce(%a), '
+  with pytest.raises(AurlError, match='cannot read the groups'):
+    collectives.collectives(line + 'replica_groups=new(8)\n}\n')
