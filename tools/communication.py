@@ -90,12 +90,13 @@ def formula(
   uses = len(program.parts.fields)
   rows = data * fsdp
   sent = 2 * ring(rows) * (whole + extra(tables, uses))
-  if fsdp == 1 or not scatter:
-    sent += 2 * ring(rows) * split
+  if fsdp == 1:
+    sent += 2 * ring(data) * split
   else:
-    sent += ring(fsdp) * split + 2 * ring(data) * split / fsdp
-  if fsdp > 1:
-    sent += 2 * ring(fsdp) * split
+    # Gathered for the forward pass and again for the backward one; then the
+    # gradients are summed up, and the slices over `data`.
+    sent += (2 + (1 if scatter else 2)) * ring(fsdp) * split
+    sent += 2 * ring(data) * split / fsdp
   activations = run.train.batch_size / rows * run.model.context
   activations *= run.model.width * _FLOAT
   passes = 6 if run.model.remat == 'full' else 4

@@ -10,6 +10,8 @@ import math
 import re
 from collections.abc import Iterator
 
+from aurl_jax.core.errors import AurlError
+
 KINDS = (
   'all-reduce',
   'all-gather',
@@ -63,6 +65,9 @@ def collectives(hlo: str) -> list[Collective]:
   Args:
     hlo: `jax.stages.Compiled.as_text()`. What stands in a loop counts as
       often as the compiler knows that the loop runs, else once.
+
+  Raises:
+    AurlError: It has groups of devices in a form that is not known here.
   """
   bodies = dict(_computations(hlo))
   times = _times(bodies)
@@ -136,8 +141,8 @@ def _group(line: str) -> int:
     return found[1].count(',') + 1
   if found := re.search(r'replica_groups=\[\d+,(\d+)\]<=', line):
     return int(found[1])
-  if found := re.search(r'replica_groups=mesh\[(.*?)\] ?\{(.*?)\}', line):
+  if found := re.search(r'replica_groups=mesh\[(.*?)\][^{]*\{(.*?)\}', line):
     axes = dict(re.findall(r"'?([\w.]+)'?=(\d+)", found[1]))
     names = re.findall(r"'?([\w.]+)'?", found[2])
-    return math.prod(int(axes.get(name, 1)) for name in names)
-  return 1
+    return math.prod(int(axes[name]) for name in names)
+  raise AurlError(f'cannot read the groups of {line.strip()[:300]}', code='hlo')

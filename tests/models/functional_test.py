@@ -176,3 +176,60 @@ def test_imports_need_only_the_core_libraries():
     check=True,
   )
   assert done.stdout.strip() == 'fine'
+
+
+def _norm(x, gain):
+  return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * gain
+
+
+def _turned(x, at):
+  """Rotary positions, one pair of numbers at a time, as complex numbers."""
+  half = x.shape[-1] // 2
+  pairs = x[..., :half] + 1j * x[..., half:]
+  speed = 10_000.0 ** (-np.arange(half) / half)
+  pairs = pairs * np.exp(1j * at[:, None] * speed)
+  return np.concatenate([pairs.real, pairs.imag], axis=-1)
+
+
+def _slow_weights(params, ids, segments, positions):
+  """Attention weights of one row in numpy: `[layer, head, t, t]`."""
+  params = jax.tree.map(lambda x: np.asarray(x, np.float64), params)
+  tables = params['embed']['tables']
+  x = sum(tables[str(f)][ids[:, f]] for f in range(ids.shape[1]))
+  found = []
+  for number in range(CONFIG.layers):
+    layer = params['decoder']['layers'][str(number)]
+    inside = _norm(x, layer['attention_norm']['scale'])
+    mixed, maps = 0, []
+    for head in range(CONFIG.heads):
+      kernels = layer['attention']['qkv_kernel'][:, :, head]
+      q, k, v = (inside @ kernels[:, part] for part in range(3))
+      q, k = _turned(q, positions), _turned(k, positions)
+      map_ = np.zeros((len(ids), len(ids)))
+      for t in range(len(ids)):
+        seen = [s for s in range(t + 1) if segments[s] == segments[t]]
+        scores = np.exp(k[seen] @ q[t] / np.sqrt(q.shape[-1]))
+        map_[t, seen] = scores / scores.sum()
+      maps.append(map_)
+      mixed = mixed + map_ @ v @ layer['attention']['out_kernel'][head]
+    found.append(maps)
+    x = x + mixed
+    inside = _norm(x, layer['mlp_norm']['scale'])
+    wide = inside @ layer['mlp']['wide']['kernel']
+    cube = np.sqrt(2 / np.pi) * (wide + 0.044715 * wide**3)
+    x = x + 0.5 * wide * (1 + np.tanh(cube)) @ layer['mlp']['narrow']['kernel']
+  return np.array(found)
+
+
+def test_attention_weights_are_those_of_plain_loops():
+  model, params = build()
+  # Fresh weights hardly prefer one step to another: sharpen them.
+  params = jax.tree.map(lambda x: x * 8 if x.ndim > 1 else x, params)
+  ids, segments = piece(12, seed=3), np.repeat([1, 2], [7, 5]).astype(np.int32)
+  positions = np.concatenate([np.arange(7), np.arange(5)]).astype(np.int32)
+  batch = (ids, segments, positions)
+  found = jax.jit(model.attention_weights)(params, *(x[None] for x in batch))
+  assert found.shape == (CONFIG.layers, 1, CONFIG.heads, 12, 12)
+  expected = _slow_weights(params, *batch)
+  assert expected.max() > 0.5 > expected[expected > 0].min()
+  np.testing.assert_allclose(found[:, 0], expected, atol=1e-5)

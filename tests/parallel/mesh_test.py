@@ -96,6 +96,41 @@ JOIN = """
 """
 
 
+@pytest.mark.slow
+def test_two_tasks_of_slurm_find_each_other():
+  # What srun tells its tasks; the port follows from the number of the job.
+  job = next(job for job in range(1000, 5000) if _free(61440 + job % 4096))
+  code = textwrap.dedent(JOIN).replace(
+    'processes=2, process=int(sys.argv[2]),', ''
+  )
+  running = [
+    subprocess.Popen(
+      [sys.executable, '-c', code, 'auto'],
+      stdout=subprocess.PIPE,
+      text=True,
+      env=os.environ
+      | {
+        'SLURM_JOB_ID': str(job),
+        'SLURM_STEP_NODELIST': 'localhost',
+        'SLURM_STEP_NUM_NODES': '1',
+        'SLURM_NTASKS': '2',
+        'SLURM_PROCID': str(task),
+        'SLURM_LOCALID': str(task),
+      },
+    )
+    for task in range(2)
+  ]
+  for process in running:
+    said = process.communicate(timeout=300)[0].splitlines()
+    assert said[-1] == '(4, 3) 18'
+    assert process.returncode == 0
+
+
+def _free(port):
+  with socket.socket() as probe:
+    return probe.connect_ex(('localhost', port)) != 0
+
+
 def test_two_processes_share_a_batch():
   with socket.socket() as probe:
     probe.bind(('localhost', 0))

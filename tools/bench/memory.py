@@ -10,12 +10,16 @@ Fewer steps take no less memory: every program is compiled and every page
 written.
 
 The second trains many small steps with evaluation, samples and checkpoints,
-and fits a line to the memory over the steps, once everything has happened for
-the first time: `resident` is the process, `device` what lies on its devices.
-`slope` is in MB per 1,000 steps over all of that, `late` over the last half.
+and fits lines to the memory over the steps: `resident` is the process,
+`device` what lies on its devices, `heap` what the C library has handed out
+and not got back: it tells a leak from a heap with holes. `slope` is in MB per
+1,000 steps after the first quarter, in which the heap finds its size (it is
+never given back, see `parallel.host`), `late` over the last half; `rise` is
+what the first quarter adds to its own first tenth.
 """
 
 import argparse
+import ctypes
 import json
 import os
 import pathlib
@@ -111,14 +115,14 @@ class Watch(threading.Thread):
     super().__init__(daemon=True)
     self._metrics = metrics
     self._done = threading.Event()
-    self.points: list[tuple[int, float, float]] = []
+    self.points: list[tuple[int, float, float, float]] = []
 
   def run(self) -> None:
-    """Notes (step, resident MB, device MB) until it is stopped."""
+    """Notes step, resident, device and heap in MB, until it is stopped."""
     while not self._done.wait(_PAUSE):
       step = self._step()
       if step:
-        self.points.append((step, resident(), device()))
+        self.points.append((step, resident(), device(), heap()))
 
   def stop(self) -> None:
     """Ends the thread."""
@@ -127,14 +131,19 @@ class Watch(threading.Thread):
 
   def slopes(self) -> dict[str, dict[str, float]]:
     """Returns lines through the points, in MB per 1,000 steps."""
-    steps, *columns = np.array(self.points, np.float64).T
-    last = steps.max()
-    warm, late = steps > last / 10, steps > last / 2
-    result = {}
-    for name, values in zip(('resident', 'device'), columns, strict=True):
+    points = np.array(self.points, np.float64)
+    last = points[:, 0].max()
+    # What follows the last step happens once.
+    steps, *columns = points[points[:, 0] < last].T
+    warm, late = steps > last / 4, steps > last / 2
+    begun = steps > last / 40
+    result: dict[str, dict[str, float]] = {}
+    names = ('resident', 'device', 'heap')
+    for name, values in zip(names, columns, strict=True):
       result[name] = {
         'slope': round(slope(steps[warm], values[warm]), 4),
         'late': round(slope(steps[late], values[late]), 4),
+        'rise': round(float(values[warm][0] - values[begun][0]), 1),
         'first': round(float(values[warm][0]), 1),
         'last': round(float(values[-1]), 1),
       }
@@ -159,6 +168,28 @@ def resident() -> float:
   """Returns the resident size of this process, MB (10^6 bytes)."""
   pages = int(pathlib.Path('/proc/self/statm').read_text().split()[1])
   return pages * resource.getpagesize() / 1e6
+
+
+class _Mallinfo(ctypes.Structure):
+  """`struct mallinfo2` of mallinfo(3)."""
+
+  _fields_ = tuple(
+    (name, ctypes.c_size_t)
+    for name in (
+      *('arena', 'ordblks', 'smblks', 'hblks', 'hblkhd', 'usmblks'),
+      *('fsmblks', 'uordblks', 'fordblks', 'keepcost'),
+    )
+  )
+
+
+def heap() -> float:
+  """Returns what malloc has handed out, MB; 0 without glibc's mallinfo2."""
+  libc = ctypes.CDLL(None)
+  if not hasattr(libc, 'mallinfo2'):
+    return 0.0
+  libc.mallinfo2.restype = _Mallinfo
+  found = libc.mallinfo2()
+  return (found.uordblks + found.hblkhd) / 1e6
 
 
 def device() -> float:

@@ -103,6 +103,9 @@ def serve(settings: dict) -> None:
   """Trains as often as stdin asks, on the cores and devices it is given."""
   # Before jax: its threads are as many as there are cores for it.
   os.sched_setaffinity(0, settings['cores'])
+  # Gloo talks on the standard output, which is for figures.
+  sys.stdout = os.fdopen(os.dup(1), 'w')
+  os.dup2(2, 1)
   import jax
 
   from aurl_jax.parallel import ahead, collectives, host
