@@ -26,6 +26,7 @@ from aurl_jax.experiment import (
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
+from aurl_jax.training import callbacks
 
 PIECES = 14
 
@@ -141,7 +142,7 @@ def test_a_stopped_run_leaves_a_card_and_goes_on(
     songs, 'train.sample_every=2', 'logging.tensorboard=True', 'generate.n=1'
   )
   written = []
-  original = train.callbacks_lib.Log.__call__
+  original = callbacks.Log.__call__
 
   def log(self, context):
     original(self, context)
@@ -149,7 +150,7 @@ def test_a_stopped_run_leaves_a_card_and_goes_on(
     if context.step == 4:
       signal.raise_signal(signal.SIGTERM)
 
-  monkeypatch.setattr(train.callbacks_lib.Log, '__call__', log)
+  monkeypatch.setattr(callbacks.Log, '__call__', log)
   with pytest.raises(Interrupted):
     train.run(asked, folder)
   assert status.read(folder.root)['state'] == 'stopped'

@@ -57,7 +57,7 @@ def test_a_killed_run_is_dead(tmp_path):
 def test_a_number_that_another_process_got_is_not_the_run(tmp_path):
   with status.kept(tmp_path):
     values = _stored(tmp_path)
-  values |= {'state': 'running', 'pid': os.getppid()}
+  values |= {'state': 'running', 'started_by': values['started_by'] - 1}
   (tmp_path / status.NAME).write_text(json.dumps(values))
   assert status.read(tmp_path)['state'] == 'dead'
 
