@@ -411,6 +411,20 @@ def parse(config: Mapping[str, Any], allow: tuple[str, ...] = ()) -> RunConfig:
   return run
 
 
+def completed(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns a config with the defaults of the keys that it does not have.
+
+  Raises:
+    ConfigError: A section has an unknown key or a wrong value.
+  """
+  return dict(config) | {
+    name: dataclasses.asdict(
+      config_lib.from_section(cls, config.get(name, {}), name)
+    )
+    for name, cls in SECTIONS.items()
+  }
+
+
 def check(run: RunConfig) -> None:
   """Raises ConfigError where sections do not fit each other."""
   # The buckets, if there are any, must fit context and batch.

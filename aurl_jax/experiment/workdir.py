@@ -19,6 +19,7 @@ import jax
 from aurl_jax.core import config as config_lib
 from aurl_jax.core import files, hosts
 from aurl_jax.core.errors import AurlError, ConfigError
+from aurl_jax.experiment import sections
 
 IDENTITY = (
   'seed',
@@ -175,9 +176,11 @@ class Workdir:
   def _refuse_other_run(
     self, saved: Mapping[str, Any], values: Mapping[str, Any]
   ) -> None:
+    # A run of before a key was there had its default.
+    both = sections.completed(saved), sections.completed(values)
     rows = [
       f'  {d.key}: {d.saved!r} in the folder, {d.current!r} asked for'
-      for d in config_lib.differences(saved, values, identity=IDENTITY)
+      for d in config_lib.differences(*both, identity=IDENTITY)
       if d.key not in FREE
     ]
     if rows:

@@ -83,3 +83,15 @@ def test_a_damaged_config_is_named(tmp_path, config):
   said = str(caught.value)
   assert str(folder.config) in said
   assert 'another workdir' in said
+
+
+def test_a_run_of_before_a_key_was_there_goes_on(tmp_path, config):
+  folder = Workdir(tmp_path)
+  folder.store(config)
+  stored = json.loads(folder.config.read_text())
+  del stored['data']['buckets'], stored['curriculum']
+  folder.config.write_text(json.dumps(stored))
+  assert folder.agree(config) == config
+  changed = {**config, 'data': {**config['data'], 'buckets': [16, 32]}}
+  with pytest.raises(ConfigError, match=r'data\.buckets'):
+    folder.agree(changed)
