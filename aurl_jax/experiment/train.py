@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import gc
 import logging
 import pathlib
 from collections.abc import Callable, Mapping
@@ -75,7 +76,7 @@ def run(
   progress.say(f'devices: {mesh_lib.describe(parts.mesh)}', quiet=quiet)
   cache = data.prepared(asked, quiet=quiet)
   progress.say(_described(cache), quiet=quiet)
-  with mesh_lib.use(parts.mesh), signals.Stop() as stop:
+  with mesh_lib.use(parts.mesh), signals.Stop() as stop, host.settled():
     writers = _writers(parts, folder, quiet=quiet)
     # The folder is the run's once nothing stands in its way any more.
     begin = functools.partial(folder.store, values)
@@ -227,4 +228,6 @@ def _write(parts: Parts, params: Any, out: pathlib.Path) -> dict[str, Any]:
     return {}
   with mesh_lib.use(mesh_lib.alone()):
     written = generate.write(composer, parts.run.generate.request(), out)
+  # The figures of the page refer to themselves.
+  gc.collect()
   return {'page': written['page']}
