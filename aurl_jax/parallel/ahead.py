@@ -43,7 +43,7 @@ class Ahead:
     self._step, self._seen, self._largest = step, seen, largest
     self.programs: dict[Any, Any] = {}
 
-  def __call__(self, state: Any, batch: Mapping[str, jax.Array]) -> Any:
+  def __call__(self, state: Any, batch: Mapping[str, Any]) -> Any:
     """Returns what the step does, compiled now if it has to be."""
     program = self.programs.get(_key(batch))
     if program is None:
