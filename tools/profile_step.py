@@ -36,6 +36,7 @@ _CONTRACTED = re.compile(r'lhs_contracting_dims=\{([\d,]*)\}')
 _COMPUTATION = re.compile(r'^(ENTRY )?%?([\w.-]+) .*\{$')
 _FREE = ('parameter', 'constant', 'tuple', 'get-tuple-element', 'bitcast')
 _BITS = re.compile(r'\d+')
+_HEAVY = ('dot', 'convolution', 'scatter', 'reduce')
 _SHOWN = 12
 
 
@@ -84,13 +85,18 @@ def by_kind(hlo: str) -> list[list[str]]:
 def _operations(hlo: str) -> Iterator[tuple[str, int]]:
   """Yields kind and bytes of what runs as one: not the insides of fusions."""
   inner = set(re.findall(r'(?:calls|to_apply)=\{?%?([\w.-]+)', hlo))
-  for name, sizes, lines in _computations(hlo):
+  bodies = list(_computations(hlo))
+  kinds = {name: {kind for _, kind, _ in lines} for name, _, lines in bodies}
+  for name, sizes, lines in bodies:
     # A fusion's kind and its inside are told by the caller's line.
     if name in inner and not re.search(rf' call\(.*to_apply=%?{name}\b', hlo):
       continue
     for result, kind, rest in lines:
       if kind not in _FREE:
         read = re.findall(r'%([\w.-]+)', rest.partition(')')[0])
+        if kind == 'fusion':
+          inside = kinds[re.search(r'calls=%?([\w.-]+)', rest)[1]]
+          kind = next((f'fusion with {k}' for k in _HEAVY if k in inside), kind)
         yield kind, sizes[result] + sum(sizes.get(x, 0) for x in read)
 
 

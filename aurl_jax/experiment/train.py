@@ -92,7 +92,7 @@ def _work(
 ) -> dict[str, Any]:
   """Trains, judges, writes what is left of a run; returns its figures."""
   with contextlib.ExitStack() as ending:
-    with mesh_lib.use(parts.mesh), signals.Stop() as stop:
+    with mesh_lib.use(parts.mesh), signals.Stop() as stop, host.settled():
       writers = records.writers(parts, folder, values)
       for writer in writers:
         ending.callback(writer.close)

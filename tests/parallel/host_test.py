@@ -1,6 +1,8 @@
+import gc
 import subprocess
 import sys
 import textwrap
+import weakref
 
 import pytest
 
@@ -45,3 +47,18 @@ def test_a_repeated_step_takes_no_new_pages():
 def test_other_systems_are_left_alone(monkeypatch):
   monkeypatch.setattr(sys, 'platform', 'darwin')
   assert host.keep_memory() is False
+
+
+class _Circle:
+  def __init__(self):
+    self.self = self
+
+
+def test_circles_are_found_soon_while_what_was_there_is_left_out():
+  old = gc.get_freeze_count()
+  with host.settled():
+    assert gc.get_freeze_count() > old + 1000
+    gone = weakref.ref(_Circle())
+    gc.collect()
+    assert gone() is None
+  assert gc.get_freeze_count() == 0
