@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from aurl_jax.core import system as usage_lib
-from aurl_jax.training import callbacks, loop, records
+from aurl_jax.training import callbacks, guard, loop, records
 from aurl_jax.training.metrics import Totals
 from tests.training import toy
 
@@ -108,20 +108,21 @@ class Slow(toy.Batches):
 def test_the_loop_counts_the_time_it_waits_for_batches():
   def step(state, batch):
     rows = batch['ids'].shape[0]
-    return {'step': state['step'] + 1}, {
+    return state | {'step': state['step'] + 1}, {
       'objective': jnp.float32(1.0),
       'nats': jnp.ones(1),
       'counts': jnp.ones(1, jnp.int32),
       'correct': jnp.ones(1, jnp.int32),
       'tokens': jnp.int32(rows),
-      'bad_step': jnp.int32(0),
+      'skipped': jnp.int32(0),
+      'streak': jnp.int32(0),
     }
 
   written = types.SimpleNamespace(records=[])
   written.write = lambda record: written.records.append(dict(record))
   flops = records.Flops(per_token=10.0)
   loop.fit(
-    {'step': jnp.int32(0)},
+    {'step': jnp.int32(0), 'guard': guard.init()},
     step,
     Slow(),
     [
