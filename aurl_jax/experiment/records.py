@@ -1,6 +1,5 @@
 """The records of a run: who takes them, and what they are made of."""
 
-import gc
 import logging
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -137,8 +136,6 @@ def sampler(
     out = folder.samples / f'step_{step}'
     export.write(out, pieces, title=f'After {step} steps')
     hand_out(writers, step, media(pieces))
-    # The figures of the page refer to themselves.
-    gc.collect()
     return _paths(folder, out, len(pieces))
 
   return function

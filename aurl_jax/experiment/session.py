@@ -18,6 +18,8 @@ from aurl_jax.training import loop, signals, watch
 from aurl_jax.training import state as state_lib
 
 _log = logging.getLogger(__name__)
+_TIDY_EVERY = 250
+"""Steps: rare enough that to take the pages anew costs nothing to speak of."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,11 +83,12 @@ def train(
       memories=keeper.memories,
       best=keeper.best,
     )
+    tidy = callbacks_lib.Tidy(every=_TIDY_EVERY)
     state = loop.fit(
       resumed.state if resumed else parts.fresh_state(),
       _step(parts, cache, kept, session),
       batches,
-      [*_callbacks(parts, cache, folder, session, keeper), save, profile],
+      [*_callbacks(parts, cache, folder, session, keeper), save, profile, tidy],
       steps=resumed.step if resumed and keeper.over else parts.run.train.steps,
       mesh=parts.mesh,
       totals=resumed.totals if resumed else None,

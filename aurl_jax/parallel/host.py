@@ -35,10 +35,8 @@ def keep_memory(reserve: int = 1 << 28) -> bool:
   Returns:
     Whether the C library can do so: glibc on Linux can.
   """
-  if not sys.platform.startswith('linux'):
-    return False
-  libc = ctypes.CDLL(None)
-  if not hasattr(libc, 'mallopt') or not hasattr(libc, 'gnu_get_libc_version'):
+  libc = _glibc()
+  if libc is None:
     return False
   # One heap, because only the first one can grow without bounds; never a
   # mapping of its own for a large buffer; never a page given back.
@@ -63,6 +61,28 @@ def settled() -> Iterator[None]:
     yield
   finally:
     gc.unfreeze()
+
+
+def tidy() -> None:
+  """Gives back the pages that nothing lies in; does nothing without glibc.
+
+  After `keep_memory` the heap would keep each hole that something large and
+  rare, such as a page of samples, leaves behind. The next step takes as many
+  pages as it needs anew: a moment's work, so long as it is not for every one.
+  """
+  gc.collect()
+  libc = _glibc()
+  if libc is not None:
+    libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+  """Returns the C library, if it is one whose heap can be told what to do."""
+  if not sys.platform.startswith('linux'):
+    return None
+  libc = ctypes.CDLL(None)
+  needed = ('mallopt', 'malloc_trim', 'gnu_get_libc_version')
+  return libc if all(hasattr(libc, name) for name in needed) else None
 
 
 def _ask_huge_pages(libc: ctypes.CDLL, reserve: int) -> None:

@@ -14,6 +14,7 @@ import jax
 
 from aurl_jax.core.checkpoint import Checkpoints
 from aurl_jax.core.errors import CheckpointError
+from aurl_jax.parallel import host
 from aurl_jax.training import metrics as metrics_lib
 from aurl_jax.training.state import TrainState, eval_params
 
@@ -239,6 +240,26 @@ class Checkpoint:
       block=bool(context.ending),
       metrics=context.record,
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tidy:
+  """Gives memory back that the callbacks before it have left unused.
+
+  Attributes:
+    every: Steps between; 0 for never.
+  """
+
+  every: int
+
+  def due(self, context: Context) -> bool:
+    """Returns whether to tidy after this step."""
+    return _due(self.every, context, at_end=False)
+
+  def __call__(self, context: Context) -> None:
+    """Tidies."""
+    del context
+    host.tidy()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

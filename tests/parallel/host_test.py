@@ -44,9 +44,38 @@ def test_a_repeated_step_takes_no_new_pages():
   assert faults('keep') < given_back / 10
 
 
+HOLES = """
+  import pathlib, sys
+  from aurl_jax.parallel import host
+  if not host.keep_memory(1 << 28):
+    sys.exit(7)
+  def resident():
+    return int(pathlib.Path('/proc/self/statm').read_text().split()[1]) * 4096
+  blocks = [bytearray(b'x' * 100_000) for _ in range(2000)]
+  kept = blocks[::100]
+  del blocks
+  full = resident()
+  host.tidy()
+  print(full - resident())
+"""
+
+
+def test_pages_of_holes_are_given_back():
+  done = subprocess.run(
+    [sys.executable, '-c', textwrap.dedent(HOLES)],
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  if done.returncode == 7:
+    pytest.skip('the C library is not glibc')
+  assert done.returncode == 0
+  assert int(done.stdout) > 100e6
+
+
 def test_other_systems_are_left_alone(monkeypatch):
   monkeypatch.setattr(sys, 'platform', 'darwin')
   assert host.keep_memory() is False
+  host.tidy()
 
 
 class _Circle:

@@ -14,10 +14,8 @@ and fits lines to the memory over the steps: `resident` is the process,
 `device` what lies on its devices, `heap` what the C library has handed out
 and not got back: it tells a leak from a heap with holes. `slope` is in MB per
 1,000 steps after the first quarter, in which the heap finds its size (it is
-never given back, see `parallel.host`), `late` over the last half; `rise` is
-what the first quarter adds to its own first tenth. Huge pages are off, since
-the kernel fills one up whenever it likes, and a page that is used in part
-then counts as a whole; `--huge` leaves them on.
+tidied now and then, see `parallel.host`), `late` over the last half; `rise` is
+what the first quarter adds to its own first tenth.
 """
 
 import argparse
@@ -39,8 +37,6 @@ LIMIT = 2.0
 FLAT = 1.0
 """MB per 1,000 steps."""
 _PAUSE = 0.25
-_THP_DISABLE = 41
-"""PR_SET_THP_DISABLE of prctl(2): no transparent huge pages."""
 _SETTINGS = {
   'train.log_every': 20,
   'train.evaluate_every': 250,
@@ -57,14 +53,11 @@ def main() -> int:
   """Runs the page and prints the line; returns the exit status."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--flat', action='store_true')
-  parser.add_argument('--huge', action='store_true')
   parser.add_argument('--steps', type=int)
   parser.add_argument('--page')
   parser.add_argument('--set', action='append', default=[], metavar='K=V')
   args = parser.parse_args()
   if args.flat:
-    if not args.huge:
-      ctypes.CDLL(None).prctl(_THP_DISABLE, 1, 0, 0, 0)
     return flat(args.page or 'tiny:test', args.steps or 10_000, args.set)
   return peak(args.page or 'quickstart', args.steps or 20)
 
