@@ -165,7 +165,7 @@ class Reader:
 
   def batches(self, extra=None, count=NEXT):
     """Returns digests of the next batches after a checkpoint."""
-    stream = data.train_batches(self.parts.run, self.cache)
+    stream = data.train_batches(self.parts.run, self.cache, self.parts.mesh)
     if extra is not None:
       stream.set_state(extra['data'])
     return [digest(next(stream)) for _ in range(count)]
