@@ -39,12 +39,13 @@ class MusicTransformerVAEGAN(nnx.Module):
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
     key: PRNGKeyArray | None = None,
+    coordinates: Int[Array, 'b t 4'] | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns the decoder's normalised states; see `Decoder`."""
     first, second = (None, None) if key is None else jax.random.split(key)
     x = constrain_rows(self.embedded(ids))
     x = dropout(x, self.config.dropout, first)
-    return self.decoder(x, segments, positions, second)
+    return self.decoder(x, segments, positions, second, coordinates)
 
   def field_logits(
     self,
