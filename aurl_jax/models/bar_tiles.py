@@ -176,23 +176,22 @@ def _add(
 
 def _chunks(plan: Plan) -> _Chunk:
   """Returns every chunk, stacked."""
-  cut = (
-    lambda x, axis: jnp.moveaxis(  # noqa: E731
-      x.reshape(*x.shape[:axis], -1, plan.chunk, *x.shape[axis + 1 :]), axis, 0
-    )
-  )
-  numbers = cut(plan.numbers, 1)
+  numbers = _cut(plan.numbers, 1, plan.chunk)
   return _Chunk(
-    where=cut(plan.queries(), 2),
-    tiles=cut(plan.tiles, 1),
+    where=_cut(plan.queries(), 2, plan.chunk),
+    tiles=_cut(plan.tiles, 1, plan.chunk),
     numbers=numbers,
     most=numbers.max((1, 2)),
   )
 
 
-def _tiled(
-  x: Float[Array, 'b h _ k'], plan: Plan
-) -> Float[Array, 'b m h {plan.tile} k']:
+def _cut(x: Array, axis: int, size: int) -> Array:
+  """Cuts an axis into pieces, and puts their number in front."""
+  cut = x.reshape(*x.shape[:axis], -1, size, *x.shape[axis + 1 :])
+  return jnp.moveaxis(cut, axis, 0)
+
+
+def _tiled(x: Float[Array, 'b h _ k'], plan: Plan) -> Float[Array, 'b m h s k']:
   """A tile of all heads is one run of memory."""
   b, h, _, k = x.shape
   return jnp.swapaxes(x.reshape(b, h, -1, plan.tile, k), 1, 2)
@@ -205,10 +204,8 @@ def _untiled(x: Float[Array, 'b m h s k']) -> Float[Array, 'b h _ k']:
 
 def _chunked(
   x: Float[Array, 'b h p k'], plan: Plan
-) -> Float[Array, 'x b {plan.chunk} h {plan.tile} k']:
-  tiles = _tiled(x, plan)
-  b, _, *rest = tiles.shape
-  return jnp.moveaxis(tiles.reshape(b, -1, plan.chunk, *rest), 1, 0)
+) -> Float[Array, 'x b c h s k']:
+  return _cut(_tiled(x, plan), 1, plan.chunk)
 
 
 def _whole(x: Float[Array, 'x b c h s k']) -> Float[Array, 'b h p k']:
