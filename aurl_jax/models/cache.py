@@ -21,6 +21,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from aurl_jax.models import bar_cache
+from aurl_jax.models.bar_cache import BarLayer, BarPlaces
 from aurl_jax.models.blocked import MASKED
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.decoder import Block
@@ -40,17 +42,22 @@ class Cache:
     start: Index of each row's first step.
     places: Where each row stands in its music, as `tokens.places` keeps it;
       None if the model does not ask for it.
+    layers: What the pattern `bars` remembers instead of keys and values.
+    bars: Bars of the steps, for that pattern.
   """
 
   keys: tuple[Float[Array, 'n s k'], ...]
   values: tuple[Float[Array, 'n s k'], ...]
   start: Int[Array, ' b']
   places: Any = None
+  layers: tuple[BarLayer, ...] = ()
+  bars: BarPlaces | None = None
 
   @property
   def length(self) -> int:
     """Steps the cache has room for."""
-    return self.keys[0].shape[1]
+    keys = self.layers[0].keys if self.layers else self.keys[0]
+    return keys.shape[1]
 
 
 def init(
@@ -69,14 +76,23 @@ def init(
     start: Index of each row's first step; None is 0.
     places: Of the tokenizer, for a config that `needs_places`.
   """
-  shape = (batch * config.key_heads, length, config.head_dim)
-  empty = jnp.zeros(shape, jnp.dtype(config.dtype))
-  return Cache(
-    keys=(empty,) * config.layers,
-    values=(empty,) * config.layers,
+  rows, width = batch * config.key_heads, config.head_dim
+  cache = Cache(
+    keys=(),
+    values=(),
     start=jnp.zeros((batch,), jnp.int32) if start is None else start,
     places=None if places is None else places.init((batch,)),
   )
+  if config.pattern == 'bars':
+    layer = bar_cache.init_layer(rows, length, width, config.dtype)
+    return dataclasses.replace(
+      cache,
+      layers=(layer,) * config.layers,
+      bars=bar_cache.init_places(batch, length),
+    )
+  empty = jnp.zeros((rows, length, width), jnp.dtype(config.dtype))
+  empties = (empty,) * config.layers
+  return dataclasses.replace(cache, keys=empties, values=empties)
 
 
 def grow(cache: Cache, length: int) -> Cache:
@@ -85,6 +101,12 @@ def grow(cache: Cache, length: int) -> Cache:
   Attention costs what the cache has room for, so a decoder grows it as it
   fills.
   """
+  if cache.bars is not None:
+    return dataclasses.replace(
+      cache,
+      layers=tuple(bar_cache.grow_layer(x, length) for x in cache.layers),
+      bars=bar_cache.grow_places(cache.bars, length),
+    )
   added = ((0, 0), (0, length - cache.length), (0, 0))
   pad = lambda arrays: tuple(jnp.pad(array, added) for array in arrays)  # noqa: E731
   return dataclasses.replace(
@@ -114,17 +136,28 @@ def prefill(
   segments = (index >= start).astype(jnp.int32)
   coordinates, state = _walked(places, ids, segments)
   where = decoder.where(segments, jnp.maximum(index - start, 0), coordinates)
-  x = module.embedded(ids)
-  keys, values = [], []
-  for block, k_cache, v_cache in _layers(module, cache):
+  x, layers = module.embedded(ids), []
+  for block, layer in _layers(module, cache):
     q, k, v = block.qkv(x, where.rope)
-    x = block.finish(x, decoder.mix(block, q, k, v, where))
-    keys.append(_write(k_cache, _merge(k), 0))
-    values.append(_write(v_cache, _merge(v), 0))
-  hidden = decoder.norm(x[:, -1])
-  return hidden, dataclasses.replace(
-    cache, keys=tuple(keys), values=tuple(values), places=state
-  )
+    if where.plan is not None:
+      query = block.attention.summary.query[...]
+      mixed, layer = bar_cache.prefill(
+        (q, k, v), query, where.plan, cache.length
+      )
+    else:
+      mixed = decoder.mix(block, q, k, v, where)
+      layer = tuple(
+        _write(held, _merge(new), 0)
+        for held, new in zip(layer, (k, v), strict=True)
+      )
+    x = block.finish(x, mixed)
+    layers.append(layer)
+  bars = None
+  if where.plan is not None:
+    bars = bar_cache.prefill_places(
+      where.bars, segments, where.plan, cache.length
+    )
+  return decoder.norm(x[:, -1]), _with(cache, layers, state, bars)
 
 
 def step(
@@ -153,20 +186,24 @@ def step(
     state = places.advance(state, ids)
     coordinates = places.coordinates(state)[:, None]
   rope = module.decoder.rope(index - cache.start[:, None], coordinates)
-  x = module.embedded(ids[:, None])
-  keys, values = [], []
-  for block, k_cache, v_cache in _layers(module, cache):
+  bars = cache.bars
+  if bars is not None:
+    bars = bar_cache.advance(bars, coordinates[:, 0, 0], index)
+  x, layers = module.embedded(ids[:, None]), []
+  for block, layer in _layers(module, cache):
     q, k, v = _qkv(block, x, rope)
-    keys.append(_write(k_cache, k, index))
-    values.append(_write(v_cache, v, index))
-    bias = _bias(block, q, cache.length, index)
-    mixed = _attend(q, keys[-1], values[-1], seen, bias)
+    if bars is not None:
+      query = block.attention.summary.query[...]
+      mixed, layer = bar_cache.step(layer, bars, (q, k, v), query, index)
+    else:
+      layer = _write(layer[0], k, index), _write(layer[1], v, index)
+      bias = _bias(block, q, cache.length, index)
+      mixed = _attend(q, *layer, seen, bias)
     mixed = mixed.reshape(-1, config.heads, 1, config.head_dim)
     x = block.finish(x, mixed)
+    layers.append(layer)
   hidden = module.decoder.norm(x[:, 0])
-  return hidden, dataclasses.replace(
-    cache, keys=tuple(keys), values=tuple(values), places=state
-  )
+  return hidden, _with(cache, layers, state, bars)
 
 
 def _walked(
@@ -205,7 +242,21 @@ def _merge(x: Float[Array, 'b h t k']) -> Float[Array, 'n t k']:
 
 
 def _layers(module: MusicTransformerVAEGAN, cache: Cache) -> zip:
-  return zip(module.decoder.blocks, cache.keys, cache.values, strict=True)
+  """Blocks, and what each remembers: `BarLayer`, or keys and values."""
+  pairs = zip(cache.keys, cache.values, strict=True)
+  return zip(module.decoder.blocks, cache.layers or pairs, strict=True)
+
+
+def _with(
+  cache: Cache, layers: list[Any], places: Any, bars: BarPlaces | None
+) -> Cache:
+  """Returns the cache with other layers, as of `_layers`, and places."""
+  if bars is not None:
+    return dataclasses.replace(
+      cache, layers=tuple(layers), places=places, bars=bars
+    )
+  keys, values = zip(*layers, strict=True)
+  return dataclasses.replace(cache, keys=keys, values=values, places=places)
 
 
 def _qkv(

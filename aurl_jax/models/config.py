@@ -203,6 +203,18 @@ def _check_bars(config: ModelConfig) -> None:
     "'relative' counts steps, but model.pattern 'bars' also attends to whole "
     "bars; set it to 'rope' or 'musical'",
   )
+  _require(
+    config.attention in ('auto', 'naive', 'blocked'),
+    'attention',
+    f"{config.attention!r} knows no bars; set it to 'auto', or model.pattern "
+    "to 'full'",
+  )
+  _require(
+    config.key_heads == config.heads,
+    'kv_heads',
+    f"{config.kv_heads} has no place where model.pattern is 'bars': summaries "
+    'are of each head; set it to 0',
+  )
 
 
 def _require(holds: bool, name: str, cause: str) -> None:

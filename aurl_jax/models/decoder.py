@@ -15,8 +15,10 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.models import bar_plan, structured
 from aurl_jax.models import positions as positions_lib
-from aurl_jax.models.attention import attend, naive, visible, weights
+from aurl_jax.models.attention import attend, visible, weights
+from aurl_jax.models.bar_summary import BarSummary
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.layers import (
   INIT_SCALE,
@@ -47,11 +49,24 @@ class Where:
     rope: Rotation of each step; None for none.
     coordinates: Place of each step in its music; None where none is asked
       for (`ModelConfig.needs_places`).
+    plan: Which bars see which, for the pattern `bars`.
   """
 
   segments: Int[Array, 'b t']
   rope: Rope | None = None
   coordinates: Int[Array, 'b t 4'] | None = None
+  plan: bar_plan.Plan | None = None
+
+  @property
+  def bars(self) -> Int[Array, 'b t']:
+    """Bar of each step in its piece."""
+    if self.coordinates is None:
+      raise ConfigError(
+        "model.pattern: 'bars' needs the place of each step; build the model "
+        'with the Places of its tokenizer',
+        code='model_config',
+      )
+    return self.coordinates[..., 0]
 
 
 class Attention(nnx.Module):
@@ -77,6 +92,8 @@ class Attention(nnx.Module):
       shape = (h, config.distances, k)
       self.relative_embed = normal(jax.random.fold_in(key, 1), shape, k**-0.5)
     self.is_relative = config.positions == 'relative'
+    if config.pattern == 'bars':
+      self.summary = BarSummary(h, k)
     self.out_kernel = normal(out, (h, k, d), residual_scale(config))
 
   def kernels(
@@ -183,11 +200,15 @@ class Decoder(nnx.Module):
     coordinates: Int[Array, 'b t 4'] | None = None,
   ) -> Where:
     """Returns what attention is to know of the steps; see `__call__`."""
-    return Where(
+    where = Where(
       segments=segments,
       rope=self.rope(positions, coordinates),
       coordinates=coordinates,
     )
+    if self.config.pattern != 'bars':
+      return where
+    plan = bar_plan.plan(where.bars, segments)
+    return dataclasses.replace(where, plan=plan)
 
   def rope(
     self,
@@ -251,6 +272,17 @@ class Decoder(nnx.Module):
     where: Where,
   ) -> Float[Array, 'b h t k']:
     """Returns what a block's attention makes of queries, keys and values."""
+    if self.config.pattern == 'bars':
+      return structured.attend_bars(
+        q,
+        k,
+        v,
+        block.attention.summary.query[...],
+        bars=where.bars,
+        segments=where.segments,
+        backend=self.config.attention,
+        plan=where.plan,
+      )
     return attend(
       q,
       k,
@@ -273,9 +305,14 @@ class Decoder(nnx.Module):
     mask, found = visible(segments, self.config.window), []
     for block in self.blocks:
       q, k, v = block.qkv(x, where.rope)
-      relative = block.attention.relative(q.dtype)
-      found.append(weights(q, k, mask, relative))
-      x = block.finish(x, naive(q, k, v, mask, relative))
+      if self.config.pattern == 'bars':
+        query = block.attention.summary.query[...]
+        options = {'bars': where.bars, 'segments': segments}
+        found.append(structured.weights(q, k, v, query, **options))
+      else:
+        relative = block.attention.relative(q.dtype)
+        found.append(weights(q, k, mask, relative))
+      x = block.finish(x, self.mix(block, q, k, v, where))
     return jnp.stack(found)
 
   def _block(

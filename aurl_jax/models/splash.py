@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int
@@ -126,4 +127,6 @@ def _kernel(
       q_seq_shards=1,
       interpret=interpret,
     )
+    # On no device: the cache outlives the mesh that is in use.
+    kernel = jax.tree.map(np.asarray, kernel)
   return kernel, splash.SegmentIds

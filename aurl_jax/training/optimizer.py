@@ -17,7 +17,9 @@ from aurl_jax.training.schedules import SCHEDULES, Schedule
 
 # Parameters whose size means something other than complexity: gains, biases
 # and rows of tables. Norms are vectors, but stacked layers hide that.
-_EXEMPT = re.compile(r'(^|/)([^/]*embed|[^/]*norm|[^/]*bias|scale)(/|$)')
+_EXEMPT = re.compile(
+  r'(^|/)([^/]*embed|[^/]*norm|[^/]*bias|scale|summary)(/|$)'
+)
 
 # Kernels of more than two axes: the axes that they sum over and those that
 # they make; what is left over counts matrices (queries, keys and values).

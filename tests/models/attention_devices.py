@@ -24,6 +24,7 @@ OPTIONS = {
   'window': {'window': 7, 'remat': 'attention'},
   'relative': {'positions': 'relative', 'relative': 9, 'scan': True},
   'musical': {'positions': 'musical', 'kv_heads': 2},
+  'bars': {'pattern': 'bars'},
   'fused': {'attention': 'fused', 'window': 7},
   'splash': {'attention': 'splash', 'window': 7},
 }

@@ -49,6 +49,8 @@ def full_forward(model, params, ids):
       'width': 64,
     },
     {'positions': 'relative', 'kv_heads': 1, 'window': 5},
+    {'pattern': 'bars'},
+    {'pattern': 'bars', 'positions': 'musical', 'attention': 'naive'},
   ],
 )
 def test_cached_steps_equal_the_full_forward_of_each_row(changes):

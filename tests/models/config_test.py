@@ -66,6 +66,8 @@ def test_hidden_is_taken_as_given():
     ({'pattern': 'window'}, 'say how many steps a step sees'),
     ({'pattern': 'bars', 'window': 4}, 'model.window: 4 has no meaning'),
     ({'pattern': 'bars', 'positions': 'relative'}, "'rope' or 'musical'"),
+    ({'pattern': 'bars', 'kv_heads': 2}, 'model.kv_heads: 2 has no place'),
+    ({'pattern': 'bars', 'attention': 'splash'}, "'splash' knows no bars"),
     ({'pattern': 'dense'}, 'choose one of full, window, bars'),
     ({'positions': 'sine'}, 'choose one of rope, musical, relative, none'),
     ({'positions': 'relative', 'attention': 'splash'}, "set it to 'auto'"),

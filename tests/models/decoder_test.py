@@ -48,6 +48,7 @@ def test_a_step_sees_no_later_step():
     {'kv_heads': 1, 'window': 4},
     {'positions': 'relative', 'relative': 3},
     {'positions': 'musical'},
+    {'pattern': 'bars'},
   ],
 )
 def test_ways_of_running_give_equal_results(changes, options):

@@ -64,6 +64,7 @@ def rows(*pieces, context=24):
     {},
     {'positions': 'musical', 'width': 32},
     {'positions': 'relative', 'window': 7, 'kv_heads': 1},
+    {'pattern': 'bars'},
   ],
 )
 def test_packed_logits_are_each_piece_s_alone(attention, options):
@@ -293,6 +294,34 @@ def _slow_weights(params, ids, segments, positions):
     cube = np.sqrt(2 / np.pi) * (wide + 0.044715 * wide**3)
     x = x + 0.5 * wide * (1 + np.tanh(cube)) @ layer['mlp']['narrow']['kernel']
   return np.array(found)
+
+
+@pytest.mark.parametrize(
+  'options',
+  [
+    {'window': 4, 'kv_heads': 1},
+    {'positions': 'relative', 'relative': 3},
+    {'pattern': 'bars'},
+  ],
+)
+def test_attention_weights_are_of_what_is_computed(options):
+  """One layer's weights times its values, through the rest by hand."""
+  model, params = build(layers=1, **options)
+  params = jax.tree.map(lambda x: x * 8 if x.ndim > 1 else x, params)
+  ids, segments, positions, _ = rows(piece(13, 1), piece(9, 2))
+  batch = (ids, segments, positions)
+  found = jax.jit(model.attention_weights)(params, *batch)[0]
+  np.testing.assert_allclose(np.asarray(found).sum(-1), 1, atol=1e-5)
+  decoder = model.bind(params).decoder
+  x = model.bind(params).embedded(ids)
+  where = decoder.where(segments, positions, model._coordinates(*batch[:2]))
+  q, k, v = decoder.blocks[0].qkv(x, where.rope)
+  v_each = jnp.repeat(v, q.shape[1] // v.shape[1], axis=1)
+  np.testing.assert_allclose(
+    jnp.einsum('bhqt,bhtk->bhqk', found, v_each),
+    decoder.mix(decoder.blocks[0], q, k, v, where),
+    atol=1e-4,
+  )
 
 
 def test_attention_weights_are_those_of_plain_loops():

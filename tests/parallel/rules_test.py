@@ -13,6 +13,7 @@ from jax.sharding import PartitionSpec as P
 from aurl_jax.models import Model, ModelConfig
 from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.parallel import rules
+from tests.models.counting import Counting
 
 MESH = AbstractMesh((2, 2, 2), mesh_lib.AXES, axis_types=(AxisType.Auto,) * 3)
 
@@ -21,10 +22,16 @@ def shapes(mlp='gelu', **changes):
   config = ModelConfig(
     width=8, heads=2, layers=2, context=8, head_width=4, mlp=mlp, **changes
   )
-  return jax.eval_shape(Model.build(config, (7, 6)).init, jax.random.key(0))
+  return jax.eval_shape(
+    Model.build(config, (7, 6), Counting()).init, jax.random.key(0)
+  )
 
 
-OPTIONS = ({}, {'kv_heads': 1, 'positions': 'relative'})
+OPTIONS = (
+  {},
+  {'kv_heads': 1, 'positions': 'relative'},
+  {'pattern': 'bars'},
+)
 
 
 @pytest.mark.parametrize('mlp', ['gelu', 'swiglu'])
