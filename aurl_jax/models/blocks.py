@@ -135,7 +135,7 @@ def _scores(
 
 
 def _fold(
-  x: Float[Array, 'b h q _'], like: Float[Array, 'b c s _2']
+  x: Float[Array, 'b h q _'], like: Float[Array, 'b c s _']
 ) -> Float[Array, 'b c gq _']:
   """Puts the rows of the heads that share keys behind each other."""
   b, heads = like.shape[:2]

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-Rope = tuple[Float[Array, 'b #h t half'], Float[Array, 'b #h t half']]
+Rope = tuple[Float[Array, 'b _ t half'], Float[Array, 'b _ t half']]
 """Cosine and sine of the angles of each step."""
 
 # Longest wavelengths, over 2 pi: pieces have tens of bars, bars tens of
@@ -127,10 +127,9 @@ def _turns(
   the sum of the angles of two digits, from exact tables, has them all.
   """
   values = jnp.clip(values, 0, _DIGIT**2 - 1)
-  (cos, sin), (cos_low, sin_low) = (
-    (jnp.take(table, digit, axis=0) for table in _tables(half, base, unit))
-    for digit, unit in ((values // _DIGIT, _DIGIT), (values % _DIGIT, 1))
-  )
+  high, low = values // _DIGIT, values % _DIGIT
+  cos, sin = (jnp.take(x, high, axis=0) for x in _tables(half, base, _DIGIT))
+  cos_low, sin_low = (jnp.take(x, low, axis=0) for x in _tables(half, base, 1))
   return cos * cos_low - sin * sin_low, sin * cos_low + cos * sin_low
 
 

@@ -41,7 +41,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(('backend', 'option'), CASES)
-@pytest.mark.parametrize('t', [1, 7, 37])
+@pytest.mark.parametrize('t', [1, 37])
 def test_values_are_those_of_plain_loops(backend, option, t):
   (q, k, v, table, _, segments), window = made(option, t)
   mixed = attend(q, k, v, segments, backend, table, window)
@@ -64,9 +64,14 @@ def gradients(option, t, backend, **shape):
 
 
 @pytest.mark.parametrize(
-  ('backend', 'option'), [case for case in CASES if case[0] != 'naive']
+  ('backend', 'option', 't'),
+  [
+    *(('blocked', option, 53) for option in OPTIONS),
+    ('blocked', 'all', 5),
+    ('fused', 'window', 9),
+    ('fused', 'grouped', 9),
+  ],
 )
-@pytest.mark.parametrize('t', [5, 150])
 def test_gradients_are_those_of_naive_attention(backend, option, t):
   ours, plain = (gradients(option, t, name) for name in (backend, 'naive'))
   for x, y in zip(ours, plain, strict=True):
@@ -75,12 +80,13 @@ def test_gradients_are_those_of_naive_attention(backend, option, t):
 
 @pytest.mark.parametrize('option', ['wide window', 'all'])
 def test_many_blocks_of_a_window_are_scanned(option, monkeypatch):
-  laid_out = gradients(option, 201, 'blocked')
+  monkeypatch.setattr(windowed, '_FEWEST', 16)
+  laid_out = gradients(option, 71, 'blocked')
   monkeypatch.setattr(windowed, '_UNROLLED', 1)
   jax.clear_caches()
-  scanned = gradients(option, 201, 'blocked')
+  scanned = gradients(option, 71, 'blocked')
   jax.clear_caches()
-  plain = gradients(option, 201, 'naive')
+  plain = gradients(option, 71, 'naive')
   for x, y, z in zip(laid_out, scanned, plain, strict=True):
     np.testing.assert_allclose(x, y, atol=1e-5 * max(1, np.abs(y).max()))
     np.testing.assert_allclose(y, z, atol=1e-5 * max(1, np.abs(z).max()))
@@ -141,16 +147,20 @@ def test_naive_gradients_are_finite_differences():
 @pytest.mark.parametrize('backend', ['naive', 'blocked'])
 @pytest.mark.parametrize('option', ['plain', 'all'])
 def test_large_scores_stay_finite(backend, option):
-  (q, k, v, table, _, segments), window = made(option, 100)
+  (q, k, v, table, _, segments), window = made(option, 37)
   total = lambda q: attend(  # noqa: E731
     q, k, v, segments, backend, table, window
   ).sum()
-  value, grad = jax.value_and_grad(total)(1e4 * q)
+  value, grad = jax.jit(jax.value_and_grad(total))(1e4 * q)
   assert np.isfinite(value)
   assert np.isfinite(grad).all()
 
 
-@pytest.mark.parametrize(('backend', 'option'), CASES)
+@pytest.mark.parametrize(
+  ('backend', 'option'),
+  [(name, 'grouped') for name in BACKENDS]
+  + [('naive', 'all'), ('blocked', 'all')],
+)
 def test_bfloat16_stays_near_float32(backend, option):
   (q, k, v, table, _, segments), window = made(option, 33)
   narrow = [
@@ -164,7 +174,7 @@ def test_bfloat16_stays_near_float32(backend, option):
   expected = by_loops(q, k, v, table, segments, window)
   np.testing.assert_allclose(mixed.astype(np.float32), expected, atol=0.1)
   grad = jax.grad(lambda q: run(q, *narrow[1:]).sum().astype(jnp.float32))
-  assert grad(narrow[0]).dtype == jnp.bfloat16
+  assert jax.eval_shape(grad, narrow[0]).dtype == jnp.bfloat16
 
 
 def test_auto_is_blocked_on_a_cpu():
@@ -208,7 +218,7 @@ def test_cudnn_is_asked_for_what_it_can_do(t, monkeypatch):
   q, k, v, _, _, segments = inputs(t, k=8, groups=2)
   narrow = [x.astype(jnp.bfloat16) for x in (q, k, v)]
   mask = attention.visible(segments, 3)
-  mixed = fused.attend_fused(*narrow, mask)
+  mixed = jax.jit(fused.attend_fused)(*narrow, mask)
   assert calls == [('cudnn', t + t % 2, True)]
   np.testing.assert_allclose(
     mixed.astype(np.float32), by_loops(q, k, v, None, segments, 3), atol=0.05

@@ -72,7 +72,7 @@ def test_hidden_is_taken_as_given():
     ({'positions': 'sine'}, 'choose one of rope, musical, relative, none'),
     ({'positions': 'relative', 'attention': 'splash'}, "set it to 'auto'"),
     ({'positions': 'relative', 'attention': 'fused'}, "set it to 'auto'"),
-    ({'positions': 'musical', 'width': 24, 'heads': 2}, 'choose fewer heads'),
+    ({'positions': 'musical', 'width': 8}, 'choose fewer heads'),
   ],
 )
 def test_a_bad_value_names_its_key_and_the_remedy(changes, said):
