@@ -7,7 +7,7 @@
 
 With the vocabulary of `compound` they have about 2M, 12M, 100M and 350M
 parameters (`tests/experiment/sizes_test.py` counts). All read 2,048 steps,
-three minutes of pop. Heads are 48, 64, 64 and 128 wide: GPUs like multiples
+three minutes of pop. Heads are 40, 64, 64 and 128 wide: GPUs like multiples
 of 64.
 """
 
@@ -16,7 +16,7 @@ import ml_collections
 from aurl_jax.configs import base
 
 SIZES: dict[str, dict[str, int]] = {
-  'tiny': {'width': 192, 'layers': 4, 'heads': 4, 'head_width': 128},
+  'tiny': {'width': 160, 'layers': 5, 'heads': 4, 'head_width': 128},
   'small': {'width': 384, 'layers': 6, 'heads': 6, 'head_width': 128},
   'base': {'width': 768, 'layers': 14, 'heads': 12, 'head_width': 256},
   'large': {'width': 1024, 'layers': 28, 'heads': 8, 'head_width': 256},

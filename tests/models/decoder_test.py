@@ -30,25 +30,27 @@ def test_a_step_sees_no_later_step():
   assert (jnp.abs(changed - plain)[:, 4:].max(-1) > 1e-4).all()
 
 
-@pytest.mark.parametrize(
-  'changes',
-  [
-    {'scan': True},
-    {'remat': 'full'},
-    {'remat': 'dots', 'scan': True},
-    {'remat': 'attention'},
-    {'remat': 'attention', 'scan': True},
-    {'attention': 'naive'},
-  ],
+WAYS = (
+  {'scan': True},
+  {'remat': 'full'},
+  {'remat': 'dots', 'scan': True},
+  {'remat': 'attention'},
+  {'attention': 'naive'},
 )
+OPTIONS = (
+  {'kv_heads': 1, 'window': 4},
+  {'positions': 'relative', 'relative': 3},
+  {'positions': 'musical'},
+  {'pattern': 'bars'},
+)
+
+
 @pytest.mark.parametrize(
-  'options',
+  ('changes', 'options'),
   [
-    {},
-    {'kv_heads': 1, 'window': 4},
-    {'positions': 'relative', 'relative': 3},
-    {'positions': 'musical'},
-    {'pattern': 'bars'},
+    *((way, {}) for way in WAYS),
+    *(({'remat': 'attention', 'scan': True}, option) for option in OPTIONS),
+    *(({'remat': 'full', 'attention': 'naive'}, option) for option in OPTIONS),
   ],
 )
 def test_ways_of_running_give_equal_results(changes, options):
