@@ -6,7 +6,7 @@
     sizes.apply(config, 'small')
 
 With the vocabulary of `compound` they have about 2M, 12M, 100M and 350M
-parameters (`tests/experiment/sizes_test.py` counts). All read 2,048 steps,
+parameters (`tests/experiment/pages_test.py` counts). All read 2,048 steps,
 three minutes of pop. Heads are 40, 64, 64 and 128 wide: GPUs like multiples
 of 64.
 """

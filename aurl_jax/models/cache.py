@@ -181,14 +181,13 @@ def step(
   """
   config = module.config
   seen = _seen(config, cache, index)
-  coordinates, state = None, cache.places
+  coordinates, state, bars = None, cache.places, cache.bars
   if places is not None:
     state = places.advance(state, ids)
     coordinates = places.coordinates(state)[:, None]
+    if bars is not None:
+      bars = bar_cache.advance(bars, coordinates[:, 0, 0], index)
   rope = module.decoder.rope(index - cache.start[:, None], coordinates)
-  bars = cache.bars
-  if bars is not None:
-    bars = bar_cache.advance(bars, coordinates[:, 0, 0], index)
   x, layers = module.embedded(ids[:, None]), []
   for block, layer in _layers(module, cache):
     q, k, v = _qkv(block, x, rope)

@@ -3,10 +3,13 @@
 import dataclasses
 import textwrap
 
+import jax
 import pytest
 
+from aurl_jax.configs import base, sizes
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.experiment import pages, sections, workdir
+from aurl_jax.models import Model
 
 
 @pytest.fixture
@@ -124,3 +127,21 @@ def test_main_flags():
   assert str(asked.workdir) == 'runs/x'
   assert (asked.mode, asked.allow) == ('evaluate', ('mine',))
   assert pages.parse(['--workdir=runs/x']).config is None
+
+
+@pytest.mark.parametrize(
+  ('size', 'millions'),
+  [('tiny', 2), ('small', 12), ('base', 100), ('large', 350)],
+)
+def test_sizes_are_as_they_are_called(size, millions):
+  run = sections.parse(sizes.get_config(size).to_dict())
+  model = Model.build(run.model, run.tokenizer.codec.sizes)
+  params = jax.eval_shape(model.init, jax.random.key(0))
+  count = sum(leaf.size for leaf in jax.tree.leaves(params))
+  assert count == pytest.approx(millions * 1e6, rel=0.1)
+  assert run.model.context == 2048
+
+
+def test_an_unknown_size_is_answered_with_those_there_are():
+  with pytest.raises(LookupError, match='tiny, small, base, large'):
+    sizes.apply(base.get_config(), 'huge')

@@ -1,6 +1,9 @@
 """Every backend against plain loops in float64."""
 
 import functools
+import json
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +12,7 @@ import pytest
 
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.models import attention, fused, windowed
+from tests.models import attention_devices
 from tests.models.slow_attention import OPTIONS, by_loops, inputs
 
 BACKENDS = ('naive', 'blocked', 'fused')
@@ -237,3 +241,17 @@ def test_cudnn_is_asked_for_what_it_can_do(t, monkeypatch):
 )
 def test_cudnn_takes_narrow_types_and_widths_of_eight(dtype, width, fits):
   assert fused.fits_cudnn(jnp.zeros((1, 2, 1, width), dtype)) == fits
+
+
+@pytest.mark.slow
+def test_each_option_computes_the_same_on_attention_devices():
+  done = subprocess.run(
+    [sys.executable, '-m', 'tests.models.attention_devices'],
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  found = json.loads(done.stdout.splitlines()[-1])
+  assert found.pop('devices') == 8
+  assert set(found) == set(attention_devices.OPTIONS)
+  assert max(found.values()) < 1e-4, found
