@@ -230,7 +230,10 @@ class Decoder(nnx.Module):
         'model with the Places of its tokenizer',
         code='model_config',
       )
-    return positions_lib.musical(turned, coordinates, config.key_heads)
+    cos, sin = positions_lib.musical(
+      turned, constrain_rows(coordinates), config.key_heads
+    )
+    return constrain_rows(cos), constrain_rows(sin)
 
   def __call__(
     self,

@@ -1,7 +1,7 @@
 """Training steps: ours against the same model in PyTorch, and against GPT-2.
 
     python tools/bench/train.py [--rounds 11]
-    python tools/bench/train.py --options [--rounds 5]
+    python tools/bench/train.py --options [relative ...] [--rounds 5]
 
 Tokens/s of whole steps (forward, backward, AdamW) on the CPU in float32:
 width 256, 4 layers, 4 heads, GELU, 512 ids, batches of 8 rows of 512 steps,
@@ -53,14 +53,16 @@ def main() -> int:
   """Runs both comparisons; returns the exit status."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--rounds', type=int, default=11)
-  parser.add_argument('--options', action='store_true')
+  parser.add_argument(
+    '--options', nargs='*', choices=OPTIONS, help='all, if none is named'
+  )
   parser.add_argument('--ours', help=argparse.SUPPRESS)
   args = parser.parse_args()
   if args.ours:
     serve_ours(args.ours)
     return 0
-  if args.options:
-    compare_options(args.rounds)
+  if args.options is not None:
+    compare_options(args.options or list(OPTIONS), args.rounds)
     return 0
   with tempfile.TemporaryDirectory() as folder:
     weights = os.path.join(folder, 'weights.npz')
@@ -153,9 +155,10 @@ def serve_ours(weights: str) -> None:
   harness.serve(f'jax {jax.__version__}', first, functools.partial(work, train))
 
 
-def compare_options(rounds: int) -> None:
-  """Prints what each option costs."""
-  steps = {name: stepper(**keys)[0] for name, keys in OPTIONS.items()}
+def compare_options(names: list[str], rounds: int) -> None:
+  """Prints what some options cost."""
+  names = list(dict.fromkeys(['default', *names]))
+  steps = {name: stepper(**OPTIONS[name])[0] for name in names}
   for step in steps.values():
     step()
   seconds: dict[str, list[float]] = {name: [] for name in steps}
