@@ -22,6 +22,9 @@ Batch: TypeAlias = dict[str, np.ndarray | jax.Array]
 Params: TypeAlias = Mapping[str, Any]
 """Nested dicts of arrays: the parameters of a model, per layer."""
 
+Keys: TypeAlias = Key[Array, '*rows']
+"""Random keys of `jax.random.key`: one, or one for each row of a batch."""
+
 __all__ = [
   'Array',
   'Batch',
@@ -30,6 +33,7 @@ __all__ = [
   'Int',
   'Integer',
   'Key',
+  'Keys',
   'Params',
   'PyTree',
   'Shaped',

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from aurl_jax.core import random
+from aurl_jax.core.typing import Keys
 from aurl_jax.models import positions as positions_lib
 from aurl_jax.models.attention import attend, naive, visible, weights
 from aurl_jax.models.config import ModelConfig
@@ -92,7 +94,7 @@ class Block(nnx.Module):
     x: Float[Array, 'b t d'],
     mixed: Float[Array, 'b h t k'],
     rate: float = 0.0,
-    key: PRNGKeyArray | None = None,
+    key: Keys | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns the stream after both residual additions.
 
@@ -102,7 +104,7 @@ class Block(nnx.Module):
       rate: Dropout of both additions.
       key: Of the dropout; None keeps everything.
     """
-    first, second = (None, None) if key is None else jax.random.split(key)
+    first, second = (None, None) if key is None else random.split(key, 2)
     x = x + dropout(self.attention.out(mixed), rate, first)
     return x + dropout(self.mlp(self.mlp_norm(x)), rate, second)
 
@@ -135,7 +137,7 @@ class Decoder(nnx.Module):
     x: Float[Array, 'b t d'],
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
-    key: PRNGKeyArray | None = None,
+    key: Keys | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns the normalised hidden state of every step.
 
@@ -150,7 +152,7 @@ class Decoder(nnx.Module):
     )
     keys = None
     if key is not None:
-      keys = jax.random.split(key, self.config.layers)
+      keys = random.split(key, self.config.layers)
     if self.config.remat != 'none':
       run = jax.checkpoint(run, policy=_POLICIES[self.config.remat])
     x = (
@@ -176,7 +178,7 @@ class Decoder(nnx.Module):
     self,
     state: Any,
     x: Float[Array, 'b t d'],
-    key: PRNGKeyArray | None,
+    key: Keys | None,
     *,
     segments: Int[Array, 'b t'],
     rope: Rope,

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from aurl_jax.core.typing import Keys
 from aurl_jax.models import cache as cache_lib
 from aurl_jax.models.cache import Cache
 from aurl_jax.models.config import ModelConfig
@@ -79,7 +80,7 @@ class Model:
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
     targets: Int[Array, 'b t f'],
-    key: PRNGKeyArray | None = None,
+    key: Keys | None = None,
   ) -> Outputs:
     """Returns the logits of every field of the next step.
 
@@ -90,7 +91,7 @@ class Model:
       positions: Index of each step inside its piece.
       targets: The steps to predict; the head reads a target's earlier
         fields when it predicts a later one.
-      key: Of the dropout; None means none.
+      key: Of the dropout, one or one for each row; None means none.
     """
     module = self.bind(params)
     hidden = module.hidden(ids, segments, positions, key)
@@ -106,7 +107,7 @@ class Model:
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
     targets: Int[Array, 'b t f'],
-    key: PRNGKeyArray | None = None,
+    key: Keys | None = None,
   ) -> Float[Array, 'b t f']:
     """Returns the log-probability of each target id, in nats, float32.
 

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, PRNGKeyArray
 
+from aurl_jax.core.typing import Keys
 from aurl_jax.parallel import rules as rules_lib
 from aurl_jax.training import averages, guard, scaling
 from aurl_jax.training.options import DEFAULT, StepConfig
@@ -46,7 +47,7 @@ class Network(Protocol):
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
     targets: Int[Array, 'b t f'],
-    key: PRNGKeyArray | None = None,
+    key: Keys | None = None,
   ) -> Any:
     """Returns an object whose `logits` hold one `[b, t, v]` a field."""
     ...

@@ -1,10 +1,10 @@
 """Pure, jitted steps: one of training, one of evaluation.
 
 A step is written for the whole batch, and the compiler divides it over the
-mesh: then everything, dropout included, is the same on any number of
-devices. (Mapping the step over a data axis by hand, `jax.shard_map`, gave
-the same program but for the bits of the dropout: the same products, the same
-two reductions.) Axes: `b` batch, `t` time, `f` fields.
+mesh; where the parameters are whole on each device, `parallel.rowwise` divides
+the rows by hand for CPUs. Either way everything is the same on any number of
+devices, dropout included: each row has a key of its own. Axes: `b` batch, `t`
+time, `f` fields.
 """
 
 import functools
@@ -21,7 +21,8 @@ from jaxtyping import PRNGKeyArray
 
 from aurl_jax.core import random
 from aurl_jax.core.errors import ConfigError
-from aurl_jax.core.typing import Batch
+from aurl_jax.core.typing import Batch, Keys
+from aurl_jax.parallel import rowwise
 from aurl_jax.parallel import rules as rules_lib
 from aurl_jax.training import adversarial, losses, update
 from aurl_jax.training import state as state_lib
@@ -36,6 +37,8 @@ Measure = Callable[
   [Sequence[jax.Array], jax.Array], Mapping[str, tuple[jax.Array, jax.Array]]
 ]
 """From the logits of each field and the targets to named (sum, divisor)."""
+
+Factor = jax.Array | float
 
 Augment = Callable[[Rows, PRNGKeyArray, jax.Array], Rows]
 """Changes the rows of a batch, given the run's key, which is the same at
@@ -73,7 +76,7 @@ def make_train_step(
     if augment is not None:
       key = random.fold(jax.random.wrap_key_data(state['key']), 'augment')
       batch = augment(batch, key, state['step'])
-    grads, sums = _gradients(model, options, state, batch)
+    grads, sums = _gradients(model, options, state, batch, mesh)
     return update.apply(optimizer, schedule, options, state, grads, sums)
 
   if mesh is None:
@@ -125,31 +128,37 @@ def make_eval_step(
 
 
 def _gradients(
-  model: Network, options: StepConfig, state: TrainState, batch: Rows
+  model: Network,
+  options: StepConfig,
+  state: TrainState,
+  batch: Rows,
+  mesh: jax.sharding.Mesh | None,
 ) -> tuple[Any, Sums]:
   """Returns the gradient of the sum over the batch, and the sums."""
-  factor = _factor(state, batch)
 
   def objective(
-    params: dict[str, Any], rows: Rows, key: PRNGKeyArray
+    params: dict[str, Any], factor: Factor, rows: Rows, keys: Keys
   ) -> tuple[jax.Array, Sums]:
-    total, sums = _objective(model, options.loss, params, rows, key)
+    total, sums = _objective(model, options.loss, params, rows, keys)
     return total * factor, sums
 
   grad = jax.value_and_grad(objective, has_aux=True)
-  over = functools.partial(
-    _accumulate, grad, options.accumulate, batch=batch, key=_dropout_key(state)
+  over = rowwise.over_rows(
+    functools.partial(_accumulate, grad, options.accumulate), mesh
   )
-  grads, sums = over(state['params'])
+  factor = _factor(state, batch)
+  rows = batch, random.by_row(_dropout_key(state), len(batch['ids']))
+  grads, sums = over((state['params'], factor), rows)
   if options.adversarial:
     worse = adversarial.move(state['params'], grads, options.adversarial)
-    grads = jax.tree.map(lambda a, b: (a + b) / 2, grads, over(worse)[0])
+    more = over((worse, factor), rows)[0]
+    grads = jax.tree.map(lambda a, b: (a + b) / 2, grads, more)
   if 'scale' in state:
     grads = jax.tree.map(lambda leaf: leaf / factor, grads)
   return grads, sums
 
 
-def _factor(state: TrainState, batch: Rows) -> jax.Array | float:
+def _factor(state: TrainState, batch: Rows) -> Factor:
   """Returns what the summed loss is multiplied with before its gradient.
 
   The loss scale is for a mean; over the batch's ids, counted or not, and
@@ -172,7 +181,7 @@ def _objective(
   config: LossConfig,
   params: dict[str, Any],
   batch: Rows,
-  key: PRNGKeyArray | None,
+  key: Keys | None,
 ) -> tuple[jax.Array, Sums]:
   sums = losses.sums(*_predictions(model, params, batch, key), config)
   return sums['objective'], sums
@@ -182,7 +191,7 @@ def _predictions(
   model: Network,
   params: dict[str, Any],
   batch: Rows,
-  key: PRNGKeyArray | None,
+  key: Keys | None,
 ) -> tuple[Sequence[jax.Array], jax.Array]:
   """Returns the logits of each field, `[b, t, v]`, and the targets."""
   targets = losses.shift_targets(batch['ids'], batch['segments'])
@@ -193,31 +202,27 @@ def _predictions(
 def _accumulate(
   grad: Callable[..., Any],
   parts: int,
-  params: dict[str, Any],
-  batch: Rows,
-  key: PRNGKeyArray,
+  same: tuple[dict[str, Any], Factor],
+  rows: tuple[Rows, Keys],
 ) -> tuple[Any, Sums]:
-  """Returns gradients and sums over the batch, worked off in parts."""
+  """Returns gradients and sums over the rows, worked off in parts."""
 
-  def part(rows: Rows, key: PRNGKeyArray) -> tuple[Any, Sums]:
-    (_, sums), grads = grad(params, rows, key)
+  def part(rows: tuple[Rows, Keys]) -> tuple[Any, Sums]:
+    (_, sums), grads = grad(*same, *rows)
     return grads, sums
 
   if parts == 1:
-    return part(batch, key)
+    return part(rows)
 
-  def body(total: Any, inputs: Any) -> tuple[Any, None]:
-    index, rows = inputs
-    more = part(rows, random.fold(key, index))
-    return jax.tree.map(jnp.add, total, more), None
+  def body(total: Any, rows: tuple[Rows, Keys]) -> tuple[Any, None]:
+    return jax.tree.map(jnp.add, total, part(rows)), None
 
-  rows = jax.tree.map(functools.partial(_split, parts=parts), batch)
-  first = jax.tree.map(lambda x: x[0], rows)
+  dealt = jax.tree.map(functools.partial(_split, parts=parts), rows)
+  first = jax.tree.map(lambda x: x[0], dealt)
   zeros = jax.tree.map(
-    lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
-    jax.eval_shape(part, first, key),
+    lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(part, first)
   )
-  return jax.lax.scan(body, zeros, (jnp.arange(parts), rows))[0]
+  return jax.lax.scan(body, zeros, dealt)[0]
 
 
 def _split(rows: jax.Array, parts: int) -> jax.Array:
