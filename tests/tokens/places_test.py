@@ -22,7 +22,10 @@ from tests.tokens import judge, pieces, sampler
 REMI = Remi(cells_per_beat=4, voices=4, chords=True)
 PERFORMANCE = Performance(velocity_bins=4, shift_steps=20)
 CONTROLS = Controls(
-  Levels(key=3, density=1), (0, 4), 7, tuple(Levels(key=k) for k in range(9))
+  piece=Levels(key=3, density=1),
+  instruments=(0, 4),
+  style=7,
+  bars=tuple(Levels(key=key) for key in range(9)),
 )
 
 
@@ -161,7 +164,8 @@ class _Clock:
         if name == 'bar' or not kinds or isinstance(self.tokenizer, VoiceGrid):
           told.append((name, value))
     if isinstance(self.tokenizer, VoiceGrid):
-      self.frame(told)
+      cell = self.tokenizer.codec.event(ids[0], 0)[0]
+      self.frame(told, cell in ('rest', 'pitch', 'hold'))
       return
     order = self.ORDER
     told.sort(key=lambda e: order.index(e[0]) if e[0] in order else 9)
@@ -187,7 +191,7 @@ class _Clock:
     elif name in ('pitch', 'release'):
       self.pitch = value
 
-  def frame(self, told):
+  def frame(self, told, cell):
     for name, value in told:
       if name == 'meter':
         self.meter = self.grid.meter_cells(*self.grid.meters[value])
@@ -195,7 +199,7 @@ class _Clock:
         self.pickup = value
       if name in ('pitch', 'hold'):
         self.pitch = max(self.pitch, value)
-    self.frames += bool(told) and told[0][0] in ('rest', 'pitch', 'hold')
+    self.frames += cell
 
   def place(self):
     if not isinstance(self.tokenizer, VoiceGrid):
