@@ -4,6 +4,8 @@
 (seconds) or `prod` (the full run, the default).
 """
 
+import os
+
 import ml_collections
 
 VARIANTS = ('dev', 'test', 'prod')
@@ -19,6 +21,14 @@ def none(kind: type) -> ml_collections.FieldReference:
   return ml_collections.config_dict.placeholder(kind)
 
 
+def shared(name: str) -> str:
+  """Returns the folder of a data set that is not part of the project.
+
+  It lies in the folder AURL_DATA, by default `../shared/data`.
+  """
+  return os.path.join(os.environ.get('AURL_DATA') or '../shared/data', name)
+
+
 def chance(
   first: float = 1.0, last: float = 1.0, ramp: int = 0
 ) -> ml_collections.ConfigDict:
@@ -27,7 +37,7 @@ def chance(
 
 
 def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
-  """Returns a compound-token transformer of 3.4M parameters."""
+  """Returns a compound-token transformer of 4.0M parameters."""
   if variant not in VARIANTS:
     raise LookupError(
       f'no variant {variant!r} of this page; choose one of '

@@ -9,6 +9,8 @@ from aurl_jax.core import lazy
 __getattr__, __dir__, __all__ = lazy.attach(
   __name__,
   {
+    'Frames': 'aurl_jax.evaluation.targets',
+    'NoteCounts': 'aurl_jax.evaluation.targets',
     'bootstrap': 'aurl_jax.evaluation.bootstrap',
     'likelihood': 'aurl_jax.evaluation.likelihood',
     'musical': 'aurl_jax.evaluation.musical',

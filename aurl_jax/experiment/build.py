@@ -15,11 +15,13 @@ from aurl_jax.data import rooms
 from aurl_jax.data.augment import Augmenter
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.deploy.composer import Composer
+from aurl_jax.evaluation import targets
 from aurl_jax.experiment import sections
 from aurl_jax.experiment.sections import RunConfig
 from aurl_jax.models.functional import Model
 from aurl_jax.parallel import gather
 from aurl_jax.parallel import mesh as mesh_lib
+from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.training import optimizer as optimizer_lib
 from aurl_jax.training import state as state_lib
 from aurl_jax.training import steps as steps_lib
@@ -110,7 +112,11 @@ class Parts:
   @functools.cached_property
   def eval_step(self) -> Any:
     """The jitted evaluation step, compiled once for all who judge."""
-    return steps_lib.make_eval_step(self.model, self.mesh)
+    tokenizer = self.run.tokenizer
+    measures: list[steps_lib.Measure] = [targets.NoteCounts(tokenizer)]
+    if isinstance(tokenizer, VoiceGrid):
+      measures.append(targets.Frames(tokenizer))
+    return steps_lib.make_eval_step(self.model, self.mesh, measures=measures)
 
   def train_step(self, cache: TokenCache | None = None) -> Any:
     """Returns the jitted training step.

@@ -15,6 +15,8 @@ class TrainingError(AurlError):
 
 _LAST = ('learning_rate', 'loss_scale', 'streak', 'cause')
 """Metrics that keep their last value; all others add up."""
+_RATIO = 'ratio/'
+"""Begins the names of sums that are pairs: a sum, and its divisor."""
 _SHOWN = ('skipped', 'learning_rate', 'loss_scale')
 """Metrics that a summary has as they are, where there are any."""
 
@@ -76,7 +78,8 @@ def summary(
   Returns:
     `loss`: nats a target id. `accuracy`: share of ids ranked first.
     `objective`: what was minimised, an id. `tokens`: steps with anything to
-    predict. `nats/NAME`: nats a counted id of the field. Then whatever of
+    predict. `nats/NAME`: nats a counted id of the field. `NAME` for each
+    pair `ratio/NAME`: its quotient. Then whatever of
     `skipped` (steps), `grad_norm` (mean of the others), `learning_rate` and
     `loss_scale` there is. If all steps were skipped, no means.
   """
@@ -104,4 +107,7 @@ def _means(
   }
   for name, value, count in zip(fields, nats, counts, strict=bool(fields)):
     result[f'nats/{name}'] = value / max(1.0, count)
+  for name, pair in total.items():
+    if name.startswith(_RATIO) and pair[1]:
+      result[name.removeprefix(_RATIO)] = pair[0] / pair[1]
   return result

@@ -9,7 +9,7 @@ two reductions.) Axes: `b` batch, `t` time, `f` fields.
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -33,6 +33,11 @@ from aurl_jax.training.state import Network, TrainState
 from aurl_jax.training.update import Metrics
 
 Rows = Mapping[str, jax.Array]
+Measure = Callable[
+  [Sequence[jax.Array], jax.Array], Mapping[str, tuple[jax.Array, jax.Array]]
+]
+"""From the logits of each field and the targets to named (sum, divisor)."""
+
 Augment = Callable[[Rows, PRNGKeyArray, jax.Array], Rows]
 """Changes the rows of a batch, given the run's key, which is the same at
 every step, and the step."""
@@ -89,11 +94,25 @@ def make_eval_step(
   mesh: jax.sharding.Mesh | None = None,
   *,
   rules: Any = rules_lib.RULES,
+  measures: Sequence[Measure] = (),
 ) -> Callable[[dict[str, Any], Batch], Sums]:
-  """Returns the jitted `step(params, batch) -> losses.sums`, no dropout."""
+  """Returns the jitted `step(params, batch) -> losses.sums`, no dropout.
+
+  Args:
+    model: What is judged.
+    mesh: Where parameters and batches lie; None for one device.
+    rules: As of `state.create`.
+    measures: What else to sum up; each name of theirs is among the sums as
+      `ratio/NAME`, float32 [2].
+  """
 
   def step(params: dict[str, Any], batch: Rows) -> Sums:
-    return _objective(model, LossConfig(), params, batch, None)[1]
+    logits, targets = _predictions(model, params, batch, None)
+    sums = losses.sums(logits, targets)
+    for measure in measures:
+      for name, pair in measure(logits, targets).items():
+        sums[f'ratio/{name}'] = jnp.stack([jnp.float32(x) for x in pair])
+    return sums
 
   if mesh is None:
     return jax.jit(step)
@@ -211,11 +230,20 @@ def _objective(
   batch: Rows,
   key: PRNGKeyArray | None,
 ) -> tuple[jax.Array, Sums]:
+  sums = losses.sums(*_predictions(model, params, batch, key), config)
+  return sums['objective'], sums
+
+
+def _predictions(
+  model: Network,
+  params: dict[str, Any],
+  batch: Rows,
+  key: PRNGKeyArray | None,
+) -> tuple[Sequence[jax.Array], jax.Array]:
+  """Returns the logits of each field, `[b, t, v]`, and the targets."""
   targets = losses.shift_targets(batch['ids'], batch['segments'])
   steps = (batch['ids'], batch['segments'], batch['positions'])
-  outputs = model.apply(params, *steps, targets, key)
-  sums = losses.sums(outputs.logits, targets, config)
-  return sums['objective'], sums
+  return model.apply(params, *steps, targets, key).logits, targets
 
 
 def _accumulate(

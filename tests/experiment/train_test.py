@@ -33,6 +33,7 @@ def page(tmp_path_factory):
     yield lambda *more: pages.load(pages.find('tiny:test'), [*fixed, *more])
 
 
+@pytest.mark.slow
 def test_what_is_judged_and_exported_is_the_average(page, tmp_path):
   folder = Workdir(tmp_path / 'run')
   result = train.run(
