@@ -23,6 +23,8 @@ _ROW = 1.2
 """Height of a row below the pitches, in semitones."""
 _MOST_ROWS = 8
 _UNREAD, _LINE, _HERE = '#e4e7eb', '#cfd3da', '#0072b2'
+_LEAST = 0.05
+"""Of the scale's end: an even look back is not drawn as a bold one."""
 _TICKS = (0, 0.01, 0.05, 0.1, 0.25, 0.5, 1)
 
 
@@ -116,6 +118,7 @@ def _events(
     if pitch
   }
   rows, used = [], set()
+  wide = max(1.0, place[:, 2].max() / 150)
   columns = (notes.onset, notes.duration, notes.pitch, notes.is_drum)
   lists = [column.tolist() for column in columns]
   for onset, length, pitch, drum in zip(*lists, strict=True):
@@ -129,7 +132,7 @@ def _events(
       rank = stacked.get(at, 0)
       stacked[at] = rank + 1
       row = min(rank, _MOST_ROWS - 1)
-      rows.append((at, 1.0, _low(notes) - 1 - _ROW * (row + 1), step))
+      rows.append((at, wide, _low(notes) - 1 - _ROW * (row + 1), step))
   return rows
 
 
@@ -146,13 +149,18 @@ def draw(weights: np.ndarray, found: Boxes, step: int, title: str) -> Figure:
   size = (_PANEL[0] * heads + 1.0, _PANEL[1] * layers + 0.9)
   figure = Figure(figsize=size, layout='constrained')
   axes = figure.subplots(layers, heads, sharex=True, sharey=True, squeeze=False)
+  rows = weights[:, :, step]
+  # One scale for all panels, up to the largest weight of them.
+  top = max(float(rows.max()), _LEAST)
   for layer, head in np.ndindex(layers, heads):
-    image = _panel(axes[layer, head], weights[layer, head, step], found, step)
+    image = _panel(axes[layer, head], rows[layer, head], found, step)
+    image.set_clim(0, np.sqrt(top))
     axes[layer, head].set_title(f'layer {layer}, head {head}', fontsize=8)
-  figure.suptitle(title, fontsize=10)
+  figure.suptitle(title, fontsize=9, wrap=True)
   figure.supxlabel('bar', fontsize=9)
   bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
-  bar.set_ticks(np.sqrt(_TICKS), labels=[f'{tick:g}' for tick in _TICKS])
+  ticks = [tick for tick in _TICKS if tick <= top]
+  bar.set_ticks(np.sqrt(ticks), labels=[f'{tick:g}' for tick in ticks])
   bar.ax.tick_params(labelsize=7)
   bar.set_label('weight', fontsize=8)
   return figure
@@ -173,7 +181,6 @@ def _panel(
   )
   # By the root, or small weights could not be seen.
   image.set_array(np.sqrt(row[found.step[read]]))
-  image.set_clim(0, 1)
   axes.add_collection(image)
   here = found.left[found.step == step]
   if len(here):

@@ -201,7 +201,7 @@ def draw(sides: np.ndarray, losses: np.ndarray, title: str) -> Figure:
   axes.set_ylabel('second direction', fontsize=9)
   axes.set_aspect('equal')
   axes.set_title(title, fontsize=10)
-  bar = figure.colorbar(image, ax=axes)
+  bar = figure.colorbar(image, ax=axes, format='%.3f')
   bar.set_label('loss, nats an id', fontsize=9)
   return figure
 

@@ -67,7 +67,7 @@ def main() -> int:
   tokenizer = composer.tokenizer
   said = attention_roll.described(tokenizer, ids, step)
   boxes = attention_roll.boxes(tokenizer, ids)
-  roll = attention_roll.draw(weights, boxes, step, f'{title}; {said}')
+  roll = attention_roll.draw(weights, boxes, step, f'{title}\n{said}')
   roll.savefig(args.out / 'roll.png', dpi=_DPI)
   print(shown(found))
   print(args.out / 'attention.png')
