@@ -1,4 +1,8 @@
-"""Evaluation: figures on notes and arrays; it knows no model."""
+"""How good music and models are: plain functions on `Notes` and arrays.
+
+Nothing here knows a model: whoever has one hands in sums of likelihood, or
+pieces.
+"""
 
 from aurl_jax.core import lazy
 
@@ -7,5 +11,9 @@ __getattr__, __dir__, __all__ = lazy.attach(
   {
     'Frames': 'aurl_jax.evaluation.targets',
     'NoteCounts': 'aurl_jax.evaluation.targets',
+    'bootstrap': 'aurl_jax.evaluation.bootstrap',
+    'likelihood': 'aurl_jax.evaluation.likelihood',
+    'musical': 'aurl_jax.evaluation.musical',
+    'overlap': 'aurl_jax.evaluation.overlap',
   },
 )

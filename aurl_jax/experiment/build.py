@@ -25,6 +25,7 @@ from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.training import optimizer as optimizer_lib
 from aurl_jax.training import state as state_lib
 from aurl_jax.training import steps as steps_lib
+from aurl_jax.training import watch
 from aurl_jax.training.options import StepConfig
 from aurl_jax.training.schedules import Schedule
 
@@ -131,6 +132,19 @@ class Parts:
       self.mesh,
       augment=self._augment(cache) if cache else None,
     )
+
+  def diagnosis(self, cache: TokenCache) -> watch.Why:
+    """Returns what names the tensor that made a step bad.
+
+    Args:
+      cache: What is trained on, which augmentation has to know.
+    """
+
+    def why(state: Any, batch: Any, step: int) -> str:
+      make, augment = steps_lib.make_diagnosis, self._augment(cache)
+      return make(self.model, self.options, augment=augment)(state, batch, step)
+
+    return why
 
   def _augment(self, cache: TokenCache) -> Augmenter | None:
     """Returns what changes the training batches, or None for nothing."""

@@ -128,7 +128,8 @@ def _step(
     like=parts.abstract_state,
     fresh=parts.fresh_state,
   )
-  return watch.Watch(step, parts.options.guard, back)
+  why = parts.diagnosis(cache)
+  return watch.Watch(step, parts.options.guard, back, why)
 
 
 def _callbacks(

@@ -22,9 +22,9 @@ from jaxtyping import PRNGKeyArray
 from aurl_jax.core import random
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.core.typing import Batch, Keys
-from aurl_jax.parallel import rowwise
+from aurl_jax.parallel import gather, rowwise
 from aurl_jax.parallel import rules as rules_lib
-from aurl_jax.training import adversarial, losses, update
+from aurl_jax.training import adversarial, finite, losses, update
 from aurl_jax.training import state as state_lib
 from aurl_jax.training.losses import LossConfig, Sums
 from aurl_jax.training.options import DEFAULT, StepConfig
@@ -125,6 +125,57 @@ def make_eval_step(
     in_shardings=(places, rules_lib.batch_sharding(mesh)),
     out_shardings=NamedSharding(mesh, P()),
   )
+
+
+def make_diagnosis(
+  model: Network,
+  options: StepConfig = DEFAULT,
+  *,
+  augment: Augment | None = None,
+) -> Callable[[TrainState, Batch, int], str]:
+  """Returns `why(state, batch, step)`: what of a bad step is not finite.
+
+  It names the first such tensor of the step of that number, done again op
+  by op with the same dropout; see `training.finite`. All processes must call
+  it together. The state keeps all it has but `step`: a bad step has changed
+  no more.
+
+  Args:
+    model: What is trained.
+    options: Those of the step.
+    augment: Likewise.
+  """
+
+  def why(state: TrainState, batch: Batch, step: int) -> str:
+    needed = {k: state[k] for k in ('params', 'key', 'scale') if k in state}
+    if jax.process_count() > 1:
+      needed, batch = gather.to_host((needed, dict(batch)))
+    now = needed | {'step': jnp.int32(step - 1)}
+    whole: Rows = jax.tree.map(jnp.asarray, dict(batch))
+    if augment is not None:
+      key = random.fold(jax.random.wrap_key_data(now['key']), 'augment')
+      whole = jax.jit(augment)(whole, key, now['step'])
+    factor = _factor(now, whole)
+    keys = random.by_row(_dropout_key(now), len(whole['ids']))
+    for rows, own in _parts((whole, keys), options.accumulate):
+
+      def loss(params: Any, rows: Rows = rows, own: Any = own) -> jax.Array:
+        return _objective(model, options.loss, params, rows, own)[0] * factor
+
+      found = finite.first(loss, now['params'])
+      if found is not None:
+        return str(found)
+    return 'none: done again, op by op, all is finite'
+
+  return why
+
+
+def _parts(rows: tuple[Rows, Keys], parts: int) -> list[tuple[Rows, Keys]]:
+  """Returns what `_accumulate` works off in turn."""
+  if parts == 1:
+    return [rows]
+  dealt = jax.tree.map(functools.partial(_split, parts=parts), rows)
+  return [jax.tree.map(lambda x, i=i: x[i], dealt) for i in range(parts)]
 
 
 def _gradients(
