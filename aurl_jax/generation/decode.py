@@ -238,7 +238,7 @@ def lengths(width: int, room: int, step_bytes: int = 0) -> tuple[int, ...]:
 def _step_bytes(model: Model, rows: int) -> int:
   config = model.config
   wide = jnp.dtype(config.dtype).itemsize
-  return 2 * rows * config.layers * config.width * wide
+  return 2 * rows * config.layers * config.key_heads * config.head_dim * wide
 
 
 def _run(

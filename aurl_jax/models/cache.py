@@ -1,9 +1,10 @@
 """Keys and values of the steps so far, so that a new step costs one step.
 
-Axes: `b` batch, `h` heads, `n` rows of a batch times heads, `s` steps the
-cache has room for, `k` head width, `t` steps of a prompt, `d` model width,
-`f` fields. Rows end at one index and start at their own: prompts are padded
-on the left, and `start` is the index of a row's first step, so positions are
+Axes: `b` batch, `h` heads, `c` heads of keys and values, `g` query heads that
+share one, `n` rows of a batch times heads of keys, `s` steps the cache has
+room for, `k` head width, `t` steps of a prompt, `d` model width, `f` fields.
+Rows end at one index and start at their own: prompts are padded on the left,
+and `start` is the index of a row's first step, so positions are
 `index - start`.
 
 One array a layer, its rows and heads merged: an array of all layers would be
@@ -14,16 +15,19 @@ twice as much on a CPU.
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from aurl_jax.models.attention import attend
+from aurl_jax.models import bar_cache
+from aurl_jax.models.bar_cache import BarLayer, BarPlaces
 from aurl_jax.models.blocked import MASKED
 from aurl_jax.models.config import ModelConfig
-from aurl_jax.models.decoder import Block, Rope
-from aurl_jax.models.positions import rotate
+from aurl_jax.models.decoder import Block
+from aurl_jax.models.positions import Rope, rotate, spread
+from aurl_jax.models.relative import picked
 from aurl_jax.models.vaegan import MusicTransformerVAEGAN
 
 
@@ -36,16 +40,24 @@ class Cache:
     keys: Turned keys, one array a layer; zeros where nothing is written.
     values: Values, likewise.
     start: Index of each row's first step.
+    places: Where each row stands in its music, as `tokens.places` keeps it;
+      None if the model does not ask for it.
+    layers: What the pattern `bars` remembers instead of keys and values.
+    bars: Bars of the steps, for that pattern.
   """
 
   keys: tuple[Float[Array, 'n s k'], ...]
   values: tuple[Float[Array, 'n s k'], ...]
   start: Int[Array, ' b']
+  places: Any = None
+  layers: tuple[BarLayer, ...] = ()
+  bars: BarPlaces | None = None
 
   @property
   def length(self) -> int:
     """Steps the cache has room for."""
-    return self.keys[0].shape[1]
+    keys = self.layers[0].keys if self.layers else self.keys[0]
+    return keys.shape[1]
 
 
 def init(
@@ -53,6 +65,7 @@ def init(
   batch: int,
   length: int,
   start: Int[Array, ' b'] | None = None,
+  places: Any = None,
 ) -> Cache:
   """Returns an empty cache for `length` steps of `batch` rows.
 
@@ -61,14 +74,25 @@ def init(
     batch: Rows.
     length: Steps there is room for.
     start: Index of each row's first step; None is 0.
+    places: Of the tokenizer, for a config that `needs_places`.
   """
-  shape = (batch * config.heads, length, config.head_dim)
-  empty = jnp.zeros(shape, jnp.dtype(config.dtype))
-  return Cache(
-    keys=(empty,) * config.layers,
-    values=(empty,) * config.layers,
+  rows, width = batch * config.key_heads, config.head_dim
+  cache = Cache(
+    keys=(),
+    values=(),
     start=jnp.zeros((batch,), jnp.int32) if start is None else start,
+    places=None if places is None else places.init((batch,)),
   )
+  if config.pattern == 'bars':
+    layer = bar_cache.init_layer(rows, length, width, config.dtype)
+    return dataclasses.replace(
+      cache,
+      layers=(layer,) * config.layers,
+      bars=bar_cache.init_places(batch, length),
+    )
+  empty = jnp.zeros((rows, length, width), jnp.dtype(config.dtype))
+  empties = (empty,) * config.layers
+  return dataclasses.replace(cache, keys=empties, values=empties)
 
 
 def grow(cache: Cache, length: int) -> Cache:
@@ -77,6 +101,12 @@ def grow(cache: Cache, length: int) -> Cache:
   Attention costs what the cache has room for, so a decoder grows it as it
   fills.
   """
+  if cache.bars is not None:
+    return dataclasses.replace(
+      cache,
+      layers=tuple(bar_cache.grow_layer(x, length) for x in cache.layers),
+      bars=bar_cache.grow_places(cache.bars, length),
+    )
   added = ((0, 0), (0, length - cache.length), (0, 0))
   pad = lambda arrays: tuple(jnp.pad(array, added) for array in arrays)  # noqa: E731
   return dataclasses.replace(
@@ -88,6 +118,7 @@ def prefill(
   module: MusicTransformerVAEGAN,
   cache: Cache,
   ids: Int[Array, 'b t f'],
+  places: Any = None,
 ) -> tuple[Float[Array, 'b d'], Cache]:
   """Reads prompts in one pass.
 
@@ -95,26 +126,38 @@ def prefill(
     module: The network.
     cache: With room for `t` steps or more; what it holds is replaced.
     ids: Prompts, padded on the left up to the cache's `start`.
+    places: As of `init`.
 
   Returns:
     The state after the last step, and the cache filled up to `t`.
   """
-  index = jnp.arange(ids.shape[1])
+  decoder, index = module.decoder, jnp.arange(ids.shape[1])
   start = cache.start[:, None]
   segments = (index >= start).astype(jnp.int32)
-  rope = module.decoder.rope(jnp.maximum(index - start, 0))
-  x = module.embedded(ids)
-  keys, values = [], []
-  for block, k_cache, v_cache in _layers(module, cache):
-    q, k, v = block.qkv(x, rope)
-    mixed = attend(q, k, v, segments=segments, backend=module.config.attention)
+  coordinates, state = _walked(places, ids, segments)
+  where = decoder.where(segments, jnp.maximum(index - start, 0), coordinates)
+  x, layers = module.embedded(ids), []
+  for block, layer in _layers(module, cache):
+    q, k, v = block.qkv(x, where.rope)
+    if where.plan is not None:
+      query = block.attention.summary.query[...]
+      mixed, layer = bar_cache.prefill(
+        (q, k, v), query, where.plan, cache.length
+      )
+    else:
+      mixed = decoder.mix(block, q, k, v, where)
+      layer = tuple(
+        _write(held, _merge(new), 0)
+        for held, new in zip(layer, (k, v), strict=True)
+      )
     x = block.finish(x, mixed)
-    keys.append(_write(k_cache, _merge(k), 0))
-    values.append(_write(v_cache, _merge(v), 0))
-  hidden = module.decoder.norm(x[:, -1])
-  return hidden, dataclasses.replace(
-    cache, keys=tuple(keys), values=tuple(values)
-  )
+    layers.append(layer)
+  bars = None
+  if where.plan is not None:
+    bars = bar_cache.prefill_places(
+      where.bars, segments, where.plan, cache.length
+    )
+  return decoder.norm(x[:, -1]), _with(cache, layers, state, bars)
 
 
 def step(
@@ -122,6 +165,7 @@ def step(
   cache: Cache,
   ids: Int[Array, 'b f'],
   index: Int[Array, ''],
+  places: Any = None,
 ) -> tuple[Float[Array, 'b d'], Cache]:
   """Reads one step more.
 
@@ -130,28 +174,67 @@ def step(
     cache: Filled up to `index`, with room for one more.
     ids: The step of each row.
     index: Where it stands, the same for all rows.
+    places: As of `init`.
 
   Returns:
     The state after the step, and the cache with it.
   """
   config = module.config
-  start = jnp.repeat(cache.start, config.heads)[:, None]
-  steps = jnp.arange(cache.length)
-  seen = ((steps <= index) & (steps >= start))[:, None]
-  rope = module.decoder.rope(index - cache.start[:, None])
-  x = module.embedded(ids[:, None])
-  keys, values = [], []
-  for block, k_cache, v_cache in _layers(module, cache):
+  seen = _seen(config, cache, index)
+  coordinates, state = None, cache.places
+  if places is not None:
+    state = places.advance(state, ids)
+    coordinates = places.coordinates(state)[:, None]
+  rope = module.decoder.rope(index - cache.start[:, None], coordinates)
+  bars = cache.bars
+  if bars is not None:
+    bars = bar_cache.advance(bars, coordinates[:, 0, 0], index)
+  x, layers = module.embedded(ids[:, None]), []
+  for block, layer in _layers(module, cache):
     q, k, v = _qkv(block, x, rope)
-    keys.append(_write(k_cache, k, index))
-    values.append(_write(v_cache, v, index))
-    mixed = _attend(q, keys[-1], values[-1], seen)
+    if bars is not None:
+      query = block.attention.summary.query[...]
+      mixed, layer = bar_cache.step(layer, bars, (q, k, v), query, index)
+    else:
+      layer = _write(layer[0], k, index), _write(layer[1], v, index)
+      bias = _bias(block, q, cache.length, index)
+      mixed = _attend(q, *layer, seen, bias)
     mixed = mixed.reshape(-1, config.heads, 1, config.head_dim)
     x = block.finish(x, mixed)
+    layers.append(layer)
   hidden = module.decoder.norm(x[:, 0])
-  return hidden, dataclasses.replace(
-    cache, keys=tuple(keys), values=tuple(values)
-  )
+  return hidden, _with(cache, layers, state, bars)
+
+
+def _walked(
+  places: Any, ids: Int[Array, 'b t f'], segments: Int[Array, 'b t']
+) -> tuple[Int[Array, 'b t 4'] | None, Any]:
+  """Coordinates of prompts' steps, and where their rows stand then."""
+  if places is None:
+    return None, None
+
+  def take(state: Any, step: Any) -> tuple[Any, Array]:
+    ids, real = step
+    new = places.advance(state, ids)
+    # Padding comes before a prompt: nothing has happened yet.
+    new = jax.tree.map(lambda x, y: jnp.where(real, x, y), new, state)
+    return new, places.coordinates(new)
+
+  steps = (jnp.moveaxis(ids, 1, 0), segments.T > 0)
+  state, found = jax.lax.scan(take, places.init((len(ids),)), steps)
+  return jnp.moveaxis(found, 0, 1), state
+
+
+def _seen(
+  config: ModelConfig, cache: Cache, index: Int[Array, '']
+) -> Bool[Array, 'n 1 s']:
+  """Which steps of the cache a step at `index` sees, itself among them."""
+  start = jnp.repeat(cache.start, config.key_heads)[:, None]
+  steps = jnp.arange(cache.length)
+  seen = (steps <= index) & (steps >= start)
+  if config.window:
+    seen &= steps > index - config.window
+  return seen[:, None]
 
 
 def _merge(x: Float[Array, 'b h t k']) -> Float[Array, 'n t k']:
@@ -159,28 +242,78 @@ def _merge(x: Float[Array, 'b h t k']) -> Float[Array, 'n t k']:
 
 
 def _layers(module: MusicTransformerVAEGAN, cache: Cache) -> zip:
-  return zip(module.decoder.blocks, cache.keys, cache.values, strict=True)
+  """Blocks, and what each remembers: `BarLayer`, or keys and values."""
+  pairs = zip(cache.keys, cache.values, strict=True)
+  return zip(module.decoder.blocks, cache.layers or pairs, strict=True)
+
+
+def _with(
+  cache: Cache, layers: list[Any], places: Any, bars: BarPlaces | None
+) -> Cache:
+  """Returns the cache with other layers, as of `_layers`, and places."""
+  if bars is not None:
+    return dataclasses.replace(
+      cache, layers=tuple(layers), places=places, bars=bars
+    )
+  keys, values = zip(*layers, strict=True)
+  return dataclasses.replace(cache, keys=keys, values=values, places=places)
 
 
 def _qkv(
-  block: Block, x: Float[Array, 'b 1 d'], rope: Rope
-) -> tuple[Float[Array, 'n 1 k'], Float[Array, 'n 1 k'], Float[Array, 'n 1 k']]:
+  block: Block, x: Float[Array, 'b 1 d'], rope: Rope | None
+) -> tuple[Float[Array, 'n g k'], Float[Array, 'n 1 k'], Float[Array, 'n 1 k']]:
   """As `Block.qkv`, of one step: a plain product, no weight transposed."""
-  kernel = block.attention.qkv_kernel[...].astype(x.dtype)
-  d, _, h, k = kernel.shape
-  fused = block.attention_norm(x)[:, 0] @ kernel.reshape(d, -1)
-  q, key, value = jnp.moveaxis(fused.reshape(-1, 3, h, 1, k), 1, 0)
-  return _merge(rotate(q, *rope)), _merge(rotate(key, *rope)), _merge(value)
+  x = block.attention_norm(x)[:, 0]
+  if block.attention.grouped:
+    q, key, value = _grouped(block, x)
+  else:
+    kernel = block.attention.qkv_kernel[...].astype(x.dtype)
+    d, _, h, k = kernel.shape
+    fused = x @ kernel.reshape(d, -1)
+    q, key, value = jnp.moveaxis(fused.reshape(-1, 3, h, 1, k), 1, 0)
+  rows = key.shape[0] * key.shape[1]
+  if rope is not None:
+    q, key = rotate(q, *spread(rope, q.shape[1])), rotate(key, *rope)
+  return q.reshape(rows, -1, q.shape[-1]), _merge(key), _merge(value)
+
+
+def _grouped(
+  block: Block, x: Float[Array, 'b d']
+) -> tuple[
+  Float[Array, 'b h 1 k'], Float[Array, 'b c 1 k'], Float[Array, 'b c 1 k']
+]:
+  kernel = block.attention.q_kernel[...].astype(x.dtype)
+  d, h, k = kernel.shape
+  q = (x @ kernel.reshape(d, -1)).reshape(-1, h, 1, k)
+  kernel = block.attention.kv_kernel[...].astype(x.dtype)
+  fused = (x @ kernel.reshape(d, -1)).reshape(-1, 2, kernel.shape[2], 1, k)
+  key, value = jnp.moveaxis(fused, 1, 0)
+  return q, key, value
+
+
+def _bias(
+  block: Block, q: Float[Array, 'n g k'], length: int, index: Int[Array, '']
+) -> Float[Array, 'n g s'] | None:
+  """Products with the embedding of each step's distance, if there are any."""
+  table = block.attention.relative(q.dtype)
+  if table is None:
+    return None
+  rows = q.reshape(-1, table.shape[0], 1, q.shape[-1])
+  distances = (index - jnp.arange(length))[None]
+  return picked(rows, table, distances).reshape(*q.shape[:2], length)
 
 
 def _attend(
-  q: Float[Array, 'n 1 k'],
+  q: Float[Array, 'n g k'],
   k: Float[Array, 'n s k'],
   v: Float[Array, 'n s k'],
   seen: Bool[Array, 'n 1 s'],
-) -> Float[Array, 'n 1 k']:
+  bias: Float[Array, 'n g s'] | None,
+) -> Float[Array, 'n g k']:
   """Softmax attention of one step; the softmax is float32."""
   scores = jnp.einsum('nqk,nsk->nqs', q, k, preferred_element_type=jnp.float32)
+  if bias is not None:
+    scores = scores + bias
   scores = jnp.where(seen, scores * q.shape[-1] ** -0.5, MASKED)
   weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
   return jnp.einsum('nqs,nsk->nqk', weights, v)

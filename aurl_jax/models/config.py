@@ -8,13 +8,18 @@ _CHOICES = {
   'mode': ('transformer', 'vae', 'vae_gan'),
   'mlp': ('gelu', 'swiglu'),
   'dtype': ('float32', 'bfloat16', 'float16'),
-  'remat': ('none', 'full', 'dots'),
-  'attention': ('auto', 'naive', 'blocked', 'fused'),
+  'remat': ('none', 'full', 'dots', 'attention'),
+  'attention': ('auto', 'naive', 'blocked', 'fused', 'splash'),
+  'positions': ('rope', 'musical', 'relative', 'none'),
+  'pattern': ('full', 'window', 'bars'),
 }
 _POSITIVE = ('width', 'layers', 'heads', 'context', 'head_width')
+_COUNTS = ('hidden', 'kv_heads', 'window', 'relative')
 # SwiGLU has three matrices where GELU has two: 2/3 of the hidden width
 # gives equal parameters (Shazeer 2020, section 2); rounded for the GEMMs.
 _GATED_MULTIPLE = 32
+# Coordinates of a step beside its index; see `models.positions`.
+_MUSICAL = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,17 +31,31 @@ class ModelConfig:
     width: Model width `d`, divisible by `heads`.
     layers: Number of decoder blocks.
     heads: Attention heads a layer; `width / heads` is even, for RoPE.
+    kv_heads: Heads of keys and values, which groups of query heads share
+      (Ainslie et al. 2023, GQA); divides `heads`, 0 means as many. Fewer
+      make the cache of generation as much smaller.
     hidden: Width inside the MLP; 0 means 4 times `width`, or about 8/3 of
       it for `swiglu`, which gives both kinds equally many parameters.
     mlp: `gelu` or `swiglu`.
     context: Most steps of a sequence, `t`, in training and generation.
     head_width: Hidden width of the field head; unused with one field.
     dropout: Probability in [0, 1) of dropping an activation in training.
+    positions: How attention knows where a step stands: `rope` turns queries
+      and keys by its index, `musical` also by bar, position in bar, time and
+      pitch, `relative` learns an embedding a distance (see
+      `models.positions`, `models.relative`); `none` leaves it to the mask.
+    relative: Distances that `relative` tells apart, 1 to `context`; farther
+      ones count as the last. 0 means `context`.
     rope_base: Base of the rotary wavelengths.
+    pattern: What a step attends to: `full` is all steps before it (or the
+      last `window`, if that is set), `window` the same but needs `window`,
+      `bars` what `models.structured` picks by bars.
+    window: Steps that a step sees, itself and those before it; 0 means all.
     dtype: What activations are computed in; parameters, norms, softmax and
       logits are float32 always.
-    remat: What the backward pass recomputes of a block: `none`, `full`, or
-      `dots` (keeps matrix products, recomputes the rest).
+    remat: What the backward pass recomputes of a block: `none`, `full`,
+      `dots` (keeps matrix products, recomputes the rest), or `attention`
+      (norm, projections, rotation and mixing; keeps what the MLP needs).
     scan: Compiles one block and scans it over the layers: faster to
       compile, slower to run on CPUs. Results and parameters are the same.
     attention: `auto` chooses by platform; see `models.attention`.
@@ -56,6 +75,11 @@ class ModelConfig:
   remat: str = 'none'
   scan: bool = False
   attention: str = 'auto'
+  kv_heads: int = 0
+  positions: str = 'rope'
+  relative: int = 0
+  pattern: str = 'full'
+  window: int = 0
 
   def __post_init__(self) -> None:
     for name, choices in _CHOICES.items():
@@ -66,12 +90,30 @@ class ModelConfig:
       )
     for name in _POSITIVE:
       _require(getattr(self, name) > 0, name, 'must be at least 1')
+    for name in _COUNTS:
+      _require(getattr(self, name) >= 0, name, 'must be 0 (default) or more')
     _check_values(self)
+    _check_attention(self)
 
   @property
   def head_dim(self) -> int:
     """Width of one attention head."""
     return self.width // self.heads
+
+  @property
+  def key_heads(self) -> int:
+    """Heads of keys and values, with `kv_heads=0` resolved."""
+    return self.kv_heads or self.heads
+
+  @property
+  def distances(self) -> int:
+    """Distances that relative attention knows, with 0 resolved."""
+    return self.relative or self.context
+
+  @property
+  def needs_places(self) -> bool:
+    """Whether attention reads where a step stands in its music."""
+    return self.positions == 'musical' or self.pattern == 'bars'
 
   @property
   def mlp_width(self) -> int:
@@ -102,9 +144,77 @@ def _check_values(config: ModelConfig) -> None:
     f'cannot turn; choose heads so that width / heads is even',
   )
   _require(config.context >= 2, 'context', 'must be at least 2')
-  _require(config.hidden >= 0, 'hidden', 'must be 0 (default) or more')
   _require(0 <= config.dropout < 1, 'dropout', 'must lie in [0, 1)')
   _require(config.rope_base > 1, 'rope_base', 'must be above 1')
+
+
+def _check_attention(config: ModelConfig) -> None:
+  _require(
+    config.heads % config.key_heads == 0,
+    'kv_heads',
+    f'{config.kv_heads} does not divide model.heads {config.heads}',
+  )
+  for name in ('window', 'relative'):
+    _require(
+      getattr(config, name) <= config.context,
+      name,
+      f'{getattr(config, name)} is more than model.context {config.context}; '
+      f'take at most the context, or 0 for all of it',
+    )
+  _require(
+    config.pattern != 'window' or config.window > 0,
+    'window',
+    "is 0, but model.pattern is 'window'; say how many steps a step sees",
+  )
+  _check_backend(config)
+  if config.pattern == 'bars':
+    _check_bars(config)
+  if config.positions == 'musical':
+    need = 4 * -(-_MUSICAL // config.key_heads)
+    _require(
+      config.head_dim >= need,
+      'heads',
+      f'gives heads of width {config.head_dim}, but musical positions of '
+      f'{config.key_heads} key heads need {need}; choose fewer heads, more '
+      "width, or model.positions 'rope'",
+    )
+
+
+def _check_backend(config: ModelConfig) -> None:
+  _require(
+    config.positions != 'relative'
+    or config.attention in ('auto', 'naive', 'blocked'),
+    'attention',
+    f"{config.attention!r} knows no relative positions; set it to 'auto', or "
+    "model.positions to 'rope'",
+  )
+
+
+def _check_bars(config: ModelConfig) -> None:
+  _require(
+    config.window == 0,
+    'window',
+    f"{config.window} has no meaning where model.pattern is 'bars'; set it to "
+    "0, or the pattern to 'window'",
+  )
+  _require(
+    config.positions != 'relative',
+    'positions',
+    "'relative' counts steps, but model.pattern 'bars' also attends to whole "
+    "bars; set it to 'rope' or 'musical'",
+  )
+  _require(
+    config.attention in ('auto', 'naive', 'blocked'),
+    'attention',
+    f"{config.attention!r} knows no bars; set it to 'auto', or model.pattern "
+    "to 'full'",
+  )
+  _require(
+    config.key_heads == config.heads,
+    'kv_heads',
+    f"{config.kv_heads} has no place where model.pattern is 'bars': summaries "
+    'are of each head; set it to 0',
+  )
 
 
 def _require(holds: bool, name: str, cause: str) -> None:

@@ -1,8 +1,10 @@
-"""Pre-norm causal decoder with rotary positions.
+"""Pre-norm causal decoder.
 
-Axes: `b` batch, `t` time, `d` model width, `h` heads, `k` head width.
+Axes: `b` batch, `t` time, `d` model width, `h` heads, `c` heads of keys and
+values, `k` head width, `r` distances of relative positions.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +15,12 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from aurl_jax.core import random
+from aurl_jax.core.errors import ConfigError
 from aurl_jax.core.typing import Keys
+from aurl_jax.models import bar_plan, structured
 from aurl_jax.models import positions as positions_lib
-from aurl_jax.models.attention import attend, naive, visible, weights
+from aurl_jax.models.attention import attend, visible, weights
+from aurl_jax.models.bar_summary import BarSummary
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.layers import (
   INIT_SCALE,
@@ -25,36 +30,101 @@ from aurl_jax.models.layers import (
   normal,
   residual_scale,
 )
+from aurl_jax.models.positions import Rope as Rope
 from aurl_jax.models.products import project
 from aurl_jax.parallel.rules import constrain_rows
 
 _Run = Callable[..., Any]
-Rope = tuple[Float[Array, 'b 1 t half'], Float[Array, 'b 1 t half']]
 _POLICIES = {
   'full': None,
   'dots': jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
 }
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Where:
+  """What attention knows of the steps of a pass, the same in every layer.
+
+  Attributes:
+    segments: Number of the piece at each step.
+    rope: Rotation of each step; None for none.
+    coordinates: Place of each step in its music; None where none is asked
+      for (`ModelConfig.needs_places`).
+    plan: Which bars see which, for the pattern `bars`.
+  """
+
+  segments: Int[Array, 'b t']
+  rope: Rope | None = None
+  coordinates: Int[Array, 'b t 4'] | None = None
+  plan: bar_plan.Plan | None = None
+
+  @property
+  def bars(self) -> Int[Array, 'b t']:
+    """Bar of each step in its piece."""
+    if self.coordinates is None:
+      raise ConfigError(
+        "model.pattern: 'bars' needs the place of each step; build the model "
+        'with the Places of its tokenizer',
+        code='model_config',
+      )
+    return self.coordinates[..., 0]
+
+
 class Attention(nnx.Module):
-  """Projections of multi-head attention; the mixing is the caller's."""
+  """Projections of multi-head attention; the mixing is the caller's.
+
+  With as many heads of keys as of queries, `qkv_kernel` makes all three;
+  else `q_kernel` makes the queries and `kv_kernel` keys and values.
+  """
 
   def __init__(self, config: ModelConfig, key: PRNGKeyArray) -> None:
     fused, out = jax.random.split(key)
     d, h, k = config.width, config.heads, config.head_dim
-    self.qkv_kernel = normal(fused, (d, 3, h, k), INIT_SCALE)
+    if config.key_heads == h:
+      self.qkv_kernel = normal(fused, (d, 3, h, k), INIT_SCALE)
+    else:
+      first, second = jax.random.split(fused)
+      self.q_kernel = normal(first, (d, h, k), INIT_SCALE)
+      pair = (d, 2, config.key_heads, k)
+      self.kv_kernel = normal(second, pair, INIT_SCALE)
+    self.grouped = config.key_heads != h
+    if config.positions == 'relative':
+      # The scale of Tensor2Tensor's Music Transformer.
+      shape = (h, config.distances, k)
+      self.relative_embed = normal(jax.random.fold_in(key, 1), shape, k**-0.5)
+    self.is_relative = config.positions == 'relative'
+    if config.pattern == 'bars':
+      self.summary = BarSummary(h, k)
     self.out_kernel = normal(out, (h, k, d), residual_scale(config))
 
-  def qkv(
-    self, x: Float[Array, 'b t d'], rope: Rope
+  def kernels(
+    self, dtype: Any
   ) -> tuple[
-    Float[Array, 'b h t k'], Float[Array, 'b h t k'], Float[Array, 'b h t k']
+    Float[Array, 'd h k'], Float[Array, 'd c k'], Float[Array, 'd c k']
+  ]:
+    """Returns the kernels of queries, keys and values in a dtype."""
+    if not self.grouped:
+      kernel = self.qkv_kernel[...].astype(dtype)
+      return kernel[:, 0], kernel[:, 1], kernel[:, 2]
+    kernel = self.kv_kernel[...].astype(dtype)
+    return self.q_kernel[...].astype(dtype), kernel[:, 0], kernel[:, 1]
+
+  def relative(self, dtype: Any) -> Float[Array, 'h r k'] | None:
+    """Returns the embedding of each distance, None without any."""
+    return self.relative_embed[...].astype(dtype) if self.is_relative else None
+
+  def qkv(
+    self, x: Float[Array, 'b t d'], rope: Rope | None
+  ) -> tuple[
+    Float[Array, 'b h t k'], Float[Array, 'b c t k'], Float[Array, 'b c t k']
   ]:
     """Returns queries and keys, turned by their positions, and values."""
-    kernel = self.qkv_kernel[...].astype(x.dtype)
-    q, k, v = (self._heads(x, kernel[:, part]) for part in range(3))
-    turn = functools.partial(positions_lib.rotate, cos=rope[0], sin=rope[1])
-    return turn(q), turn(k), v
+    q, k, v = (self._heads(x, kernel) for kernel in self.kernels(x.dtype))
+    if rope is None:
+      return q, k, v
+    q = positions_lib.rotate(q, *positions_lib.spread(rope, q.shape[1]))
+    return q, positions_lib.rotate(k, *rope), v
 
   def _heads(
     self, x: Float[Array, 'b t d'], kernel: Float[Array, 'd h k']
@@ -82,9 +152,9 @@ class Block(nnx.Module):
     self.mlp = MLP(config, mlp)
 
   def qkv(
-    self, x: Float[Array, 'b t d'], rope: Rope
+    self, x: Float[Array, 'b t d'], rope: Rope | None
   ) -> tuple[
-    Float[Array, 'b h t k'], Float[Array, 'b h t k'], Float[Array, 'b h t k']
+    Float[Array, 'b h t k'], Float[Array, 'b c t k'], Float[Array, 'b c t k']
   ]:
     """Returns queries, keys and values of the stream `x`."""
     return self.attention.qkv(self.attention_norm(x), rope)
@@ -125,12 +195,44 @@ class Decoder(nnx.Module):
     """The blocks from first to last."""
     return tuple(self.layers[str(i)] for i in range(self.config.layers))
 
-  def rope(self, positions: Int[Array, 'b t']) -> Rope:
-    """Returns the rotation of each position."""
+  def where(
+    self,
+    segments: Int[Array, 'b t'],
+    positions: Int[Array, 'b t'],
+    coordinates: Int[Array, 'b t 4'] | None = None,
+  ) -> Where:
+    """Returns what attention is to know of the steps; see `__call__`."""
+    where = Where(
+      segments=segments,
+      rope=self.rope(positions, coordinates),
+      coordinates=coordinates,
+    )
+    if self.config.pattern != 'bars':
+      return where
+    plan = bar_plan.plan(where.bars, segments)
+    return dataclasses.replace(where, plan=plan)
+
+  def rope(
+    self,
+    positions: Int[Array, 'b t'],
+    coordinates: Int[Array, 'b t 4'] | None = None,
+  ) -> Rope | None:
+    """Returns the rotation of each step, None where none is asked for."""
     config = self.config
-    return positions_lib.angles(
+    if config.positions not in ('rope', 'musical'):
+      return None
+    turned = positions_lib.angles(
       positions, config.head_dim, config.rope_base, config.context
     )
+    if config.positions == 'rope':
+      return turned
+    if coordinates is None:
+      raise ConfigError(
+        "model.positions: 'musical' needs the place of each step; build the "
+        'model with the Places of its tokenizer',
+        code='model_config',
+      )
+    return positions_lib.musical(turned, coordinates, config.key_heads)
 
   def __call__(
     self,
@@ -138,6 +240,7 @@ class Decoder(nnx.Module):
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
     key: Keys | None = None,
+    coordinates: Int[Array, 'b t 4'] | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns the normalised hidden state of every step.
 
@@ -146,32 +249,72 @@ class Decoder(nnx.Module):
       segments: Number of the piece at each step; pieces are independent.
       positions: Index of each step inside its piece.
       key: Of the dropout; None keeps everything.
+      coordinates: Bar, position, time and pitch of each step, for a config
+        that `needs_places`.
     """
     run: _Run = functools.partial(
-      self._block, segments=segments, rope=self.rope(positions)
+      self._block, where=self.where(segments, positions, coordinates)
     )
     keys = None
     if key is not None:
       keys = random.split(key, self.config.layers)
-    if self.config.remat != 'none':
+    if self.config.remat in _POLICIES:
       run = jax.checkpoint(run, policy=_POLICIES[self.config.remat])
     x = (
       self._scan(run, x, keys) if self.config.scan else self._loop(run, x, keys)
     )
     return self.norm(x)
 
+  def mix(
+    self,
+    block: Block,
+    q: Float[Array, 'b h t k'],
+    k: Float[Array, 'b c t k'],
+    v: Float[Array, 'b c t k'],
+    where: Where,
+  ) -> Float[Array, 'b h t k']:
+    """Returns what a block's attention makes of queries, keys and values."""
+    if self.config.pattern == 'bars':
+      return structured.attend_bars(
+        q,
+        k,
+        v,
+        block.attention.summary.query[...],
+        bars=where.bars,
+        segments=where.segments,
+        backend=self.config.attention,
+        plan=where.plan,
+      )
+    return attend(
+      q,
+      k,
+      v,
+      segments=where.segments,
+      backend=self.config.attention,
+      window=self.config.window,
+      relative=block.attention.relative(q.dtype),
+    )
+
   def weights(
     self,
     x: Float[Array, 'b t d'],
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
+    coordinates: Int[Array, 'b t 4'] | None = None,
   ) -> Float[Array, 'layers b h t t']:
     """Returns the attention weights of every layer; arguments as above."""
-    rope, mask, found = self.rope(positions), visible(segments), []
+    where = self.where(segments, positions, coordinates)
+    mask, found = visible(segments, self.config.window), []
     for block in self.blocks:
-      q, k, v = block.qkv(x, rope)
-      found.append(weights(q, k, mask))
-      x = block.finish(x, naive(q, k, v, mask))
+      q, k, v = block.qkv(x, where.rope)
+      if self.config.pattern == 'bars':
+        query = block.attention.summary.query[...]
+        options = {'bars': where.bars, 'segments': segments}
+        found.append(structured.weights(q, k, v, query, **options))
+      else:
+        relative = block.attention.relative(q.dtype)
+        found.append(weights(q, k, mask, relative))
+      x = block.finish(x, self.mix(block, q, k, v, where))
     return jnp.stack(found)
 
   def _block(
@@ -180,16 +323,25 @@ class Decoder(nnx.Module):
     x: Float[Array, 'b t d'],
     key: Keys | None,
     *,
-    segments: Int[Array, 'b t'],
-    rope: Rope,
+    where: Where,
   ) -> Float[Array, 'b t d']:
     """Runs one block given as its state, so that remat and scan see it."""
-    block = nnx.merge(nnx.graphdef(self.blocks[0]), state)
-    mixed = attend(
-      *block.qkv(x, rope), segments=segments, backend=self.config.attention
-    )
-    x = block.finish(x, mixed, self.config.dropout, key)
+    mix: _Run = self._mixed
+    if self.config.remat == 'attention':
+      mix = jax.checkpoint(mix)
+    mixed = mix(state, x, where)
+    x = self._merged(state).finish(x, mixed, self.config.dropout, key)
     return constrain_rows(x)
+
+  def _mixed(
+    self, state: Any, x: Float[Array, 'b t d'], where: Where
+  ) -> Float[Array, 'b h t k']:
+    """The half of a block that `remat='attention'` computes again."""
+    block = self._merged(state)
+    return self.mix(block, *block.qkv(x, where.rope), where)
+
+  def _merged(self, state: Any) -> Block:
+    return nnx.merge(nnx.graphdef(self.blocks[0]), state)
 
   def _loop(
     self, run: _Run, x: Float[Array, 'b t d'], keys: Array | None

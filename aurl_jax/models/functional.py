@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from aurl_jax.core.errors import ConfigError
 from aurl_jax.core.typing import Keys
 from aurl_jax.models import cache as cache_lib
 from aurl_jax.models.cache import Cache
@@ -21,6 +22,9 @@ from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.vaegan import MusicTransformerVAEGAN
 
 Params = dict[str, Any]
+
+# A decoder pads prompts on the left to multiples of 32 steps.
+_PADDING = 31
 
 
 @jax.tree_util.register_dataclass
@@ -44,15 +48,42 @@ class Model:
   Attributes:
     config: Hyperparameters.
     vocabulary: Number of ids of each field, the reserved 0 included.
+    places: Tells where a step stands in its music (`tokens.places`): `init`,
+      `advance`, `coordinates`, and a call for whole rows. Hashable; None
+      unless the config `needs_places`.
+
+  Raises:
+    ConfigError: The config needs places, and there are none.
   """
 
   config: ModelConfig
   vocabulary: tuple[int, ...]
+  places: Any = None
+
+  def __post_init__(self) -> None:
+    if self.config.needs_places and self.places is None:
+      raise ConfigError(
+        f'model.positions: {self.config.positions!r} with model.pattern '
+        f'{self.config.pattern!r} needs to know where steps stand in the '
+        "music; pass Model.build the Places of the tokenizer, or set 'rope' "
+        "and 'full'",
+        code='model_config',
+      )
 
   @classmethod
-  def build(cls, config: ModelConfig, vocabulary: tuple[int, ...]) -> 'Model':
-    """Returns the model of a config for a tokenizer's `codec.sizes`."""
-    return cls(config, tuple(vocabulary))
+  def build(
+    cls, config: ModelConfig, vocabulary: tuple[int, ...], places: Any = None
+  ) -> 'Model':
+    """Returns the model of a config for a tokenizer's `codec.sizes`.
+
+    Args:
+      config: Hyperparameters.
+      vocabulary: Number of ids of each field.
+      places: Of the tokenizer; left out where the config has no need of it.
+    """
+    return cls(
+      config, tuple(vocabulary), places if config.needs_places else None
+    )
 
   @functools.cached_property
   def _graph(self) -> nnx.GraphDef:
@@ -92,9 +123,12 @@ class Model:
       targets: The steps to predict; the head reads a target's earlier
         fields when it predicts a later one.
       key: Of the dropout, one or one for each row; None means none.
+
+    Raises:
+      ConfigError: `t` is more than the context.
     """
     module = self.bind(params)
-    hidden = module.hidden(ids, segments, positions, key)
+    hidden = self._hidden(module, ids, segments, positions, key)
     fields = range(len(self.vocabulary))
     return Outputs(
       tuple(module.field_logits(hidden, targets, f) for f in fields), {}
@@ -114,7 +148,7 @@ class Model:
     It is 0 where the target id is 0. Arguments as of `apply`.
     """
     module = self.bind(params)
-    hidden = module.hidden(ids, segments, positions, key)
+    hidden = self._hidden(module, ids, segments, positions, key)
     columns = []
     for field in range(len(self.vocabulary)):
       logits = module.field_logits(hidden, targets, field)
@@ -133,9 +167,14 @@ class Model:
     For looking at: all layers are kept, `layers * b * h * t * t` floats.
     Arguments as of `apply`.
     """
+    self._check_length(ids.shape[1])
     module = self.bind(params)
-    x = module.embedded(ids)
-    return module.decoder.weights(x, segments, positions)
+    return module.decoder.weights(
+      module.embedded(ids),
+      segments,
+      positions,
+      self._coordinates(ids, segments),
+    )
 
   def init_cache(
     self, batch: int, length: int, start: Int[Array, ' b'] | None = None
@@ -145,13 +184,18 @@ class Model:
     Rows end together: they are padded on the left, and `start` is the index
     of each one's first step (None: 0); see `models.cache`.
     """
-    return cache_lib.init(self.config, batch, length, start)
+    return cache_lib.init(self.config, batch, length, start, self.places)
 
   def prefill(
     self, params: Params, cache: Cache, ids: Int[Array, 'b t f']
   ) -> tuple[Float[Array, 'b d'], Cache]:
-    """Returns the state after prompts, and their cache."""
-    return cache_lib.prefill(self.bind(params), cache, ids)
+    """Returns the state after prompts, and their cache.
+
+    Raises:
+      ConfigError: The prompts are longer than the context.
+    """
+    self._check_length(ids.shape[1] - _PADDING)
+    return cache_lib.prefill(self.bind(params), cache, ids, self.places)
 
   def step(
     self,
@@ -161,7 +205,8 @@ class Model:
     index: Int[Array, ''],
   ) -> tuple[Float[Array, 'b d'], Cache]:
     """Returns the state after one step more, which stands at `index`."""
-    return cache_lib.step(self.bind(params), cache, ids, index)
+    module = self.bind(params)
+    return cache_lib.step(module, cache, ids, index, self.places)
 
   def field_logits(
     self,
@@ -179,6 +224,32 @@ class Model:
       field: Which field to predict; static.
     """
     return self.bind(params).field_logits(hidden, partial, field)
+
+  def _hidden(
+    self,
+    module: MusicTransformerVAEGAN,
+    ids: Int[Array, 'b t f'],
+    segments: Int[Array, 'b t'],
+    positions: Int[Array, 'b t'],
+    key: Keys | None,
+  ) -> Float[Array, 'b t d']:
+    self._check_length(ids.shape[1])
+    coordinates = self._coordinates(ids, segments)
+    return module.hidden(ids, segments, positions, key, coordinates)
+
+  def _coordinates(
+    self, ids: Int[Array, 'b t f'], segments: Int[Array, 'b t']
+  ) -> Int[Array, 'b t 4'] | None:
+    return None if self.places is None else self.places(ids, segments)
+
+  def _check_length(self, length: int) -> None:
+    if length > self.config.context:
+      raise ConfigError(
+        f'model.context: {length} steps are more than the '
+        f'{self.config.context} that the model is made for; cut them, or '
+        'train with a longer model.context',
+        code='model_config',
+      )
 
 
 def _chosen(

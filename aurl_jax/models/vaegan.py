@@ -41,12 +41,13 @@ class MusicTransformerVAEGAN(nnx.Module):
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
     key: Keys | None = None,
+    coordinates: Int[Array, 'b t 4'] | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns the decoder's normalised states; see `Decoder`."""
     first, second = (None, None) if key is None else random.split(key, 2)
     x = constrain_rows(self.embedded(ids))
     x = dropout(x, self.config.dropout, first)
-    return self.decoder(x, segments, positions, second)
+    return self.decoder(x, segments, positions, second, coordinates)
 
   def field_logits(
     self,

@@ -22,7 +22,10 @@ RULES: tuple[Rule, ...] = (
   # Tables are small, and a lookup in one split by width would move the
   # activations of the whole batch.
   (r'(^|/)embed/tables/\d+$', P('tensor', None)),
-  (r'attention/qkv_kernel$', P('fsdp', None, 'tensor', None)),
+  (r'attention/(qkv|kv)_kernel$', P('fsdp', None, 'tensor', None)),
+  (r'attention/q_kernel$', P('fsdp', 'tensor', None)),
+  (r'attention/summary/query$', P('tensor', None)),
+  (r'attention/relative_embed$', P('tensor', None, None)),
   (r'attention/out_kernel$', P('tensor', None, 'fsdp')),
   (r'mlp/(wide|gate)/kernel$', P('fsdp', 'tensor')),
   (r'mlp/narrow/kernel$', P('tensor', 'fsdp')),

@@ -17,12 +17,15 @@ from aurl_jax.training.schedules import SCHEDULES, Schedule
 
 # Parameters whose size means something other than complexity: gains, biases
 # and rows of tables. Norms are vectors, but stacked layers hide that.
-_EXEMPT = re.compile(r'(^|/)(embed|[^/]*norm|[^/]*bias|scale)(/|$)')
+_EXEMPT = re.compile(
+  r'(^|/)([^/]*embed|[^/]*norm|[^/]*bias|scale|summary)(/|$)'
+)
 
 # Kernels of more than two axes: the axes that they sum over and those that
 # they make; what is left over counts matrices (queries, keys and values).
 _AXES = (
-  (re.compile(r'qkv_kernel$'), MuonDimensionNumbers((0,), (2, 3))),
+  (re.compile(r'(^|/)q_kernel$'), MuonDimensionNumbers((0,), (1, 2))),
+  (re.compile(r'kv_kernel$'), MuonDimensionNumbers((0,), (2, 3))),
   (re.compile(r'out_kernel$'), MuonDimensionNumbers((0, 1), (2,))),
 )
 # The root mean square of Adam's updates, as Muon's are to have it, so that

@@ -6,6 +6,7 @@ import pytest
 from aurl_jax.models import cache as cache_lib
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.functional import Model
+from tests.models.counting import Counting
 
 STARTS = (0, 3, 7)
 STEPS, PROMPT = 12, 8
@@ -13,7 +14,8 @@ STEPS, PROMPT = 12, 8
 
 def build(**changes):
   values = {'width': 32, 'layers': 2, 'heads': 2, 'context': 32} | changes
-  model = Model.build(ModelConfig(head_width=16, **values), (23, 11))
+  config = ModelConfig(head_width=16, **values)
+  model = Model.build(config, (23, 11), Counting())
   ids = jax.random.randint(jax.random.key(1), (3, STEPS, 2), 1, 11)
   return model, model.init(jax.random.key(0)), ids
 
@@ -28,7 +30,29 @@ def full_forward(model, params, ids):
   return jax.jit(model.apply)(params, rows, segments, positions, targets).logits
 
 
-@pytest.mark.parametrize('changes', [{}, {'mlp': 'swiglu', 'heads': 4}])
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {},
+    {'mlp': 'swiglu', 'heads': 4},
+    {'kv_heads': 1},
+    {'window': 4, 'pattern': 'window'},
+    {'positions': 'relative', 'relative': 5},
+    {'positions': 'musical'},
+    {'positions': 'none'},
+    {
+      'positions': 'musical',
+      'heads': 4,
+      'kv_heads': 2,
+      'window': 6,
+      'attention': 'naive',
+      'width': 64,
+    },
+    {'positions': 'relative', 'kv_heads': 1, 'window': 5},
+    {'pattern': 'bars'},
+    {'pattern': 'bars', 'positions': 'musical', 'attention': 'naive'},
+  ],
+)
 def test_cached_steps_equal_the_full_forward_of_each_row(changes):
   model, params, ids = build(**changes)
   start = jnp.array(STARTS)
@@ -58,6 +82,12 @@ def test_prefill_equals_its_steps():
   for index in range(PROMPT):
     hidden, cache = step(params, cache, ids[:, index], jnp.int32(index))
   np.testing.assert_allclose(hidden, wanted, atol=1e-5)
+
+
+def test_a_cache_holds_the_heads_of_keys_only():
+  model, _, _ = build(heads=8, kv_heads=2)
+  cache = model.init_cache(3, PROMPT)
+  assert {x.shape for x in cache.keys + cache.values} == {(3 * 2, PROMPT, 4)}
 
 
 def test_a_cache_keeps_what_it_holds_when_it_grows():

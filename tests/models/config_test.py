@@ -16,6 +16,27 @@ def test_swiglu_has_about_as_many_parameters_as_gelu(width):
   assert swiglu == pytest.approx(gelu, rel=0.15)
 
 
+def test_what_is_left_at_zero_is_resolved():
+  config = ModelConfig(heads=8, context=100)
+  assert (config.key_heads, config.distances) == (8, 100)
+  config = ModelConfig(heads=8, kv_heads=2, relative=5, context=100)
+  assert (config.key_heads, config.distances) == (2, 5)
+  assert config.head_dim == 32
+
+
+@pytest.mark.parametrize(
+  ('changes', 'needs'),
+  [
+    ({}, False),
+    ({'positions': 'relative', 'window': 8}, False),
+    ({'positions': 'musical'}, True),
+    ({'pattern': 'bars'}, True),
+  ],
+)
+def test_only_musical_positions_and_bars_need_places(changes, needs):
+  assert ModelConfig(**changes).needs_places == needs
+
+
 def test_hidden_is_taken_as_given():
   assert ModelConfig(hidden=96, mlp='swiglu').mlp_width == 96
 
@@ -37,6 +58,21 @@ def test_hidden_is_taken_as_given():
     ({'attention': 'flash'}, 'model.attention'),
     ({'mlp': 'relu'}, 'model.mlp'),
     ({'rope_base': 1.0}, 'model.rope_base'),
+    ({'kv_heads': 3}, 'model.kv_heads: 3 does not divide model.heads 4'),
+    ({'kv_heads': 8}, 'model.kv_heads: 8 does not divide model.heads 4'),
+    ({'kv_heads': -1}, 'model.kv_heads'),
+    ({'window': 513}, '513 is more than model.context 512; take at most'),
+    ({'relative': 513, 'positions': 'relative'}, 'more than model.context'),
+    ({'pattern': 'window'}, 'say how many steps a step sees'),
+    ({'pattern': 'bars', 'window': 4}, 'model.window: 4 has no meaning'),
+    ({'pattern': 'bars', 'positions': 'relative'}, "'rope' or 'musical'"),
+    ({'pattern': 'bars', 'kv_heads': 2}, 'model.kv_heads: 2 has no place'),
+    ({'pattern': 'bars', 'attention': 'splash'}, "'splash' knows no bars"),
+    ({'pattern': 'dense'}, 'choose one of full, window, bars'),
+    ({'positions': 'sine'}, 'choose one of rope, musical, relative, none'),
+    ({'positions': 'relative', 'attention': 'splash'}, "set it to 'auto'"),
+    ({'positions': 'relative', 'attention': 'fused'}, "set it to 'auto'"),
+    ({'positions': 'musical', 'width': 8}, 'choose fewer heads'),
   ],
 )
 def test_a_bad_value_names_its_key_and_the_remedy(changes, said):

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from aurl_jax.core.errors import ConfigError
 from aurl_jax.models import Model, ModelConfig
+from tests.models.counting import Counting
 
 SIZES = (9, 6, 4)
 CONFIG = ModelConfig(
@@ -19,7 +21,8 @@ CONFIG = ModelConfig(
 
 
 def build(**changes):
-  model = Model.build(dataclasses.replace(CONFIG, **changes), SIZES)
+  config = dataclasses.replace(CONFIG, **changes)
+  model = Model.build(config, SIZES, Counting())
   return model, model.init(jax.random.key(0))
 
 
@@ -55,8 +58,17 @@ def rows(*pieces, context=24):
 
 
 @pytest.mark.parametrize('attention', ['naive', 'blocked'])
-def test_packed_logits_are_each_piece_s_alone(attention):
-  model, params = build(attention=attention)
+@pytest.mark.parametrize(
+  'options',
+  [
+    {},
+    {'positions': 'musical', 'width': 32},
+    {'positions': 'relative', 'window': 7, 'kv_heads': 1},
+    {'pattern': 'bars'},
+  ],
+)
+def test_packed_logits_are_each_piece_s_alone(attention, options):
+  model, params = build(attention=attention, **options)
   pieces = [piece(9, 1), piece(1, 2), piece(9, 3)]
   batch = rows(*pieces)
   packed = apply(model, params, *batch)
@@ -120,6 +132,69 @@ def _nodes(tree):
   for child in tree.values():
     if not hasattr(child, 'shape'):
       yield from _nodes(child)
+
+
+@pytest.mark.parametrize(
+  ('changes', 'shapes'),
+  [
+    ({}, {'qkv_kernel': (16, 3, 2, 8)}),
+    ({'kv_heads': 2}, {'qkv_kernel': (16, 3, 2, 8)}),
+    (
+      {'kv_heads': 1},
+      {'q_kernel': (16, 2, 8), 'kv_kernel': (16, 2, 1, 8)},
+    ),
+    (
+      {'positions': 'relative', 'relative': 9},
+      {'qkv_kernel': (16, 3, 2, 8), 'relative_embed': (2, 9, 8)},
+    ),
+  ],
+)
+def test_attention_has_the_parameters_of_its_options(changes, shapes):
+  _, params = build(**changes)
+  found = params['decoder']['layers']['1']['attention']
+  assert {name: x.shape for name, x in found.items()} == shapes | {
+    'out_kernel': (2, 8, 16)
+  }
+  if 'qkv_kernel' in shapes:
+    plain = build()[1]['decoder']['layers']['1']['attention']
+    np.testing.assert_array_equal(found['qkv_kernel'], plain['qkv_kernel'])
+
+
+@pytest.mark.parametrize(
+  'changes', [{'positions': 'musical'}, {'pattern': 'bars'}]
+)
+def test_a_model_without_the_places_it_needs_is_not_built(changes):
+  config = dataclasses.replace(CONFIG, width=64, **changes)
+  with pytest.raises(ConfigError, match='the Places of the tokenizer'):
+    Model.build(config, SIZES)
+
+
+def test_places_that_are_not_needed_make_no_other_model():
+  assert Model.build(CONFIG, SIZES, Counting()) == Model.build(CONFIG, SIZES)
+
+
+def test_musical_positions_hear_the_music():
+  model, params = build(positions='musical', width=32)
+  ids, segments, positions, targets = rows(piece(12, 1))
+  x = apply(model, params, ids, segments, positions, targets).logits[0]
+  other = dataclasses.replace(model, places=Counting(cells=3))
+  y = apply(other, params, ids, segments, positions, targets).logits[0]
+  assert np.abs(x - y).max() > 1e-5
+
+
+def test_more_steps_than_the_context_are_refused_before_compiling():
+  model, params = build()
+  batch = rows(piece(25, 1), context=25)
+  with pytest.raises(ConfigError, match='25 steps are more than the 24'):
+    apply(model, params, *batch)
+  with pytest.raises(ConfigError, match=r'model\.context'):
+    jax.eval_shape(model.log_probs, params, *batch)
+  with pytest.raises(ConfigError, match=r'model\.context'):
+    jax.eval_shape(model.attention_weights, params, *batch[:3])
+  cache = model.init_cache(1, 64)
+  long = jnp.ones((1, 24 + 32, len(SIZES)), jnp.int32)
+  with pytest.raises(ConfigError, match=r'model\.context'):
+    jax.eval_shape(model.prefill, params, cache, long)
 
 
 def test_initial_loss_is_near_that_of_an_even_guess():
@@ -219,6 +294,34 @@ def _slow_weights(params, ids, segments, positions):
     cube = np.sqrt(2 / np.pi) * (wide + 0.044715 * wide**3)
     x = x + 0.5 * wide * (1 + np.tanh(cube)) @ layer['mlp']['narrow']['kernel']
   return np.array(found)
+
+
+@pytest.mark.parametrize(
+  'options',
+  [
+    {'window': 4, 'kv_heads': 1},
+    {'positions': 'relative', 'relative': 3},
+    {'pattern': 'bars'},
+  ],
+)
+def test_attention_weights_are_of_what_is_computed(options):
+  """One layer's weights times its values, through the rest by hand."""
+  model, params = build(layers=1, **options)
+  params = jax.tree.map(lambda x: x * 8 if x.ndim > 1 else x, params)
+  ids, segments, positions, _ = rows(piece(13, 1), piece(9, 2))
+  batch = (ids, segments, positions)
+  found = jax.jit(model.attention_weights)(params, *batch)[0]
+  np.testing.assert_allclose(np.asarray(found).sum(-1), 1, atol=1e-5)
+  decoder = model.bind(params).decoder
+  x = model.bind(params).embedded(ids)
+  where = decoder.where(segments, positions, model._coordinates(*batch[:2]))
+  q, k, v = decoder.blocks[0].qkv(x, where.rope)
+  v_each = jnp.repeat(v, q.shape[1] // v.shape[1], axis=1)
+  np.testing.assert_allclose(
+    jnp.einsum('bhqt,bhtk->bhqk', found, v_each),
+    decoder.mix(decoder.blocks[0], q, k, v, where),
+    atol=1e-4,
+  )
 
 
 def test_attention_weights_are_those_of_plain_loops():

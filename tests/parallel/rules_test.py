@@ -13,26 +13,38 @@ from jax.sharding import PartitionSpec as P
 from aurl_jax.models import Model, ModelConfig
 from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.parallel import rules
+from tests.models.counting import Counting
 
 MESH = AbstractMesh((2, 2, 2), mesh_lib.AXES, axis_types=(AxisType.Auto,) * 3)
 
 
-def shapes(mlp='gelu'):
+def shapes(mlp='gelu', **changes):
   config = ModelConfig(
-    width=8, heads=2, layers=2, context=8, head_width=4, mlp=mlp
+    width=8, heads=2, layers=2, context=8, head_width=4, mlp=mlp, **changes
   )
-  return jax.eval_shape(Model.build(config, (7, 6)).init, jax.random.key(0))
+  return jax.eval_shape(
+    Model.build(config, (7, 6), Counting()).init, jax.random.key(0)
+  )
+
+
+OPTIONS = (
+  {},
+  {'kv_heads': 1, 'positions': 'relative'},
+  {'pattern': 'bars'},
+)
 
 
 @pytest.mark.parametrize('mlp', ['gelu', 'swiglu'])
-def test_every_parameter_is_matched_by_exactly_one_rule(mlp):
-  for path, _ in jax.tree_util.tree_leaves_with_path(shapes(mlp)):
+@pytest.mark.parametrize('options', OPTIONS)
+def test_every_parameter_is_matched_by_exactly_one_rule(mlp, options):
+  for path, _ in jax.tree_util.tree_leaves_with_path(shapes(mlp, **options)):
     name = rules.path_name(path)
     assert len(rules.matching(name)) == 1, name
 
 
 def test_every_rule_matches_a_parameter():
-  leaves = jax.tree_util.tree_leaves_with_path(shapes('swiglu'))
+  trees = [shapes('swiglu', **options) for options in OPTIONS]
+  leaves = jax.tree_util.tree_leaves_with_path(trees)
   paths = [rules.path_name(path) for path, _ in leaves]
   for rule in rules.RULES:
     assert any(rule in rules.matching(path) for path in paths), rule
@@ -64,8 +76,10 @@ def test_a_moment_of_another_rank_is_replicated_and_noted():
 
 
 @pytest.mark.parametrize('mlp', ['gelu', 'swiglu'])
-def test_every_rule_names_all_axes_of_its_parameter_or_none(mlp):
-  for path, leaf in jax.tree_util.tree_leaves_with_path(shapes(mlp)):
+@pytest.mark.parametrize('options', OPTIONS)
+def test_every_rule_names_all_axes_of_its_parameter_or_none(mlp, options):
+  tree = shapes(mlp, **options)
+  for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
     (rule,) = rules.matching(rules.path_name(path))
     assert len(rule[1]) in (0, leaf.ndim), path
 

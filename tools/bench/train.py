@@ -1,6 +1,7 @@
 """Training steps: ours against the same model in PyTorch, and against GPT-2.
 
     python tools/bench/train.py [--rounds 11]
+    python tools/bench/train.py --options [--rounds 5]
 
 Tokens/s of whole steps (forward, backward, AdamW) on the CPU in float32:
 width 256, 4 layers, 4 heads, GELU, 512 ids, batches of 8 rows of 512 steps,
@@ -9,14 +10,22 @@ runs it: one host device a core. The peers are PyTorch eager (SDPA attention,
 its default AdamW) with our very weights, whose first loss must be ours; and
 GPT-2 of Hugging Face, of the same sizes. Each side is a process of its own
 that works only while it is asked to.
+
+With `--options` ours alone, with one option of attention after the other: one
+JSON line each, with tokens/s and the time of a step over that without any
+option, median of the rounds' ratios. All options take turns in each round.
 """
 
 import argparse
+import dataclasses
 import functools
+import json
 import os
 import pathlib
+import statistics
 import sys
 import tempfile
+import time
 
 import harness
 import numpy as np
@@ -26,16 +35,32 @@ SEED = 1
 _HERE = pathlib.Path(__file__).parent
 _SAME = 1e-3
 _AT_ONCE = 2
+OPTIONS = {
+  'default': {},
+  'grouped keys': {'kv_heads': 2},
+  'window 128': {'window': 128},
+  'relative': {'positions': 'relative'},
+  'musical': {'positions': 'musical'},
+  'no positions': {'positions': 'none'},
+  'remat attention': {'remat': 'attention'},
+  'remat dots': {'remat': 'dots'},
+  'remat full': {'remat': 'full'},
+  'scan': {'scan': True},
+}
 
 
 def main() -> int:
   """Runs both comparisons; returns the exit status."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--rounds', type=int, default=11)
+  parser.add_argument('--options', action='store_true')
   parser.add_argument('--ours', help=argparse.SUPPRESS)
   args = parser.parse_args()
   if args.ours:
     serve_ours(args.ours)
+    return 0
+  if args.options:
+    compare_options(args.rounds)
     return 0
   with tempfile.TemporaryDirectory() as folder:
     weights = os.path.join(folder, 'weights.npz')
@@ -69,8 +94,25 @@ def batch() -> dict[str, np.ndarray]:
   return {name: rows.astype(np.int32) for name, rows in arrays.items()}
 
 
-def serve_ours(weights: str) -> None:
-  """Writes the fresh weights, then trains as often as stdin asks."""
+@dataclasses.dataclass(frozen=True)
+class Counting:
+  """Places as `tokens.places` has them, of ids that mean nothing."""
+
+  def __call__(self, ids, segments):
+    """Returns bar, position, time and pitch of each step."""
+    import jax.numpy as jnp
+
+    steps = jnp.cumsum(segments, 1) - 1
+    bars = jnp.cumsum(ids[..., 0] % 20 == 0, 1)
+    return jnp.stack([bars, steps % 20, steps * 3, ids[..., 0] % 128], -1)
+
+
+def stepper(**options):
+  """Returns a function that trains one step on the one batch, and weights.
+
+  Args:
+    **options: Keys of the model's config.
+  """
   import jax
 
   from aurl_jax.models import Model, ModelConfig
@@ -83,11 +125,13 @@ def serve_ours(weights: str) -> None:
   host.keep_memory()
   mesh_lib.host_devices(os.cpu_count() if ROWS % os.cpu_count() == 0 else 1)
   mesh = mesh_lib.make_mesh(mesh_lib.MeshConfig())
-  model = Model.build(ModelConfig(context=STEPS, dropout=0.0), (IDS,))
+  shape = ModelConfig(context=STEPS, dropout=0.0, **options)
+  model = Model.build(shape, (IDS,), Counting())
   config = optimizer_lib.OptimizerConfig(clip_norm=0.0, warmup_steps=0)
   optimizer, schedule = optimizer_lib.build(config, 10_000)
   state = state_lib.create(model, optimizer, seed=0, mesh=mesh)
-  save(weights, state['params'])
+  # The step takes the state's memory for its own.
+  weights = jax.tree.map(np.array, state['params'])
   step = steps_lib.make_train_step(model, optimizer, schedule, mesh=mesh)
   rows = rules.place_batch(batch(), mesh)
 
@@ -96,8 +140,40 @@ def serve_ours(weights: str) -> None:
     state, metrics = step(state, rows)
     return float(metrics['loss'])
 
+  return train, weights
+
+
+def serve_ours(weights: str) -> None:
+  """Writes the fresh weights, then trains as often as stdin asks."""
+  import jax
+
+  train, fresh = stepper()
+  save(weights, fresh)
   first = train()
   harness.serve(f'jax {jax.__version__}', first, functools.partial(work, train))
+
+
+def compare_options(rounds: int) -> None:
+  """Prints what each option costs."""
+  steps = {name: stepper(**keys)[0] for name, keys in OPTIONS.items()}
+  for step in steps.values():
+    step()
+  seconds: dict[str, list[float]] = {name: [] for name in steps}
+  for _ in range(rounds):
+    for name, step in steps.items():
+      start = time.perf_counter()
+      work(step)
+      seconds[name].append((time.perf_counter() - start) / _AT_ONCE)
+  for name, times in seconds.items():
+    pairs = zip(times, seconds['default'], strict=True)
+    line = {
+      'bench': 'train.options',
+      'option': name,
+      'keys': OPTIONS[name],
+      'tokens/s': round(ROWS * STEPS / statistics.median(times)),
+      'ratio': round(statistics.median(x / y for x, y in pairs), 3),
+    }
+    print(json.dumps(line), flush=True)
 
 
 def save(path: str, params) -> None:

@@ -1,0 +1,191 @@
+"""Long pieces: what a token costs at 2k to 16k steps, and the memory.
+
+    python tools/bench/long.py [--rounds 3] [--lengths 2048 4096 8192 16384]
+
+Whole training steps (forward, backward, AdamW; float32) of
+a model of the size `small`, width 384 and 6 blocks, with bar-structured
+attention on bars of about 20 steps, as `compound` writes pop. A step reads
+16,384 tokens, in rows of each length. Each length is a process of its own,
+and all work in turn. One JSON line a length: `ours` is its tokens/s, `theirs`
+that of the shortest, and `cost` of a token is their ratio, at most 1.2;
+`peak` is the process's largest resident size in GB (10^9 bytes), at most 16.
+
+`--hierarchy` measures `models.hierarchy` instead, `--full` full attention;
+`--remat=full` computes the blocks again in the backward pass.
+"""
+
+import argparse
+import functools
+import json
+import resource
+import statistics
+import sys
+
+import harness
+import numpy as np
+
+TOKENS, IDS, STEPS_A_BAR = 16_384, 512, 20
+COST, PEAK = 1.2, 16.0
+_SEED = 1
+
+
+def main() -> int:
+  """Runs every length; returns 1 if a limit is passed."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--rounds', type=int, default=3)
+  parser.add_argument(
+    '--lengths', type=int, nargs='+', default=[2048, 4096, 8192, 16_384]
+  )
+  parser.add_argument('--hierarchy', action='store_true')
+  parser.add_argument('--full', action='store_true')
+  parser.add_argument('--remat', default='none', choices=['none', 'full'])
+  parser.add_argument('--serve', type=int, help=argparse.SUPPRESS)
+  args = parser.parse_args()
+  kind = 'hierarchy' if args.hierarchy else 'full' if args.full else 'bars'
+  if args.serve:
+    serve(args.serve, kind, args.remat)
+    return 0
+  flags = ['--remat', args.remat]
+  flags += [] if kind == 'bars' else [f'--{kind}']
+  sides = {
+    length: harness.Side([__file__, '--serve', str(length), *flags])
+    for length in args.lengths
+  }
+  rates: dict[int, list[float]] = {length: [] for length in sides}
+  for _ in range(args.rounds + 1):
+    for length, side in sides.items():
+      rates[length].append(harness.rate(side.work))
+  medians = {k: statistics.median(v[1:]) for k, v in rates.items()}
+  shortest, passed = min(sides), False
+  for length, side in sides.items():
+    cost = medians[shortest] / medians[length]
+    line = {
+      'bench': f'long.{kind}.{length}',
+      'peer': f'{shortest} steps',
+      'unit': 'tokens/s',
+      'ours': round(medians[length], 1),
+      'theirs': round(medians[shortest], 1),
+      'cost': round(cost, 3),
+      'peak': round(side.check, 2),
+    }
+    print(json.dumps(line), flush=True)
+    passed |= cost > COST or side.check > PEAK
+    side.stop()
+  return int(passed)
+
+
+def rows(length: int) -> tuple[np.ndarray, np.ndarray]:
+  """Returns ids `[b, t]` and the bar of each."""
+  rng = np.random.default_rng(_SEED)
+  ids = rng.integers(1, IDS, (TOKENS // length, length))
+  steps = rng.integers(STEPS_A_BAR // 2, STEPS_A_BAR * 3 // 2 + 1, TOKENS)
+  bars = np.repeat(np.arange(TOKENS), steps)
+  # Each row begins elsewhere in the music.
+  bars = np.stack([np.roll(bars, -7 * at)[:length] for at in range(len(ids))])
+  return ids.astype(np.int32), (bars - bars[:, :1]).astype(np.int32)
+
+
+def serve(length: int, kind: str, remat: str) -> None:
+  """Trains as often as stdin asks."""
+  import jax
+  import jax.numpy as jnp
+  import optax
+  from flax import nnx
+
+  from aurl_jax.parallel import host
+
+  host.keep_memory()
+  optimizer = optax.adamw(1e-4)
+  graph, params = nnx.split(network(length, kind, remat))
+  params = nnx.to_pure_dict(params)
+  state = (params, optimizer.init(params))
+  ids, bars = (jnp.asarray(x) for x in rows(length))
+
+  def loss(params):
+    logits = nnx.merge(graph, params)(ids, bars)
+    chosen = optax.softmax_cross_entropy_with_integer_labels(
+      logits[:, :-1], ids[:, 1:]
+    )
+    return chosen.mean()
+
+  @functools.partial(jax.jit, donate_argnums=0)
+  def step(state):
+    params, moments = state
+    value, grads = jax.value_and_grad(loss)(params)
+    updates, moments = optimizer.update(grads, moments, params)
+    return (optax.apply_updates(params, updates), moments), value
+
+  def train() -> int:
+    nonlocal state
+    state, value = step(state)
+    if not np.isfinite(value):
+      raise SystemExit(f'the loss is {value}')
+    return TOKENS
+
+  train()
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+  size = sum(x.size for x in jax.tree.leaves(state[0]))
+  print(f'{length}: {size:,} parameters, {peak:.2f} GB', file=sys.stderr)
+  harness.serve(f'jax {jax.__version__}', peak, train)
+
+
+def network(length: int, kind: str, remat: str):
+  """Returns a module: ids and bars -> logits."""
+  import jax
+  from flax import nnx
+
+  from aurl_jax.models import bar_plan, hierarchy, positions, structured
+  from aurl_jax.models.attention import attend
+  from aurl_jax.models.bar_summary import BarSummary
+  from aurl_jax.models.config import ModelConfig
+  from aurl_jax.models.layers import Embedding, RMSNorm
+
+  config = ModelConfig(
+    width=384, layers=6, heads=6, context=length, dropout=0.0, remat=remat
+  )
+  levels = hierarchy.HierarchyConfig(encoder=2, piece=2, decoder=2)
+
+  class Flat(nnx.Module):
+    """Blocks with bar-structured or full attention."""
+
+    def __init__(self, key) -> None:
+      self.stack = hierarchy.Stack(config, config.layers, key)
+      self.summary = BarSummary(config.heads, config.head_dim)
+      self.norm = RMSNorm(config.width)
+
+    def __call__(self, x, *, bars, segments):
+      where = jax.numpy.broadcast_to(jax.numpy.arange(length), bars.shape)
+      rope = positions.angles(
+        where, config.head_dim, config.rope_base, config.context
+      )
+      mix = functools.partial(attend, segments=segments)
+      if kind == 'bars':
+        mix = functools.partial(
+          structured.attend_plan,
+          query=self.summary.query[...],
+          plan=bar_plan.plan(bars, segments),
+        )
+      return self.norm(self.stack(x, rope, mix))
+
+  class Network(nnx.Module):
+    """Embedding, blocks, and logits by the embedding."""
+
+    def __init__(self, key) -> None:
+      embed, body = jax.random.split(key)
+      self.embed = Embedding((IDS,), config.width, embed)
+      self.body = (
+        hierarchy.Hierarchy(config, levels, body)
+        if kind == 'hierarchy'
+        else Flat(body)
+      )
+
+    def __call__(self, ids, bars):
+      segments = jax.numpy.ones_like(bars)
+      x = self.body(self.embed(ids[..., None]), bars=bars, segments=segments)
+      return x @ self.embed.table(0).T
+
+  return Network(jax.random.key(0))
+
+
+if __name__ == '__main__':
+  sys.exit(main())
