@@ -11,7 +11,8 @@ tiles of queries and of keys, `c` tiles of a chunk, `s` and `u` queries and
 keys of a tile; `x` chunks.
 """
 
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,10 +21,10 @@ from jaxtyping import Array, Float, Int
 from aurl_jax.models.bar_plan import Plan
 from aurl_jax.models.blocked import MASKED
 
-_Residuals = tuple[Array, Array, Array, Plan, Array, Array]
+_Arrays = tuple[Array, ...]
+_Residuals = tuple[Array, Array, Array, _Arrays, Array, Array]
 
 
-@jax.custom_vjp
 def attend_tiles(
   q: Float[Array, 'b h p k'],
   keys: Float[Array, 'b h _ k'],
@@ -38,7 +39,21 @@ def attend_tiles(
     values: Likewise.
     plan: Who sees whom.
   """
-  return _forward(q, keys, values, plan)[0]
+  # As its arrays, and apart from them what they are of: jax hands objects
+  # that are no arrays to the class of an argument of a `custom_vjp`.
+  arrays, tree = jax.tree.flatten(plan)
+  return _attend(tree, q, keys, values, tuple(arrays))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _attend(
+  tree: Any,
+  q: Float[Array, 'b h p k'],
+  keys: Float[Array, 'b h _ k'],
+  values: Float[Array, 'b h _ k'],
+  arrays: _Arrays,
+) -> Float[Array, 'b h p k']:
+  return _forward(tree, q, keys, values, arrays)[0]
 
 
 class _Chunk(NamedTuple):
@@ -58,15 +73,17 @@ class _Chunk(NamedTuple):
 
 
 def _forward(
+  tree: Any,
   q: Float[Array, 'b h p k'],
   keys: Float[Array, 'b h _ k'],
   values: Float[Array, 'b h _ k'],
-  plan: Plan,
+  arrays: _Arrays,
 ) -> tuple[Float[Array, 'b h p k'], _Residuals]:
+  plan: Plan = jax.tree.unflatten(tree, arrays)
   q = q * q.shape[-1] ** -0.5
   k, v, where = _tiled(keys, plan), _tiled(values, plan), plan.keys()
 
-  def one(inputs: tuple[Array, _Chunk]) -> tuple[Array, Array]:
+  def one(inputs: Any) -> tuple[Array, Array]:
     rows, chunk = inputs
 
     def body(
@@ -89,21 +106,22 @@ def _forward(
     return (mixed / total).astype(v.dtype), top + jnp.log(total)
 
   out, normaliser = jax.lax.map(one, (_chunked(q, plan), _chunks(plan)))
-  residuals = (q, keys, values, plan, out, normaliser)
+  residuals = (q, keys, values, arrays, out, normaliser)
   return _whole(out), residuals
 
 
 def _backward(
-  residuals: _Residuals, grad: Float[Array, 'b h p k']
+  tree: Any, residuals: _Residuals, grad: Float[Array, 'b h p k']
 ) -> tuple[Array, Array, Array, None]:
-  q, keys, values, plan, out, normaliser = residuals
+  q, keys, values, arrays, out, normaliser = residuals
+  plan: Plan = jax.tree.unflatten(tree, arrays)
   k, v, where = _tiled(keys, plan), _tiled(values, plan), plan.keys()
   grads = _chunked(grad, plan)
   inner = _product('xbchsk,xbchsk->xbchs', grads, out)
   turned = normaliser[..., 0]
 
   def one(
-    sums: tuple[Array, Array], inputs: tuple[Array, ...]
+    sums: tuple[Array, Array], inputs: Any
   ) -> tuple[tuple[Array, Array], Array]:
     rows, grad, inner, normaliser, chunk = inputs
 
@@ -141,7 +159,7 @@ def _backward(
   return dq, dk, dv, None
 
 
-attend_tiles.defvjp(_forward, _backward)
+_attend.defvjp(_forward, _backward)
 
 
 def _bias(

@@ -17,25 +17,31 @@ def music():
   """Queries, keys and values, their bars, and rows that start late."""
   rng = np.random.default_rng(0)
   qkv = rng.normal(size=(3, B, H, T, K)).astype(np.float32)
-  query = rng.normal(size=(H, K)).astype(np.float32)
+  qkv = jnp.asarray(qkv)
+  query = jnp.asarray(rng.normal(size=(H, K)), jnp.float32)
   start = np.array([0, 5, 17])
   new = rng.random((B, T)) < 0.4
   skipped = rng.random((B, T)) < 0.05
   bars = np.cumsum(new * (1 + 9 * skipped), axis=1)
   late = np.arange(T) < start[:, None]
   bars = np.where(late, 0, bars - bars[np.arange(B), start][:, None])
-  segments = 1 - late.astype(np.int32)
+  bars = jnp.asarray(bars, jnp.int32)
+  segments = jnp.asarray(1 - late, jnp.int32)
   whole = structured.attend_bars(
-    *map(jnp.asarray, qkv), query, bars=jnp.asarray(bars), segments=segments
+    *qkv, query, bars=bars, segments=segments, backend='naive'
   )
-  return qkv, query, jnp.asarray(bars, jnp.int32), segments, start, whole
+  return qkv, query, bars, segments, start, whole
 
 
 def prefilled(music, cut, length):
   qkv, query, bars, segments, *_ = music
-  bars, segments = bars[:, :cut], jnp.asarray(segments[:, :cut])
+  prompt = tuple(x[:, :, :cut] for x in qkv)
+  return prefill(prompt, query, bars[:, :cut], segments[:, :cut], length)
+
+
+@functools.partial(jax.jit, static_argnames='length')
+def prefill(prompt, query, bars, segments, length):
   plan = bar_plan.plan(bars, segments, tile=8)
-  prompt = tuple(jnp.asarray(x[:, :, :cut]) for x in qkv)
   mixed, layer = bar_cache.prefill(prompt, query, plan, length)
   places = bar_cache.prefill_places(bars, segments, plan, length)
   return mixed, layer, places
@@ -99,7 +105,7 @@ def test_a_step_writes_its_own_places_only(music):
   _, layer, places = prefilled(music, 30, 64)
   bar = places.slot_bars[jnp.arange(B), places.slot] + 1
   places = bar_cache.advance(places, bar, jnp.int32(30))
-  now = tuple(jnp.asarray(x[:, :, 30]).reshape(B * H, 1, K) for x in qkv)
+  now = tuple(x[:, :, 30].reshape(B * H, 1, K) for x in qkv)
   _, after = bar_cache.step(layer, places, now, query, jnp.int32(30))
   moved = (after.keys != layer.keys).any((0, 2))
   assert np.flatnonzero(moved).tolist() == [30]

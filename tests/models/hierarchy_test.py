@@ -116,9 +116,8 @@ def test_remat_and_dropout(music):
   plain = loss(build())
   for ours, other in zip(plain, loss(build(remat='full')), strict=True):
     np.testing.assert_allclose(ours, other, rtol=1e-4, atol=1e-4)
-  assert not np.allclose(
-    run(build(), x, bars, segments), run(build(), x, bars, segments, key)
-  )
+  without = run(build(), x, bars, segments)
+  assert not np.allclose(plain[0], (without**3).sum(), rtol=1e-2)
 
 
 def test_gradient_reaches_every_parameter(music):
