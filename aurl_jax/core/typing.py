@@ -7,6 +7,10 @@
   positions  int32 [b, t]     index inside the segment
   pieces     int32 [b, t]     index of the piece in its split, -1 at padding
   epochs     int32 [b]        which pass over the split, from 0
+  weights    int32 [b, t, f]  1 where an id counts as a target, else 0; only
+                              with objectives (`data.objective`)
+  aux        a dict of what auxiliary losses read, each [b] or [b, t]; only
+             with such losses (`training.auxiliary`)
 """
 
 from collections.abc import Mapping
