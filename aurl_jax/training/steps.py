@@ -23,15 +23,16 @@ from aurl_jax.core import random
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.core.typing import Batch
 from aurl_jax.parallel import rules as rules_lib
-from aurl_jax.training import adversarial, losses, update
+from aurl_jax.training import adversarial, update
 from aurl_jax.training import state as state_lib
-from aurl_jax.training.losses import LossConfig, Sums
+from aurl_jax.training.auxiliary import Auxiliary
+from aurl_jax.training.losses import Sums
 from aurl_jax.training.options import DEFAULT, StepConfig
 from aurl_jax.training.schedules import Schedule
 from aurl_jax.training.state import Network, TrainState
+from aurl_jax.training.terms import NONE, Rows, Terms
 from aurl_jax.training.update import Metrics
 
-Rows = Mapping[str, jax.Array]
 Augment = Callable[[Rows, PRNGKeyArray, jax.Array], Rows]
 """Changes the rows of a batch, given the run's key, which is the same at
 every step, and the step."""
@@ -45,6 +46,7 @@ def make_train_step(
   mesh: jax.sharding.Mesh | None = None,
   *,
   augment: Augment | None = None,
+  auxiliary: Mapping[str, Auxiliary] = NONE,
   rules: Any = rules_lib.RULES,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
   """Returns the jitted `step(state, batch) -> (state, metrics)`.
@@ -61,15 +63,17 @@ def make_train_step(
     options: What the step does; the state must be made with the same.
     mesh: Where the state and the batches lie; None for one device.
     augment: Changes the batch on the device, before the targets are taken.
+    auxiliary: More losses, those that `options.balance` names.
     rules: As of `state.create`.
   """
+  terms = Terms(model, options, auxiliary)
 
   def step(state: TrainState, batch: Rows) -> tuple[TrainState, Metrics]:
     if augment is not None:
       key = random.fold(jax.random.wrap_key_data(state['key']), 'augment')
       batch = augment(batch, key, state['step'])
-    grads, sums = _gradients(model, options, state, batch)
-    return update.apply(optimizer, schedule, options, state, grads, sums)
+    found = _gradients(terms, options, state, batch)
+    return update.apply(optimizer, schedule, options, state, *found)
 
   if mesh is None:
     return jax.jit(step, donate_argnums=0)
@@ -92,7 +96,7 @@ def make_eval_step(
   """Returns the jitted `step(params, batch) -> losses.sums`, no dropout."""
 
   def step(params: dict[str, Any], batch: Rows) -> Sums:
-    return _objective(model, LossConfig(), params, batch, None)[1]
+    return Terms(model, DEFAULT)(params, batch, None)[1]
 
   if mesh is None:
     return jax.jit(step)
@@ -106,18 +110,24 @@ def make_eval_step(
 
 
 def _gradients(
-  model: Network, options: StepConfig, state: TrainState, batch: Rows
-) -> tuple[Any, Sums]:
-  """Returns the gradient of the sum over the batch, and the sums."""
+  terms: Terms, options: StepConfig, state: TrainState, batch: Rows
+) -> tuple[Any, Sums, dict[str, Any] | None]:
+  """Returns the gradient of the sum over the batch, the sums, and the balance.
+
+  The last is what `training.balance` learns from them; None for nothing.
+  """
   factor = _factor(state, batch)
+  balanced = functools.partial(terms.total, state.get('balance', {}))
 
   def objective(
     params: dict[str, Any], rows: Rows, key: PRNGKeyArray
   ) -> tuple[jax.Array, Sums]:
-    total, sums = _objective(model, options.loss, params, rows, key)
-    return total * factor, sums
+    found, sums = terms(params, rows, key)
+    return balanced(found) * factor, sums
 
   grad = jax.value_and_grad(objective, has_aux=True)
+  if options.balance.mode == 'gradnorm':
+    grad = functools.partial(terms.each, factor)
   over = functools.partial(
     _accumulate, grad, options.accumulate, batch=batch, key=_dropout_key(state)
   )
@@ -127,7 +137,7 @@ def _gradients(
     grads = jax.tree.map(lambda a, b: (a + b) / 2, grads, over(worse)[0])
   if 'scale' in state:
     grads = jax.tree.map(lambda leaf: leaf / factor, grads)
-  return grads, sums
+  return terms.learn(state, grads, sums)
 
 
 def _factor(state: TrainState, batch: Rows) -> jax.Array | float:
@@ -146,20 +156,6 @@ def _dropout_key(state: TrainState) -> PRNGKeyArray:
   """Returns the key of this step's dropout."""
   key = jax.random.wrap_key_data(state['key'])
   return random.fold(key, 'dropout', state['step'])
-
-
-def _objective(
-  model: Network,
-  config: LossConfig,
-  params: dict[str, Any],
-  batch: Rows,
-  key: PRNGKeyArray | None,
-) -> tuple[jax.Array, Sums]:
-  targets = losses.shift_targets(batch['ids'], batch['segments'])
-  steps = (batch['ids'], batch['segments'], batch['positions'])
-  outputs = model.apply(params, *steps, targets, key)
-  sums = losses.sums(outputs.logits, targets, config)
-  return sums['objective'], sums
 
 
 def _accumulate(

@@ -23,6 +23,7 @@ def apply(
   state: TrainState,
   grads: Any,
   sums: Sums,
+  learned: dict[str, Any] | None = None,
 ) -> tuple[TrainState, Metrics]:
   """Returns the state after a step, and its metrics.
 
@@ -33,6 +34,7 @@ def apply(
     state: Before the step.
     grads: Gradient of the summed loss, a tree as the parameters.
     sums: Those of `losses.sums` over the batch.
+    learned: The next state of `training.balance`, if it learns.
 
   Returns:
     The state, and: the sums (zeros if the step was skipped); float32 []
@@ -52,6 +54,8 @@ def apply(
   good = cause == guard.FINE
   now = {'step': state['step'] + 1, 'guard': guarded, **scale}
   now |= _moved(optimizer, options, state, grads, good)
+  if learned:
+    now['balance'] = guard.only_if(good, learned, state['balance'])
   found = sums | {'loss': loss, 'grad_norm': norm}
   zeros = jax.tree.map(jnp.zeros_like, found)
   metrics = guard.only_if(good, found, zeros) | {
