@@ -71,6 +71,7 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
         allow_drums_only=True,
       ),
       duplicates='keep',
+      controls='none',
     ),
     tokenizer=section(
       name='aurl_jax.tokens.compound:Compound',
@@ -91,6 +92,24 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       instruments_chance=chance(),
       swing_chance=chance(),
       humanise_chance=chance(),
+    ),
+    objective=section(
+      causal=1.0,
+      bars=0.0,
+      tracks=0.0,
+      given=0.0,
+      given_of=('melody', 'bass'),
+      control_dropout=0.15,
+      context_loss=False,
+      room=0,
+    ),
+    loss=section(
+      weights='',
+      z_loss=0.0,
+      balance='fixed',
+      auxiliary='',
+      balance_rate=0.025,
+      balance_alpha=1.5,
     ),
     curriculum=section(by='none', first=0.1, ramp=0, unit='epochs', power=2.0),
     model=section(

@@ -20,6 +20,7 @@ from aurl_jax.experiment.sections import RunConfig
 from aurl_jax.models.functional import Model
 from aurl_jax.parallel import gather
 from aurl_jax.parallel import mesh as mesh_lib
+from aurl_jax.training import auxiliary
 from aurl_jax.training import optimizer as optimizer_lib
 from aurl_jax.training import state as state_lib
 from aurl_jax.training import steps as steps_lib
@@ -53,7 +54,7 @@ class Parts:
   @property
   def options(self) -> StepConfig:
     """The options of a training step."""
-    return self.run.train.step_options(self.run.model.dtype)
+    return self.run.step_options
 
   def abstract_state(self) -> dict[str, Any]:
     """Returns the state's shapes and shardings, for a restore."""
@@ -124,6 +125,9 @@ class Parts:
       self.options,
       self.mesh,
       augment=self._augment(cache) if cache else None,
+      auxiliary={
+        name: auxiliary.classes(name) for name in self.options.balance.names
+      },
     )
 
   def _augment(self, cache: TokenCache) -> Augmenter | None:
