@@ -78,6 +78,8 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       cells_per_beat=12,
       velocity_bins=32,
       chords=False,
+      controls=False,
+      infill=False,
     ),
     augment=section(
       transpose=0,

@@ -37,6 +37,47 @@ def run(
     ConfigError: There is no run, or the config is of another one.
     CheckpointError: The run has no complete checkpoint.
   """
+
+  def all_of(parts: Parts, cache: TokenCache, params: Any) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for split in ('valid', 'test'):
+      if split in cache:
+        found = judge(parts, cache, split)(params)
+        result |= {f'{split}/{name}': value for name, value in found.items()}
+    return result
+
+  return _of_run(config, folder, allow, all_of)
+
+
+def compare_sides(
+  folder: Workdir, split: str = 'valid', limit: int = 0
+) -> dict[str, Any]:
+  """Returns what `sides` finds for the model of a run, and its `step`.
+
+  Args:
+    folder: Of the run.
+    split: Which split.
+    limit: Batches of each side at most; 0 for all.
+
+  Raises:
+    ConfigError: There is no run, or its tokenizer cannot infill.
+    CheckpointError: The run has no complete checkpoint.
+  """
+  return _of_run(
+    None,
+    folder,
+    (),
+    lambda parts, cache, params: sides(parts, cache, split, limit)(params),
+  )
+
+
+def _of_run(
+  config: Mapping[str, Any] | None,
+  folder: Workdir,
+  allow: tuple[str, ...],
+  figures: Callable[[Parts, TokenCache, Any], dict[str, Any]],
+) -> dict[str, Any]:
+  """Returns the step of a run's model, and figures of it."""
   values = folder.agree(config)
   parts = build.build(sections.parse(values, allow))
   cache = data.prepared(parts.run)
@@ -45,12 +86,7 @@ def run(
     checkpoint.Checkpoints(folder.checkpoints) as kept,
   ):
     step, params = keeping.Pick().params(kept, parts)
-    result: dict[str, Any] = {'step': step}
-    for split in ('valid', 'test'):
-      if split in cache:
-        found = judge(parts, cache, split)(params)
-        result |= {f'{split}/{name}': value for name, value in found.items()}
-  return result
+    return {'step': step} | figures(parts, cache, params)
 
 
 def judge(

@@ -26,6 +26,7 @@ from aurl_jax.experiment.writing import GenerateConfig
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.parallel.mesh import MeshConfig
+from aurl_jax.tokens import tokenizer as tokenizer_lib
 from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.tokens.tokenizer import Tokenizer
 from aurl_jax.training.averages import AverageConfig
@@ -403,12 +404,25 @@ def completed(config: Mapping[str, Any]) -> dict[str, Any]:
   Raises:
     ConfigError: A section has an unknown key or a wrong value.
   """
-  return dict(config) | {
+  whole = {
     name: dataclasses.asdict(
       config_lib.from_section(cls, config.get(name, {}), name)
     )
     for name, cls in SECTIONS.items()
   }
+  if 'tokenizer' in config:
+    whole['tokenizer'] = _whole_tokenizer(config['tokenizer'])
+  return dict(config) | whole
+
+
+def _whole_tokenizer(section: Any) -> Any:
+  """Returns the section of a tokenizer with all its options."""
+  try:
+    built = config_lib.build(section, 'tokenizer')
+  except ConfigError:
+    # A user's own, which was allowed where it was built: as it is told.
+    return section
+  return tokenizer_lib.save(built) | {'name': section['name']}
 
 
 def check(run: RunConfig) -> None:

@@ -6,8 +6,12 @@ Guidance", 2023. The twin of a prompt, without its controls, is
 `tokens.control_dropout.unconditional`. Axes: `b` rows, `v` ids of a field.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from aurl_jax.tokens.codec import Codec
@@ -32,6 +36,20 @@ def guided(
   with_ = jax.nn.log_softmax(conditional, axis=-1)
   without = jax.nn.log_softmax(unconditional, axis=-1)
   return without + weight * (with_ - without)
+
+
+class Guided(NamedTuple):
+  """Prompts for guided writing.
+
+  Attributes:
+    prompts: Steps to begin with.
+    twins: The same without what guides, each no longer than its prompt.
+    weight: As of `guided`.
+  """
+
+  prompts: Sequence[Int[np.ndarray, '_ f']]
+  twins: Sequence[Int[np.ndarray, '_ f']]
+  weight: float
 
 
 class Without:

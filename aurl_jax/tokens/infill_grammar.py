@@ -106,7 +106,8 @@ class InfillGrammar:
 
   def _after_bar(self, state: Any) -> Scalar:
     """Returns the base's distance after one more bar."""
-    return lib.scalar(self.base.distance(self.base.advance(state, self._bar())))
+    after = self.base.advance(state, jnp.asarray(self._bar()))
+    return lib.scalar(self.base.distance(after))
 
   def mask(
     self, state: InfillState, field: int, partial: Int[Array, ' f']
