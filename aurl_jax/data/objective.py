@@ -44,7 +44,8 @@ class ObjectiveConfig:
     bars: Likewise.
     tracks: Likewise.
     given: Likewise.
-    given_of: What is given, evenly: of `melody`, `bass` and `chords`.
+    given_of: What is given, evenly: of `melody`, `bass` and `chords`, with
+      commas between.
     control_dropout: Chance that controls are left out, 0..1; see
       `tokens.control_dropout`. For tokenizers with controls.
     context_loss: Whether the context of an infilled part is learnt, too.
@@ -57,7 +58,7 @@ class ObjectiveConfig:
   bars: float = 0.0
   tracks: float = 0.0
   given: float = 0.0
-  given_of: tuple[str, ...] = ('melody', 'bass')
+  given_of: str = 'melody,bass'
   control_dropout: float = 0.15
   context_loss: bool = False
   room: int = 0
@@ -73,15 +74,18 @@ class ObjectiveConfig:
       raise ConfigError(
         f'objective.control_dropout {self.control_dropout} is not in [0, 1)'
       )
-    if self.given and not set(self.given_of) <= set(GIVEN) - {''}:
+    if not self.lines or not set(self.lines) <= set(GIVEN):
       raise ConfigError(
-        f'objective.given_of {list(self.given_of)}; choose of '
-        + ', '.join(GIVEN)
+        f'objective.given_of {self.given_of!r}; choose of ' + ', '.join(GIVEN)
       )
-    if self.given and not self.given_of:
-      raise ConfigError('objective.given_of is empty; name melody or bass')
     if self.room < 0:
       raise ConfigError(f'objective.room {self.room} must be 0 or more')
+
+  @property
+  def lines(self) -> tuple[str, ...]:
+    """What may be given."""
+    words = (word.strip() for word in self.given_of.split(','))
+    return tuple(word for word in words if word)
 
   @property
   def infills(self) -> bool:
@@ -130,14 +134,12 @@ class Mixture:
   @classmethod
   def from_dict(cls, values: Mapping[str, Any]) -> 'Mixture':
     """Returns what `dataclasses.asdict` made plain."""
-    config = dict(values['config'])
-    config['given_of'] = tuple(config['given_of'])
     fields = tuple(
       Field(field['name'], tuple(Range(**part) for part in field['ranges']))
       for field in values['codec']['fields']
     )
     return cls(
-      config=ObjectiveConfig(**config),
+      config=ObjectiveConfig(**values['config']),
       codec=Codec(fields),
       told=values['told'],
     )
@@ -217,7 +219,7 @@ class Mixture:
   ) -> Part:
     """Returns what is taken out; `chance` decides among several."""
     if kind == 'given':
-      names = self.config.given_of
+      names = self.config.lines
       return Part(given=names[int(chance * len(names))])
     if kind == 'bars':
       return infill.ALL
@@ -315,7 +317,7 @@ class Made(NamedTuple):
 
 def _check_given(config: ObjectiveConfig, codec: Codec) -> None:
   told = any(field.tells('chord') for field in codec.fields)
-  if config.given and 'chords' in config.given_of and not told:
+  if config.given and 'chords' in config.lines and not told:
     raise ConfigError(
       'objective.given_of has chords, which this tokenization does not tell; '
       'set tokenizer.chords=True (compound or remi), or leave them out'
