@@ -6,7 +6,7 @@ the steps of whole bars; it never sees what is around them.
 
 import dataclasses
 import functools
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +21,7 @@ _CONTROLS = ('key', 'style')
 _NOWHERE = 1 << 30
 
 
+@runtime_checkable
 class Layout(Protocol):
   """What a tokenization has to offer."""
 
