@@ -16,11 +16,9 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-import jax
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Integer, Key, PyTree, Shaped
 
-Batch: TypeAlias = dict[str, np.ndarray | jax.Array]
+Batch: TypeAlias = dict[str, Any]
 """Named arrays of one step; see the module's docstring."""
 
 Params: TypeAlias = Mapping[str, Any]

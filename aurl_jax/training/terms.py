@@ -20,7 +20,7 @@ from aurl_jax.training.metrics import AUXILIARY
 from aurl_jax.training.options import StepConfig
 from aurl_jax.training.state import Network, TrainState
 
-Rows = Mapping[str, jax.Array]
+Rows = Mapping[str, Any]
 Each = dict[str, jax.Array]
 """Loss -> its sum."""
 NONE: Mapping[str, Auxiliary] = MappingProxyType({})

@@ -24,7 +24,8 @@ def test_fixed_weights_stay():
   config = BalanceConfig(names=('key', 'tempo'), weights=(0.25,))
   assert balance.init(config) == {}
   assert balance.weights(config, {}).tolist() == [1.0, 0.25, 1.0]
-  terms = {'tempo': 3.0, 'likelihood': 10.0, 'key': 8.0}
+  values = {'tempo': 3.0, 'likelihood': 10.0, 'key': 8.0}
+  terms = {name: jnp.float32(value) for name, value in values.items()}
   assert float(balance.total(terms, config, {})) == 15.0
   assert balance.update(config, {}, jnp.ones(3)) == {}
 
