@@ -21,9 +21,9 @@ import numpy as np
 from jaxtyping import Int, Int32, Int64
 
 from aurl_jax.core.errors import ConfigError
-from aurl_jax.tokens import control_dropout, infill
+from aurl_jax.tokens import control_dropout
 from aurl_jax.tokens.codec import Codec, Field, Range
-from aurl_jax.tokens.infill import Infill, Part
+from aurl_jax.tokens.infill import ALL, Infill, Part, Taken
 from aurl_jax.tokens.infill_layouts import is_cells
 from aurl_jax.tokens.infill_parts import GIVEN
 
@@ -98,6 +98,38 @@ class ObjectiveConfig:
     return dataclasses.replace(self, control_dropout=0.0, **shares)
 
 
+class Stretch(NamedTuple):
+  """A stretch of a piece, as a row holds it.
+
+  Attributes:
+    ids: int32 [t, f].
+    bars: int64 [b] the steps at which bars start.
+    piece: Its number.
+    start: Where the stretch starts in it.
+    room: Steps that it may have in the row.
+    complete: Whether its last bar is whole.
+  """
+
+  ids: Int32[np.ndarray, 't f']
+  bars: Int64[np.ndarray, ' b']
+  piece: int
+  start: int
+  room: int
+  complete: bool
+
+
+class Made(NamedTuple):
+  """What a stretch has become.
+
+  Attributes:
+    ids: int32 [t, f].
+    weights: int32 [t, f], 1 where an id counts as a target, else 0.
+  """
+
+  ids: Int32[np.ndarray, 't f']
+  weights: Int32[np.ndarray, 't f']
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mixture:
   """The objectives of a stream of batches.
@@ -169,7 +201,7 @@ class Mixture:
     found = self.kinds(seed, epoch, np.arange(pieces))
     return np.where(found > 0, self.room(context), 0).astype(np.int64)
 
-  def make(self, stretch: 'Stretch', seed: int, epoch: int) -> 'Made':
+  def make(self, stretch: Stretch, seed: int, epoch: int) -> Made:
     """Returns the steps that a stretch becomes.
 
     Args:
@@ -189,7 +221,7 @@ class Mixture:
     counted = np.full(stretch.ids.shape, int(not self.told), np.int32)
     return Made(stretch.ids, counted)
 
-  def _dropped(self, stretch: 'Stretch', rng: np.random.Generator) -> 'Stretch':
+  def _dropped(self, stretch: Stretch, rng: np.random.Generator) -> Stretch:
     """Returns the stretch without the controls that are dropped."""
     chance = self.config.control_dropout
     if not (chance and control_dropout.has_controls(self.codec)):
@@ -199,8 +231,8 @@ class Mixture:
     return stretch._replace(ids=stretch.ids[kept], bars=bars)
 
   def _taken(
-    self, stretch: 'Stretch', kind: str, bars: int, rng: np.random.Generator
-  ) -> 'Made | None':
+    self, stretch: Stretch, kind: str, bars: int, rng: np.random.Generator
+  ) -> Made | None:
     """Returns the stretch with a part taken out; None if nothing fits."""
     count = _span(kind, bars, rng)
     place, chance = rng.random(), rng.random()
@@ -215,18 +247,18 @@ class Mixture:
     return None
 
   def _part(
-    self, stretch: 'Stretch', kind: str, span: tuple[int, int], chance: float
+    self, stretch: Stretch, kind: str, span: tuple[int, int], chance: float
   ) -> Part:
     """Returns what is taken out; `chance` decides among several."""
     if kind == 'given':
       names = self.config.lines
       return Part(given=names[int(chance * len(names))])
     if kind == 'bars':
-      return infill.ALL
+      return ALL
     edges = np.append(stretch.bars, len(stretch.ids))
     tracks = self.infill.tracks(stretch.ids[edges[span[0]] : edges[span[1]]])
     if len(tracks) < 2:
-      return infill.ALL
+      return ALL
     # Of n tracks 1..n-1; the same chance picks how many and which.
     count = 1 + int(chance * (len(tracks) - 1))
     words = _mixed(np.arange(len(tracks), dtype=np.uint64) + _word(chance))
@@ -234,8 +266,8 @@ class Mixture:
     return Part(tracks=tuple(sorted(tracks[i] for i in chosen.tolist())))
 
   def _made(
-    self, stretch: 'Stretch', span: tuple[int, int], taken: infill.Taken
-  ) -> 'Made':
+    self, stretch: Stretch, span: tuple[int, int], taken: Taken
+  ) -> Made:
     if self.told == 'left':
       return self._left(stretch, span)
     weights = np.ones(taken.ids.shape, np.int32)
@@ -268,7 +300,7 @@ class Mixture:
     found |= first.holds('position', ids[:, 0]) & tempo & ~shared
     return found | (control_dropout.kinds(self.codec, ids) >= 0)
 
-  def _left(self, stretch: 'Stretch', span: tuple[int, int]) -> 'Made':
+  def _left(self, stretch: Stretch, span: tuple[int, int]) -> Made:
     """Returns the stretch up to the end of the span, the span counted."""
     begin = int(stretch.bars[span[0]])
     end = len(stretch.ids) - int(self._ended(stretch.ids))
@@ -281,38 +313,6 @@ class Mixture:
 
   def _ended(self, ids: np.ndarray) -> bool:
     return bool(ids[-1, 0] == self.codec.id('eos'))
-
-
-class Stretch(NamedTuple):
-  """A stretch of a piece, as a row holds it.
-
-  Attributes:
-    ids: int32 [t, f].
-    bars: int64 [b] the steps at which bars start.
-    piece: Its number.
-    start: Where the stretch starts in it.
-    room: Steps that it may have in the row.
-    complete: Whether its last bar is whole.
-  """
-
-  ids: Int32[np.ndarray, 't f']
-  bars: Int64[np.ndarray, ' b']
-  piece: int
-  start: int
-  room: int
-  complete: bool
-
-
-class Made(NamedTuple):
-  """What a stretch has become.
-
-  Attributes:
-    ids: int32 [t, f].
-    weights: int32 [t, f], 1 where an id counts as a target, else 0.
-  """
-
-  ids: Int32[np.ndarray, 't f']
-  weights: Int32[np.ndarray, 't f']
 
 
 def _check_given(config: ObjectiveConfig, codec: Codec) -> None:
