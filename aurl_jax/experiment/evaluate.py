@@ -147,7 +147,7 @@ def _over(
       ),
       fields=parts.fields,
       mesh=parts.mesh,
-      count=kind in TOLD,
+      with_ids=kind in TOLD,
     )
 
   return function

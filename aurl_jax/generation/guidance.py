@@ -20,7 +20,7 @@ from aurl_jax.tokens.codec import Codec
 def guided(
   conditional: Float[Array, '*b v'],
   unconditional: Float[Array, '*b v'],
-  weight: Float[Array, ''] | float,
+  weight: Float[Array, '*w'] | float,
 ) -> Float[Array, '*b v']:
   """Returns `unconditional + weight * (conditional - unconditional)`.
 
@@ -30,8 +30,9 @@ def guided(
   Args:
     conditional: Logits with the controls.
     unconditional: Logits without.
-    weight: 0 leaves the controls out, 1 is the model as it is, more follows
-      the controls more closely; 1.5 to 3 is usual.
+    weight: One, or one for each row, [b, 1]. 0 leaves the controls out, 1 is
+      the model as it is, more follows the controls more closely; 1.5 to 3 is
+      usual.
   """
   with_ = jax.nn.log_softmax(conditional, axis=-1)
   without = jax.nn.log_softmax(unconditional, axis=-1)

@@ -19,7 +19,7 @@ def evaluate(
   *,
   fields: Sequence[str] = (),
   mesh: jax.sharding.Mesh | None = None,
-  count: bool = False,
+  with_ids: bool = False,
 ) -> dict[str, float]:
   """Returns means over all target ids of the batches.
 
@@ -31,7 +31,7 @@ def evaluate(
       nothing and spares a compilation.
     fields: Names of the fields.
     mesh: Where batches go; None for one device.
-    count: Whether `ids`, how many targets count, is among the figures.
+    with_ids: Whether `ids`, how many targets count, is among the figures.
 
   Returns:
     `loss` (nats a target id), `perplexity` (its exponential), `accuracy`,
@@ -51,7 +51,7 @@ def evaluate(
     raise DataError('nothing to evaluate on: the split is empty')
   result = metrics_lib.summary(total, fields)
   del result['objective']
-  if count:
+  if with_ids:
     result['ids'] = float(total['counts'].sum())
   return result | {'perplexity': float(np.exp(result['loss']))}
 

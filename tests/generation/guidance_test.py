@@ -41,7 +41,7 @@ def test_odds_are_raised_to_the_weight(weight, expected):
 def test_rows_are_guided_each_by_itself():
   rng = np.random.default_rng(0)
   a, b = rng.normal(size=(2, 3, 5)).astype(np.float32)
-  found = guidance.guided(a, b, 1.7)
+  found = guidance.guided(jnp.asarray(a), jnp.asarray(b), 1.7)
   for row in range(3):
     one, other = np.log(chances(a[row])), np.log(chances(b[row]))
     np.testing.assert_allclose(
