@@ -77,8 +77,10 @@ class Mixer:
     free = context - int(chunks[:, 2].sum())
     room = chunks[:, 2] + infilled * (free // max(1, int(infilled.sum())))
     return [
-      self._stretch(*chunk, most)
-      for chunk, most in zip(chunks.tolist(), room.tolist(), strict=True)
+      self._stretch(piece, start, length, most)
+      for (piece, start, length), most in zip(
+        chunks.tolist(), room.tolist(), strict=True
+      )
     ]
 
   def _stretch(self, piece: int, start: int, length: int, room: int) -> Stretch:

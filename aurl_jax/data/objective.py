@@ -94,7 +94,7 @@ class ObjectiveConfig:
 
   def only(self, kind: str) -> 'ObjectiveConfig':
     """Returns the config of one objective, without dropout."""
-    shares = {name: float(name == kind) for name in KINDS}
+    shares: dict[str, Any] = {name: float(name == kind) for name in KINDS}
     return dataclasses.replace(self, control_dropout=0.0, **shares)
 
 

@@ -185,8 +185,8 @@ class Program:
       partial = _twice(step, hidden)
       logits = self.model.field_logits(params, hidden, partial, field)
       if weight is not None:
-        pair = jnp.split(logits, 2)
-        logits = guidance.guided(*pair, weight[:, None])
+        told, plain = jnp.split(logits, 2)
+        logits = guidance.guided(told, plain, weight[:, None])
       allowed = functools.partial(self.rules.mask, field=field)
       mask = jax.vmap(lambda s, p, allowed=allowed: allowed(s, partial=p))(
         state, step

@@ -120,10 +120,8 @@ class CellsGrammar:
     plain = plain.at[0].set(jnp.where(masked, self.codec.id('rest'), plain[0]))
     usual = self.base.mask(base, field, plain)
     ids = np.arange(len(usual))
-    cell = field > 0
-    cell &= (partial[0] != 0) & ~self._is_frame(partial[0])
-    if field == 0:
-      cell = state.base.stage == 1
+    inside = (partial[0] != 0) & ~self._is_frame(partial[0])
+    cell = inside if field else state.base.stage == 1
     free = self.codec.holds('hold', ids, field) & cell
     free &= state.base.sounding[field] == _ANY
     if field == 0:

@@ -110,7 +110,8 @@ class Steps:
     taken = ~(bar | self._is('control', rows) | self._is('tempo', rows))
     notes = np.flatnonzero(self._is('note', rows))
     if part.tracks:
-      taken &= parts_lib.of_tracks(*self._notes(rows)[2:4], part)
+      _, _, program, voice, _ = self._notes(rows)
+      taken &= parts_lib.of_tracks(program, voice, part)
       taken &= self._is('note', rows) | self._is('pedal', rows)
     elif part.given == 'chords':
       taken &= ~self._is('chord', rows)
