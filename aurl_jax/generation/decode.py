@@ -91,26 +91,17 @@ def decode(
       few steps to end in (code `steps`). Nothing is decoded.
     DecodeError: The model gave logits that are no finite numbers.
   """
-  twins, guidance = None, 1.0
-  if isinstance(prompts, Guided):
-    prompts, twins, guidance = prompts
-  budgets = [steps] * len(prompts) if isinstance(steps, int) else list(steps)
-  _check(prompts, budgets)
-  _check_twins(prompts, twins)
+  asked = prompts if isinstance(prompts, Guided) else Guided(prompts, None)
+  count = len(asked.prompts)
+  budgets = [steps] * count if isinstance(steps, int) else list(steps)
+  _check(asked.prompts, budgets)
+  _check_twins(asked)
   writer = _Writer(model, params, grammar, constraints, sampler or Sampler())
   samples: list[Sample] = []
-  for first in range(0, len(prompts), MOST_ROWS):
+  for first in range(0, count, MOST_ROWS):
     part = slice(first, first + MOST_ROWS)
-    samples += _batch(
-      writer,
-      _Batch(
-        list(prompts[part]),
-        budgets[part],
-        seed + first,
-        None if twins is None else list(twins[part]),
-        guidance,
-      ),
-    )
+    rows = _Batch(asked.part(part), budgets[part], seed + first)
+    samples += _batch(writer, rows)
   return samples
 
 
@@ -118,11 +109,14 @@ def decode(
 class _Batch:
   """Rows that are decoded together; `seed` is that of the first."""
 
-  prompts: list[np.ndarray]
+  asked: Guided
   budgets: list[int]
   seed: int
-  twins: list[np.ndarray] | None = None
-  guidance: float = 1.0
+
+  @property
+  def prompts(self) -> Sequence[np.ndarray]:
+    """Steps to begin with."""
+    return self.asked.prompts
 
   def rows(self, count: int, room: int) -> loop.Rows:
     """Returns the rows as arrays; those beyond ours repeat the last one."""
@@ -143,13 +137,13 @@ class _Batch:
 
   def _guided(self, index: Int[np.ndarray, ' b']) -> dict[str, Any]:
     """Returns what `Rows` has for guidance alone."""
-    if self.twins is None:
+    if self.asked.twins is None:
       return {}
-    twins, start = self._padded([self.twins[i] for i in index])
+    twins, start = self._padded([self.asked.twins[i] for i in index])
     return {
       'twins': jnp.asarray(twins, jnp.int32),
       'twin_start': jnp.asarray(start),
-      'weight': jnp.full(len(index), self.guidance, jnp.float32),
+      'weight': jnp.full(len(index), self.asked.weight, jnp.float32),
     }
 
   def _padded(self, prompts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -205,7 +199,7 @@ def _batch(writer: _Writer, batch: _Batch) -> list[Sample]:
   devices = tuple(jax.local_devices()[: _power(ours)])
   # A power of two need not divide by the devices: 3 cores, say.
   count = -(-_power(ours) // len(devices)) * len(devices)
-  read = count if batch.twins is None else 2 * count
+  read = count if batch.asked.twins is None else 2 * count
   sizes = lengths(batch.width, batch.room, _step_bytes(writer.model, read))
   written = _run(writer, sizes, devices, batch.rows(count, sizes[-1]))
   _check_prompts(writer.grammar, batch, np.asarray(written.illegal)[:ours])
@@ -362,9 +356,8 @@ def _check(prompts: Sequence[np.ndarray], budgets: list[int]) -> None:
       raise _too_few(row, len(prompt), budget)
 
 
-def _check_twins(
-  prompts: Sequence[np.ndarray], twins: Sequence[np.ndarray] | None
-) -> None:
+def _check_twins(asked: Guided) -> None:
+  prompts, twins = asked.prompts, asked.twins
   if twins is None:
     return
   if len(twins) != len(prompts) or not all(

@@ -44,13 +44,19 @@ class Guided(NamedTuple):
 
   Attributes:
     prompts: Steps to begin with.
-    twins: The same without what guides, each no longer than its prompt.
+    twins: The same without what guides, each no longer than its prompt; None
+      for no guidance.
     weight: As of `guided`.
   """
 
   prompts: Sequence[Int[np.ndarray, '_ f']]
-  twins: Sequence[Int[np.ndarray, '_ f']]
-  weight: float
+  twins: Sequence[Int[np.ndarray, '_ f']] | None
+  weight: float = 1.0
+
+  def part(self, rows: slice) -> 'Guided':
+    """Returns some of the prompts."""
+    twins = None if self.twins is None else self.twins[rows]
+    return Guided(self.prompts[rows], twins, self.weight)
 
 
 class Without:
