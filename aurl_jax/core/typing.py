@@ -7,16 +7,18 @@
   positions  int32 [b, t]     index inside the segment
   pieces     int32 [b, t]     index of the piece in its split, -1 at padding
   epochs     int32 [b]        which pass over the split, from 0
+  weights    int32 [b, t, f]  1 where an id counts as a target, else 0; only
+                              with objectives (`data.objective`)
+  aux        a dict of what auxiliary losses read, each [b] or [b, t]; only
+             with such losses (`training.auxiliary`)
 """
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-import jax
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Integer, Key, PyTree, Shaped
 
-Batch: TypeAlias = dict[str, np.ndarray | jax.Array]
+Batch: TypeAlias = dict[str, Any]
 """Named arrays of one step; see the module's docstring."""
 
 Params: TypeAlias = Mapping[str, Any]

@@ -22,10 +22,10 @@ from aurl_jax.models.functional import Model
 from aurl_jax.parallel import gather
 from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.training import auxiliary, diagnosis, watch
 from aurl_jax.training import optimizer as optimizer_lib
 from aurl_jax.training import state as state_lib
 from aurl_jax.training import steps as steps_lib
-from aurl_jax.training import watch
 from aurl_jax.training.options import StepConfig
 from aurl_jax.training.schedules import Schedule
 
@@ -56,7 +56,7 @@ class Parts:
   @property
   def options(self) -> StepConfig:
     """The options of a training step."""
-    return self.run.train.step_options(self.run.model.dtype)
+    return self.run.step_options
 
   def abstract_state(self) -> dict[str, Any]:
     """Returns the state's shapes and shardings, for a restore."""
@@ -131,6 +131,7 @@ class Parts:
       self.options,
       self.mesh,
       augment=self._augment(cache) if cache else None,
+      auxiliary=self._auxiliary(),
     )
 
   def diagnosis(self, cache: TokenCache) -> watch.Why:
@@ -141,10 +142,20 @@ class Parts:
     """
 
     def why(state: Any, batch: Any, step: int) -> str:
-      make, augment = steps_lib.make_diagnosis, self._augment(cache)
-      return make(self.model, self.options, augment=augment)(state, batch, step)
+      again = diagnosis.make_diagnosis(
+        self.model,
+        self.options,
+        augment=self._augment(cache),
+        auxiliary=self._auxiliary(),
+      )
+      return again(state, batch, step)
 
     return why
+
+  def _auxiliary(self) -> dict[str, auxiliary.Auxiliary]:
+    """Returns the auxiliary losses of the config by name."""
+    names = self.options.balance.names
+    return {name: auxiliary.classes(name) for name in names}
 
   def _augment(self, cache: TokenCache) -> Augmenter | None:
     """Returns what changes the training batches, or None for nothing."""

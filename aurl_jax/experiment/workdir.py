@@ -27,6 +27,7 @@ IDENTITY = (
   'tokenizer',
   'data',
   'curriculum',
+  'objective',
   'optimizer.name',
   'train.batch_size',
 )

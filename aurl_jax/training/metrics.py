@@ -13,6 +13,8 @@ class TrainingError(AurlError):
   """Training that cannot go on; says at which step and what to change."""
 
 
+AUXILIARY = 'aux/'
+"""Begins the names of sums of auxiliary losses, in units of target ids."""
 _LAST = ('learning_rate', 'loss_scale', 'streak', 'cause')
 """Metrics that keep their last value; all others add up."""
 _RATIO = 'ratio/'
@@ -81,7 +83,8 @@ def summary(
     predict. `nats/NAME`: nats a counted id of the field. `NAME` for each
     pair `ratio/NAME`: its quotient. Then whatever of
     `skipped` (steps), `grad_norm` (mean of the others), `learning_rate` and
-    `loss_scale` there is. If all steps were skipped, no means.
+    `loss_scale` there is. If all steps were skipped, no means. `aux/NAME`:
+    the mean of each auxiliary loss.
   """
   skipped = float(total.get('skipped', 0))
   done = float(total.get('steps', 0)) - skipped
@@ -105,6 +108,9 @@ def _means(
     'objective': float(total['objective']) / ids,
     'accuracy': np.asarray(total['correct'], np.float64).sum() / ids,
   }
+  for name, value in total.items():
+    if name.startswith(AUXILIARY):
+      result[name] = float(value) / ids
   for name, value, count in zip(fields, nats, counts, strict=bool(fields)):
     result[f'nats/{name}'] = value / max(1.0, count)
   for name, pair in total.items():

@@ -199,7 +199,7 @@ def trained(numbers, back, bad=()):
   """Trains on given batches under a watch; returns the state."""
   model, optimizer = faulty.Faulty(), optax.sgd(0.1)
   step = steps.make_train_step(model, optimizer, lambda _: 0.1, OPTIONS)
-  why = steps.make_diagnosis(model, OPTIONS)
+  why = diagnosis.make_diagnosis(model, OPTIONS)
   calls = []
 
   def counted(*arguments):
