@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from aurl_jax.models import Model, ModelConfig
-from aurl_jax.training import finite, losses, state, steps
+from aurl_jax.training import diagnosis, finite, losses, state, steps
 from aurl_jax.training.guard import GuardConfig
 from aurl_jax.training.metrics import TrainingError
 from aurl_jax.training.options import StepConfig
