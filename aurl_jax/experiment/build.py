@@ -21,6 +21,7 @@ from aurl_jax.experiment.sections import RunConfig
 from aurl_jax.models.functional import Model
 from aurl_jax.parallel import gather
 from aurl_jax.parallel import mesh as mesh_lib
+from aurl_jax.tokens.places import Places
 from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.training import auxiliary, diagnosis, watch
 from aurl_jax.training import optimizer as optimizer_lib
@@ -205,7 +206,9 @@ def _parts(run: RunConfig, mesh: jax.sharding.Mesh) -> Parts:
   return Parts(
     run=run,
     mesh=mesh,
-    model=Model.build(run.model, run.tokenizer.codec.sizes),
+    model=Model.build(
+      run.model, run.tokenizer.codec.sizes, Places.of(run.tokenizer)
+    ),
     optimizer=optimizer,
     schedule=schedule,
   )

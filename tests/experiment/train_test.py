@@ -82,6 +82,7 @@ def test_a_run_that_cannot_learn_goes_back_and_ends(page, tmp_path, caplog):
       folder,
     )
   assert caught.value.code == 'non_finite'
+  assert 'that is not finite: ' in str(caught.value)
   assert 'going back to the parameters of step' in caplog.text
   text = folder.metrics.read_text()
   assert 'NaN' not in text
