@@ -21,8 +21,8 @@ from aurl_jax.experiment.sections import RunConfig
 from aurl_jax.models.functional import Model
 from aurl_jax.parallel import gather
 from aurl_jax.parallel import mesh as mesh_lib
-from aurl_jax.tokens.places import Places
 from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.tokens.places import Places
 from aurl_jax.training import auxiliary, diagnosis, watch
 from aurl_jax.training import optimizer as optimizer_lib
 from aurl_jax.training import state as state_lib

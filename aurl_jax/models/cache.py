@@ -187,7 +187,7 @@ def step(
     coordinates = places.coordinates(state)[:, None]
   rope = module.decoder.rope(index - cache.start[:, None], coordinates)
   bars = cache.bars
-  if bars is not None:
+  if bars is not None and coordinates is not None:
     bars = bar_cache.advance(bars, coordinates[:, 0, 0], index)
   x, layers = module.embedded(ids[:, None]), []
   for block, layer in _layers(module, cache):
