@@ -4,6 +4,8 @@
 (seconds) or `prod` (the full run, the default).
 """
 
+import os
+
 import ml_collections
 
 VARIANTS = ('dev', 'test', 'prod')
@@ -19,6 +21,14 @@ def none(kind: type) -> ml_collections.FieldReference:
   return ml_collections.config_dict.placeholder(kind)
 
 
+def shared(name: str) -> str:
+  """Returns the folder of a data set that is not part of the project.
+
+  It lies in the folder AURL_DATA, by default `../shared/data`.
+  """
+  return os.path.join(os.environ.get('AURL_DATA') or '../shared/data', name)
+
+
 def chance(
   first: float = 1.0, last: float = 1.0, ramp: int = 0
 ) -> ml_collections.ConfigDict:
@@ -27,7 +37,7 @@ def chance(
 
 
 def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
-  """Returns a compound-token transformer of 3.4M parameters."""
+  """Returns a compound-token transformer of 4.0M parameters."""
   if variant not in VARIANTS:
     raise LookupError(
       f'no variant {variant!r} of this page; choose one of '
@@ -71,12 +81,15 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
         allow_drums_only=True,
       ),
       duplicates='keep',
+      controls='none',
     ),
     tokenizer=section(
       name='aurl_jax.tokens.compound:Compound',
       cells_per_beat=12,
       velocity_bins=32,
       chords=False,
+      controls=False,
+      infill=False,
     ),
     augment=section(
       transpose=0,
@@ -91,6 +104,24 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       instruments_chance=chance(),
       swing_chance=chance(),
       humanise_chance=chance(),
+    ),
+    objective=section(
+      causal=1.0,
+      bars=0.0,
+      tracks=0.0,
+      given=0.0,
+      given_of='melody,bass',
+      control_dropout=0.15,
+      context_loss=False,
+      room=0,
+    ),
+    loss=section(
+      weights='',
+      z_loss=0.0,
+      balance='fixed',
+      auxiliary='',
+      balance_rate=0.025,
+      balance_alpha=1.5,
     ),
     curriculum=section(by='none', first=0.1, ramp=0, unit='epochs', power=2.0),
     model=section(

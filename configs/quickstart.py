@@ -19,7 +19,9 @@ from aurl_jax.configs import base
 def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
   """Returns the page."""
   config = base.get_config(variant)
-  config.tokenizer = base.section(name='aurl_jax.tokens.grid:VoiceGrid')
+  config.tokenizer = base.section(
+    name='aurl_jax.tokens.grid:VoiceGrid', infill=False
+  )
   config.model.update(width=192, layers=3, heads=4, context=256, dropout=0.1)
   config.optimizer.update(learning_rate=3e-3, warmup_steps=30)
   config.train.update(steps=200, batch_size=8, evaluate_every=100)

@@ -7,10 +7,11 @@
     python tools/profile_memory.py quickstart --measure
 
 Nothing is trained: the compiler plans every buffer, and the table is its
-plan. `--vary` compiles every combination of values; `--set` changes a key
-for all. `--devices 8` lets a CPU pose as so many, for other meshes
-(`--set mesh.fsdp=8`). `--measure` does three steps, too, and compares the plan
-with the growth of the process.
+plan, behind a table of what each part of the network holds. `--vary` compiles
+every combination of values; `--set` changes a key for all. `--devices 8`
+lets a CPU pose as so many, for other meshes (`--set mesh.fsdp=8`).
+`--measure` does three steps, too, and compares the plan with the growth of the
+process.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import sys
 
 import programs
 
+from aurl_jax.experiment import parameters
 from aurl_jax.parallel import host, memory
 from aurl_jax.parallel import mesh as mesh_lib
 
@@ -41,10 +43,12 @@ def main() -> int:
   mesh_lib.host_devices(args.devices)
   if args.measure:
     return measure(args.page, args.set)
-  columns = {}
+  columns: dict[str, memory.Report] = {}
   for changes in combinations(args.vary):
     program = programs.compiled(args.page, [*args.set, *changes], quick=True)
     found = memory.report(program.compiled, program.state, program.batch)
+    if not columns:
+      print(parameters.table(parameters.parts(program.state)), end='\n\n')
     columns[' '.join(changes) or args.page] = found
   print(shown(columns))
   return 0 if all(found.fits for found in columns.values()) else 1

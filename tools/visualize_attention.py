@@ -2,10 +2,13 @@
 
     python tools/visualize_attention.py runs/quickstart piece.mid --out out
     python tools/visualize_attention.py my_bundle piece.mid --out out --bars 8
+    python tools/visualize_attention.py runs/quickstart piece.mid --step 120
 
 Draws one map a head, `attention.png`: the step that is read stands below, the
 step that it looks back to on the left, later ones upwards; thin lines are bar
 lines. Colours follow the root of the weight, or small ones could not be seen.
+`roll.png` shows what one step looks at over the piano roll, see
+`attention_roll.py`: the step of `--step`, by default the last.
 `attention.json` and the table on the console have for each head:
 
   entropy    mean over steps, divided by that of an even look back: 0 is one
@@ -23,6 +26,7 @@ import pathlib
 import sys
 from typing import Any
 
+import attention_roll
 import numpy as np
 import programs
 from matplotlib.figure import Figure
@@ -46,9 +50,13 @@ def main() -> int:
   parser.add_argument('piece', help='MIDI file')
   parser.add_argument('--out', type=pathlib.Path, default=pathlib.Path('out'))
   parser.add_argument('--bars', type=int, default=8, help='0 for all that fit')
+  parser.add_argument('--step', type=int, default=-1, help='-1 for the last')
   args = parser.parse_args()
   composer = loaded(args.model)
   ids, bars = read(composer, args.piece, args.bars)
+  if not -len(ids) <= args.step < len(ids):
+    parser.error(f'--step {args.step}: the piece has steps 0..{len(ids) - 1}')
+  step = args.step % len(ids)
   weights = looked(composer, ids)
   found = statistics(weights, bars)
   args.out.mkdir(parents=True, exist_ok=True)
@@ -56,8 +64,14 @@ def main() -> int:
   draw(weights, bars, title).savefig(args.out / 'attention.png', dpi=_DPI)
   text = json.dumps({'piece': title, 'heads': found}, indent=2)
   (args.out / 'attention.json').write_text(f'{text}\n')
+  tokenizer = composer.tokenizer
+  said = attention_roll.described(tokenizer, ids, step)
+  boxes = attention_roll.boxes(tokenizer, ids)
+  roll = attention_roll.draw(weights, boxes, step, f'{title}\n{said}')
+  roll.savefig(args.out / 'roll.png', dpi=_DPI)
   print(shown(found))
   print(args.out / 'attention.png')
+  print(args.out / 'roll.png')
   return 0
 
 

@@ -3,19 +3,23 @@
 Examples:
   aurl inspect song.mid
   aurl inspect --json broken/*.mid
+  aurl inspect runs/quickstart
 
-With --json, one line of JSON a file. The exit code is 2 if a file holds no
-music that can be saved.
+Of the folder of a run it says what each part of the network holds. With
+--json, one line of JSON a file. The exit code is 2 if a file holds no music
+that can be saved.
 """
 
 import argparse
+import dataclasses
+import pathlib
 
 from aurl_jax.cli import output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds this verb's flags."""
-  parser.add_argument('files', nargs='+', metavar='FILE')
+  parser.add_argument('files', nargs='+', metavar='FILE|RUN')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,6 +28,9 @@ def run(args: argparse.Namespace) -> int:
 
   status = 0
   for path in args.files:
+    if pathlib.Path(path).is_dir():
+      _run_folder(path, json=args.json)
+      continue
     report = inspect.inspect(path)
     if args.json:
       output.emit_json(report)
@@ -32,6 +39,22 @@ def run(args: argparse.Namespace) -> int:
     if report['status'] == 'rejected':
       status = 2
   return status
+
+
+def _run_folder(path: str, *, json: bool) -> None:
+  """Shows what a run has told of its network when it began."""
+  from aurl_jax.experiment import parameters
+  from aurl_jax.experiment.workdir import Workdir
+
+  folder = Workdir(pathlib.Path(path))
+  folder.read_config()
+  found = parameters.read(folder)
+  if json:
+    rows = [dataclasses.asdict(part) for part in found]
+    output.emit_json({'run': path, 'parameters': rows})
+    return
+  print(path)
+  print(parameters.table(found) if found else 'it has not begun')
 
 
 def _show(report: dict) -> None:

@@ -7,6 +7,22 @@ import jax.numpy as jnp
 import numpy as np
 
 
+def by_row(key: jax.Array, rows: int) -> jax.Array:
+  """Returns a key for each row of a batch, [rows].
+
+  What is drawn for a row by its own key does not depend on the rows beside
+  it: not on the devices that hold them, nor on the parts of a batch.
+  """
+  return jax.vmap(lambda row: jax.random.fold_in(key, row))(jnp.arange(rows))
+
+
+def split(key: jax.Array, count: int) -> jax.Array:
+  """Returns keys of one key, [count], or of one a row, [count, rows]."""
+  if not key.ndim:
+    return jax.random.split(key, count)
+  return jax.vmap(lambda one: jax.random.split(one, count), out_axes=1)(key)
+
+
 def fold(key: jax.Array, *parts: int | str | jax.Array) -> jax.Array:
   """Returns the key for a purpose: `key` with each part folded in, in order.
 

@@ -7,20 +7,25 @@
   positions  int32 [b, t]     index inside the segment
   pieces     int32 [b, t]     index of the piece in its split, -1 at padding
   epochs     int32 [b]        which pass over the split, from 0
+  weights    int32 [b, t, f]  1 where an id counts as a target, else 0; only
+                              with objectives (`data.objective`)
+  aux        a dict of what auxiliary losses read, each [b] or [b, t]; only
+             with such losses (`training.auxiliary`)
 """
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-import jax
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Integer, Key, PyTree, Shaped
 
-Batch: TypeAlias = dict[str, np.ndarray | jax.Array]
+Batch: TypeAlias = dict[str, Any]
 """Named arrays of one step; see the module's docstring."""
 
 Params: TypeAlias = Mapping[str, Any]
 """Nested dicts of arrays: the parameters of a model, per layer."""
+
+Keys: TypeAlias = Key[Array, '*rows']
+"""Random keys of `jax.random.key`: one, or one for each row of a batch."""
 
 __all__ = [
   'Array',
@@ -30,6 +35,7 @@ __all__ = [
   'Int',
   'Integer',
   'Key',
+  'Keys',
   'Params',
   'PyTree',
   'Shaped',

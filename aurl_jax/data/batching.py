@@ -12,6 +12,7 @@ it, and to gather a batch is one indexing of the memory-mapped ids.
 import bisect
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Int, Int64
@@ -21,6 +22,10 @@ MAX_CHUNKS = 64
 """Chunks a row at most: bounds the plan's size when pieces are tiny."""
 _SLACK = 200
 """One row in so many stays free: cuts at other bars need a few rows more."""
+_RESERVED_SLACK = 50
+"""Likewise, where other pieces have steps reserved in each epoch."""
+_TRIALS = 4
+"""Epochs that are filled to see how many rows they need."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +52,9 @@ class Lengths:
 
 
 def cut(
-  lengths: Lengths, first: Int64[np.ndarray, ' p'], context: int
+  lengths: Lengths,
+  first: Int64[np.ndarray, ' p'],
+  context: int | Int64[np.ndarray, ' p'],
 ) -> Int64[np.ndarray, 'c 3']:
   """Cuts every piece at bar starts into chunks of at most `context` steps.
 
@@ -57,12 +64,13 @@ def cut(
   Args:
     lengths: The pieces.
     first: [p] the most steps of each piece's first chunk, 1..context.
-    context: The most steps of a chunk.
+    context: The most steps of a chunk; or [p] those of each piece.
 
   Returns:
     int64 [c, 3] of (piece, start in the piece, length). Every step of every
     piece is in exactly one chunk.
   """
+  most = np.broadcast_to(context, len(first))
   piece, reach = lengths.pieces, first[lengths.pieces]
   start = lengths.offsets[piece]
   chunks = [np.zeros((0, 3), np.int64)]
@@ -75,18 +83,27 @@ def cut(
     begin = start - lengths.offsets[piece]
     chunks.append(np.stack([piece, begin, stop - start], axis=1))
     piece, start = piece[inside], stop[inside]
-    reach = np.full(len(piece), context)
+    reach = most[piece]
   return np.concatenate(chunks)
 
 
 def crop(
-  lengths: Lengths, context: int, rng: np.random.Generator
+  lengths: Lengths,
+  context: int,
+  rng: np.random.Generator,
+  kept: Int64[np.ndarray, ' p'] | None = None,
 ) -> Int64[np.ndarray, 'c 3']:
   """Returns random crops at bar starts, one for each `context` of a piece.
 
   A piece of n steps gives `max(1, round(n / context))` crops, so that long
   pieces weigh what they hold. Starts are drawn from the piece's start and
   its bars, up to the first bar from which the rest of the piece fits.
+
+  Args:
+    lengths: The pieces.
+    context: Steps of a row.
+    rng: Where chance comes from.
+    kept: [p] steps that a crop of each piece leaves free; None for none.
 
   Returns:
     int64 [c, 3] of (piece, start in the piece, length).
@@ -95,14 +112,15 @@ def crop(
   piece = lengths.pieces
   count = np.maximum(1, np.rint(size[piece] / context)).astype(np.int64)
   piece = np.repeat(piece, count)
+  most = context - (0 if kept is None else kept[piece])
   begin, end = lengths.offsets[piece], lengths.offsets[piece + 1]
   low = np.searchsorted(lengths.bars, begin, side='right')
-  high = np.searchsorted(lengths.bars, end - context) + 1
+  high = np.searchsorted(lengths.bars, end - most) + 1
   high = np.minimum(high, np.searchsorted(lengths.bars, end))
-  high = np.where(size[piece] > context, high, low)
+  high = np.where(size[piece] > most, high, low)
   bar = rng.integers(low - 1, np.maximum(high, low))
   start = np.where(bar < low, begin, np.append(lengths.bars, 0)[bar]) - begin
-  length = np.minimum(size[piece] - start, context)
+  length = np.minimum(size[piece] - start, most)
   return np.stack([piece, start, length], axis=1)
 
 
@@ -164,6 +182,9 @@ def _fill(
   return [(rows, sizes) for _, rows, sizes in groups]
 
 
+Reserve = Callable[[int], Int64[np.ndarray, ' p']]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Planner:
   """Makes the plan of any epoch; the number of rows is always the same.
@@ -179,6 +200,9 @@ class Planner:
     seed: Together with the epoch, the only source of chance.
     multiple: The number of rows is a multiple of this (the batch size);
       rows beyond the chunks are empty.
+    reserve: Epoch -> int64 [p], steps that stay free beside each chunk of
+      each piece; None for none. Where an epoch would need more rows for them
+      than others, it has none.
   """
 
   lengths: Lengths
@@ -186,6 +210,7 @@ class Planner:
   mode: str = 'pack'
   seed: int = 0
   multiple: int = 1
+  reserve: Reserve | None = None
 
   def __post_init__(self) -> None:
     if self.mode not in MODES:
@@ -196,19 +221,22 @@ class Planner:
   @functools.cached_property
   def rows(self) -> int:
     """Rows of every epoch, the empty ones included."""
-    plain = self._fill(np.random.default_rng(self.seed), shift=False)
-    trials = [self._fill(self._rng(epoch), shift=True) for epoch in range(4)]
+    plain = self._fill(np.random.default_rng(self.seed), self._none)
+    trials = [
+      self._fill(self._rng(epoch), self._kept(epoch), shift=True)
+      for epoch in range(_TRIALS)
+    ]
     rows = max(len(table) for table in [plain, *trials])
-    rows += rows // _SLACK
+    rows += rows // (_RESERVED_SLACK if self.reserve else _SLACK)
     return -(-rows // self.multiple) * self.multiple
 
   def plan(self, epoch: int) -> Int64[np.ndarray, 'r k 3']:
     """Returns the epoch's plan, int64 [rows, k, 3]."""
     rng = self._rng(epoch)
-    table = self._fill(rng, shift=True)
+    table = self._fill(rng, self._kept(epoch), shift=True)
     if len(table) > self.rows:
       # Other cuts can need more rows than the trials; the plain cut fits.
-      table = self._fill(rng, shift=False)
+      table = self._fill(rng, self._none)
     plan = np.zeros((self.rows, *table.shape[1:]), np.int64)
     plan[rng.permutation(self.rows)[: len(table)]] = table
     return plan
@@ -216,20 +244,34 @@ class Planner:
   def _rng(self, epoch: int) -> np.random.Generator:
     return np.random.default_rng([self.seed, epoch])
 
+  @property
+  def _none(self) -> Int64[np.ndarray, ' p']:
+    return np.zeros(len(self.lengths.offsets) - 1, np.int64)
+
+  def _kept(self, epoch: int) -> Int64[np.ndarray, ' p']:
+    """Returns the steps that stay free in an epoch, by piece."""
+    return self.reserve(epoch) if self.reserve else self._none
+
   def _fill(
-    self, rng: np.random.Generator, shift: bool
+    self,
+    rng: np.random.Generator,
+    kept: Int64[np.ndarray, ' p'],
+    shift: bool = False,
   ) -> Int64[np.ndarray, 'r k 3']:
     """Returns the filled rows, [r, k, 3]; `shift` moves the cuts."""
     if self.mode == 'crop':
-      return crop(self.lengths, self.context, rng)[:, None]
-    first = np.full(len(self.lengths.offsets) - 1, self.context)
+      return crop(self.lengths, self.context, rng, kept)[:, None]
+    most = self.context - kept
     if self.mode == 'pad':
-      return cut(self.lengths, first, self.context)[:, None]
+      return cut(self.lengths, most, most)[:, None]
+    first = most
     if shift:
       size = np.diff(self.lengths.offsets)
-      drawn = rng.integers(1, self.context, size=len(first), endpoint=True)
-      first = np.where(size > self.context, drawn, first)
-    chunks = cut(self.lengths, first, self.context)
-    rows = pack(chunks[:, 2], self.context, rng)
+      # Arrays of bounds would draw other numbers than one for all.
+      bound = most if self.reserve else self.context
+      drawn = rng.integers(1, bound, size=len(first), endpoint=True)
+      first = np.where(size > most, drawn, first)
+    chunks = cut(self.lengths, first, most)
+    rows = pack(chunks[:, 2] + kept[chunks[:, 0]], self.context, rng)
     empty = np.zeros((1, 3), np.int64)
     return np.concatenate([chunks, empty])[rows]

@@ -13,10 +13,11 @@ import numpy as np
 from jaxtyping import Int64
 
 from aurl_jax.core.errors import ConfigError, DataError
-from aurl_jax.data import batching, buckets, plans
+from aurl_jax.data import batching, buckets, mixing, plans
 from aurl_jax.data.cache import TokenSplit
 from aurl_jax.data.checks import Checker
 from aurl_jax.data.curriculum import Curriculum
+from aurl_jax.data.objective import Mixture
 from aurl_jax.tokens.codec import PAD
 
 MODES = (*batching.MODES, 'bucket')
@@ -33,6 +34,7 @@ class Options(TypedDict, total=False):
   buckets: For mode `bucket`: see `buckets.shapes`.
   bucket_rows: Likewise, its `unit`.
   curriculum: Which pieces are eligible when (all, always).
+  objective: What becomes of each stretch (none: it stays as it is).
   """
 
   batch_size: int
@@ -42,6 +44,7 @@ class Options(TypedDict, total=False):
   buckets: Sequence[int]
   bucket_rows: int
   curriculum: Curriculum
+  objective: Mixture | None
 
 
 def timeline(split: TokenSplit, options: Options) -> plans.Timeline:
@@ -78,6 +81,7 @@ def timeline(split: TokenSplit, options: Options) -> plans.Timeline:
 def _planner(lengths: batching.Lengths, options: Options) -> plans.Planner:
   size, seed = options['batch_size'], options.get('seed', 0)
   mode = options.get('mode', 'pack')
+  mixture = options.get('objective')
   if mode not in MODES:
     raise ConfigError(f'batching {mode!r} is none of {", ".join(MODES)}')
   if mode == 'bucket':
@@ -88,8 +92,20 @@ def _planner(lengths: batching.Lengths, options: Options) -> plans.Planner:
     mode=mode,
     seed=seed,
     multiple=size,
+    reserve=_reserve(lengths, options) if mixture else None,
   )
   return plans.Even(planner=filled, size=size)
+
+
+def _reserve(
+  lengths: batching.Lengths, options: Options
+) -> batching.Reserve | None:
+  """Returns the steps that infilled stretches need beside their own."""
+  mixture, context = options.get('objective'), options['context']
+  if mixture is None or not mixture.config.infills:
+    return None
+  seed, pieces = options.get('seed', 0), len(lengths.offsets) - 1
+  return lambda epoch: mixture.reserve(seed, epoch, pieces, context)
 
 
 def shapes(options: Options) -> tuple[buckets.Shape, ...]:
@@ -151,6 +167,8 @@ class Maker:
         )
     self.timeline = timeline(split, options)
     self._split, self._index, self._count = split, index, count
+    self._mixture = options.get('objective')
+    self._seed = options.get('seed', 0)
     self._checker = Checker(split, known)
 
   def __call__(self, number: int) -> Made:
@@ -164,7 +182,11 @@ class Maker:
     rows = plan.share(place.index, self._index, self._count)
     rows, rotten = self._checker.sound(rows, int(number))
     context = int(plan.contexts[place.index])
-    batch = gather(self._split, rows, context=context)
+    if self._mixture is not None and self._mixture.changes:
+      mixed = mixing.Mixer(self._split, self._mixture, self._seed)
+      batch = mixed(rows, epoch=place.epoch, context=context)
+    else:
+      batch = gather(self._split, rows, context=context)
     batch['epochs'] = np.full(len(rows), place.epoch, np.int32)
     found = {block: self._checker.piece(block) for block in rotten}
     return Made(int(number), batch, found)

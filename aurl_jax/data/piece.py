@@ -28,7 +28,10 @@ from aurl_jax.data.report import FileReport
 from aurl_jax.data.sources import Source
 from aurl_jax.data.store import Store
 from aurl_jax.music import note_sequence
+from aurl_jax.music.notes import Notes
+from aurl_jax.tokens import controls
 from aurl_jax.tokens import tokenizer as tokenizer_lib
+from aurl_jax.tokens.options import EventTokenizer
 from aurl_jax.tokens.tokenizer import Tokenizer
 
 VERSION = 1
@@ -44,6 +47,9 @@ DUPLICATES = {
 all, so that above 1 only equal ones are left out."""
 
 
+CONTROLS = ('none', 'piece', 'bars')
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
   """What is done to pieces, and which of them are left out.
@@ -53,13 +59,20 @@ class Options:
     quality: Limits of a good piece, none by default.
     duplicates: One of `DUPLICATES`: `keep` all, in one split; leave out
       `exact` ones, or those and `near` ones (`data.duplicates`).
+    controls: What of them is told of each piece (`tokens.controls`): `none`,
+      those of the `piece`, or of its `bars`, too.
   """
 
   preprocess: Preprocess = dataclasses.field(default_factory=Preprocess)
   quality: Filter = dataclasses.field(default_factory=Filter)
   duplicates: str = 'keep'
+  controls: str = 'none'
 
   def __post_init__(self) -> None:
+    if self.controls not in CONTROLS:
+      raise ConfigError(
+        f'controls {self.controls!r}; choose one of {", ".join(CONTROLS)}'
+      )
     if self.duplicates not in DUPLICATES:
       raise ConfigError(
         f'duplicates {self.duplicates!r}; choose '
@@ -73,7 +86,11 @@ class Options:
 
   def as_dict(self) -> dict[str, Any]:
     """Returns the options as JSON values."""
-    return dataclasses.asdict(self)
+    values = dataclasses.asdict(self)
+    if self.controls == 'none':
+      # What was prepared before there were any stays valid.
+      del values['controls']
+    return values
 
 
 UNCHANGED = Options()
@@ -148,6 +165,20 @@ class Transform:
     self.store.put(key, made.as_entry())
     return made
 
+  def _encode(self, notes: Notes) -> np.ndarray:
+    """Returns the ids of a piece, with its controls if they are asked for."""
+    asked = self.options.controls
+    if asked == 'none':
+      return self.tokenizer.encode(notes)
+    if not isinstance(self.tokenizer, EventTokenizer):
+      raise ConfigError(
+        f'controls {asked!r}: this tokenization tells none; use compound or '
+        'remi with controls=True'
+      )
+    grid = self.tokenizer.grid
+    told = controls.of(notes, grid, bars=asked == 'bars')
+    return self.tokenizer.encode(notes, told)
+
   @functools.cached_property
   def _recipe(self) -> dict[str, Any]:
     options = self.options.as_dict()
@@ -166,7 +197,7 @@ class Transform:
     if refused := self.options.quality(notes):
       texts = '; '.join(reason.text for reason in refused)
       raise DataError(f'{source.name}: {texts}', code=refused[0].code)
-    ids = self.tokenizer.encode(notes)
+    ids = self._encode(notes)
     proto = note_sequence.to_note_sequence(notes, id='', filename='')
     return _Made(
       digest=digest,

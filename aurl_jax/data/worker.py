@@ -23,6 +23,7 @@ from aurl_jax.core.errors import AurlError
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.data.curriculum import Curriculum
 from aurl_jax.data.gather import Made, Maker, Options
+from aurl_jax.data.objective import Mixture
 
 LENGTH = struct.Struct('<I')
 
@@ -60,6 +61,8 @@ class Job:
     options = values['options']
     if options.get('curriculum') is not None:
       options['curriculum'] = Curriculum(**options['curriculum'])
+    if options.get('objective') is not None:
+      options['objective'] = Mixture.from_dict(options['objective'])
     values['known'] = {int(k): v for k, v in values['known'].items()}
     values['batches'] = tuple(values['batches'])
     return cls(**values)

@@ -15,11 +15,15 @@ from aurl_jax.data import rooms
 from aurl_jax.data.augment import Augmenter
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.deploy.composer import Composer
+from aurl_jax.evaluation import targets
 from aurl_jax.experiment import sections
 from aurl_jax.experiment.sections import RunConfig
 from aurl_jax.models.functional import Model
 from aurl_jax.parallel import gather
 from aurl_jax.parallel import mesh as mesh_lib
+from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.tokens.places import Places
+from aurl_jax.training import auxiliary, diagnosis, watch
 from aurl_jax.training import optimizer as optimizer_lib
 from aurl_jax.training import state as state_lib
 from aurl_jax.training import steps as steps_lib
@@ -53,7 +57,7 @@ class Parts:
   @property
   def options(self) -> StepConfig:
     """The options of a training step."""
-    return self.run.train.step_options(self.run.model.dtype)
+    return self.run.step_options
 
   def abstract_state(self) -> dict[str, Any]:
     """Returns the state's shapes and shardings, for a restore."""
@@ -109,7 +113,11 @@ class Parts:
   @functools.cached_property
   def eval_step(self) -> Any:
     """The jitted evaluation step, compiled once for all who judge."""
-    return steps_lib.make_eval_step(self.model, self.mesh)
+    tokenizer = self.run.tokenizer
+    measures: list[steps_lib.Measure] = [targets.NoteCounts(tokenizer)]
+    if isinstance(tokenizer, VoiceGrid):
+      measures.append(targets.Frames(tokenizer))
+    return steps_lib.make_eval_step(self.model, self.mesh, measures=measures)
 
   def train_step(self, cache: TokenCache | None = None) -> Any:
     """Returns the jitted training step.
@@ -124,7 +132,31 @@ class Parts:
       self.options,
       self.mesh,
       augment=self._augment(cache) if cache else None,
+      auxiliary=self._auxiliary(),
     )
+
+  def diagnosis(self, cache: TokenCache) -> watch.Why:
+    """Returns what names the tensor that made a step bad.
+
+    Args:
+      cache: What is trained on, which augmentation has to know.
+    """
+
+    def why(state: Any, batch: Any, step: int) -> str:
+      again = diagnosis.make_diagnosis(
+        self.model,
+        self.options,
+        augment=self._augment(cache),
+        auxiliary=self._auxiliary(),
+      )
+      return again(state, batch, step)
+
+    return why
+
+  def _auxiliary(self) -> dict[str, auxiliary.Auxiliary]:
+    """Returns the auxiliary losses of the config by name."""
+    names = self.options.balance.names
+    return {name: auxiliary.classes(name) for name in names}
 
   def _augment(self, cache: TokenCache) -> Augmenter | None:
     """Returns what changes the training batches, or None for nothing."""
@@ -174,7 +206,9 @@ def _parts(run: RunConfig, mesh: jax.sharding.Mesh) -> Parts:
   return Parts(
     run=run,
     mesh=mesh,
-    model=Model.build(run.model, run.tokenizer.codec.sizes),
+    model=Model.build(
+      run.model, run.tokenizer.codec.sizes, Places.of(run.tokenizer)
+    ),
     optimizer=optimizer,
     schedule=schedule,
   )

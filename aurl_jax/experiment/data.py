@@ -15,6 +15,7 @@ from aurl_jax.core.typing import Batch
 from aurl_jax.data import gather, housekeeping, pipeline, prepare
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.data.curriculum import Curriculum
+from aurl_jax.data.objective import Mixture
 from aurl_jax.data.piece import Options
 from aurl_jax.data.quarantine import Quarantine
 from aurl_jax.data.report import Report
@@ -174,12 +175,21 @@ def digest(cache: TokenCache) -> str:
   return files.digest(text.encode())
 
 
-def options(run: RunConfig, batching: str | None = None) -> gather.Options:
-  """Returns how rows are filled in this run, without its curriculum."""
+def options(
+  run: RunConfig, batching: str | None = None, mixture: Mixture | None = None
+) -> gather.Options:
+  """Returns how rows are filled in this run, without its curriculum.
+
+  Args:
+    run: The config.
+    batching: Another way than the run's; None for that.
+    mixture: Of objectives; None for causal alone, controls told.
+  """
   return {
     **run.rows,
     'mode': batching or run.data.batching,
     'curriculum': Curriculum(),
+    'objective': mixture,
   }
 
 
@@ -229,11 +239,13 @@ def split_batches(
   split: str,
   mesh: jax.sharding.Mesh,
   noted: Quarantine | None = None,
+  mixture: Mixture | None = None,
 ) -> Iterable[Batch]:
   """Returns the batches of one pass over a split, each step once.
 
   In rows that are packed, which has the least padding, or in buckets if
-  training is in buckets, and so without neighbours in a row.
+  training is in buckets, and so without neighbours in a row. `mixture` is as
+  for `options`.
   """
   mode = 'bucket' if run.data.batching == 'bucket' else 'pack'
   index, count = rules.share(mesh)
@@ -244,7 +256,7 @@ def split_batches(
     process_index=index,
     process_count=count,
     quarantine=noted,
-    **options(run, mode),
+    **options(run, mode, mixture),
   )
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from aurl_jax.core import checkpoint
 from aurl_jax.data.cache import TokenCache
+from aurl_jax.data.objective import TOLD
 from aurl_jax.data.quarantine import Quarantine
-from aurl_jax.experiment import build, data, keeping, sections
+from aurl_jax.experiment import build, data, keeping, learning, sections
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.parallel import mesh as mesh_lib
@@ -29,12 +30,54 @@ def run(
 
   Returns:
     `step`, and for each split `SPLIT/loss` (nats an id), `SPLIT/perplexity`,
-    `SPLIT/accuracy`, `SPLIT/tokens` and `SPLIT/nats/FIELD`.
+    `SPLIT/accuracy`, `SPLIT/tokens` and `SPLIT/nats/FIELD`; the first three
+    of each other objective of the mixture as `SPLIT/bars/loss` and so on.
 
   Raises:
     ConfigError: There is no run, or the config is of another one.
     CheckpointError: The run has no complete checkpoint.
   """
+
+  def all_of(parts: Parts, cache: TokenCache, params: Any) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for split in ('valid', 'test'):
+      if split in cache:
+        found = judge(parts, cache, split)(params)
+        result |= {f'{split}/{name}': value for name, value in found.items()}
+    return result
+
+  return _of_run(config, folder, allow, all_of)
+
+
+def compare_sides(
+  folder: Workdir, split: str = 'valid', limit: int = 0
+) -> dict[str, Any]:
+  """Returns what `sides` finds for the model of a run, and its `step`.
+
+  Args:
+    folder: Of the run.
+    split: Which split.
+    limit: Batches of each side at most; 0 for all.
+
+  Raises:
+    ConfigError: There is no run, or its tokenizer cannot infill.
+    CheckpointError: The run has no complete checkpoint.
+  """
+  return _of_run(
+    None,
+    folder,
+    (),
+    lambda parts, cache, params: sides(parts, cache, split, limit)(params),
+  )
+
+
+def _of_run(
+  config: Mapping[str, Any] | None,
+  folder: Workdir,
+  allow: tuple[str, ...],
+  figures: Callable[[Parts, TokenCache, Any], dict[str, Any]],
+) -> dict[str, Any]:
+  """Returns the step of a run's model, and figures of it."""
   values = folder.agree(config)
   parts = build.build(sections.parse(values, allow))
   cache = data.prepared(parts.run)
@@ -43,12 +86,7 @@ def run(
     checkpoint.Checkpoints(folder.checkpoints) as kept,
   ):
     step, params = keeping.Pick().params(kept, parts)
-    result: dict[str, Any] = {'step': step}
-    for split in ('valid', 'test'):
-      if split in cache:
-        found = judge(parts, cache, split)(params)
-        result |= {f'{split}/{name}': value for name, value in found.items()}
-  return result
+    return {'step': step} | figures(parts, cache, params)
 
 
 def judge(
@@ -67,18 +105,85 @@ def judge(
     limit: Batches at most; 0 for all.
     noted: Where rotten pieces are noted; None refuses them.
   """
+  run = parts.run
+  kinds = learning.judged(run.objective)
+  causal = _over(parts, cache, split, limit, noted)
+  others = {
+    kind: _over(parts, cache, split, limit, noted, kind) for kind in kinds
+  }
+
+  def function(params: Any) -> dict[str, float]:
+    found = causal(params)
+    for kind, judged in others.items():
+      values = judged(params)
+      found |= {f'{kind}/{name}': values[name] for name in _OF_OBJECTIVES}
+    return found
+
+  return function
+
+
+_OF_OBJECTIVES = ('loss', 'perplexity', 'accuracy')
+
+
+def _over(
+  parts: Parts,
+  cache: TokenCache,
+  split: str,
+  limit: int,
+  noted: Quarantine | None,
+  kind: str = '',
+) -> Callable[[Any], dict[str, float]]:
+  """Returns a function to the figures of one objective; '' is causal."""
+  run = parts.run
+  mixture = learning.alone(run.objective, run.tokenizer, kind) if kind else None
 
   def function(params: Any) -> dict[str, float]:
     return evaluate_lib.evaluate(
       parts.eval_step,
       params,
       itertools.islice(
-        data.split_batches(parts.run, cache, split, parts.mesh, noted),
+        data.split_batches(run, cache, split, parts.mesh, noted, mixture),
         limit or None,
       ),
       fields=parts.fields,
       mesh=parts.mesh,
+      with_ids=kind in TOLD,
     )
+
+  return function
+
+
+def sides(
+  parts: Parts, cache: TokenCache, split: str, limit: int = 0
+) -> Callable[[Any], dict[str, float]]:
+  """Returns a function that compares bars given both sides, and the left.
+
+  Both are likelihoods of the same ids: what stood in bars taken out, but for
+  the bar lines. Given both sides, as the bars are infilled; given the left
+  alone, as they are continued.
+
+  Args:
+    parts: The run's objects.
+    cache: Its data.
+    split: Which split.
+    limit: Batches of each at most; 0 for all.
+
+  Returns:
+    A function from parameters to `both/loss` and `left/loss` (nats an id),
+    `gain` (left less both) and `ids`, how many of them.
+
+  Raises:
+    ConfigError: The tokenizer has no steps for infilling.
+  """
+  judged = {
+    side: _over(parts, cache, split, limit, None, side) for side in TOLD
+  }
+
+  def function(params: Any) -> dict[str, float]:
+    found = {side: values(params) for side, values in judged.items()}
+    losses = {f'{side}/loss': found[side]['loss'] for side in TOLD}
+    gain = losses['left/loss'] - losses['both/loss']
+    return losses | {'gain': gain, 'ids': found['both']['ids']}
 
   return function
 

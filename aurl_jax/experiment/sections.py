@@ -16,13 +16,17 @@ from aurl_jax.core.retention import Keep
 from aurl_jax.data import gather
 from aurl_jax.data.augment import AugmentConfig
 from aurl_jax.data.curriculum import Curriculum
+from aurl_jax.data.objective import ObjectiveConfig
 from aurl_jax.data.piece import Options
 from aurl_jax.data.preprocess import Preprocess
 from aurl_jax.data.quality import Filter
+from aurl_jax.experiment import learning
+from aurl_jax.experiment.learning import LossSection
+from aurl_jax.experiment.writing import GenerateConfig
 from aurl_jax.generation.errors import RequestError
-from aurl_jax.generation.request import Request
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.parallel.mesh import MeshConfig
+from aurl_jax.tokens import tokenizer as tokenizer_lib
 from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.tokens.tokenizer import Tokenizer
 from aurl_jax.training.averages import AverageConfig
@@ -51,6 +55,8 @@ class DataConfig:
     preprocess: What is done to each piece; see `data.preprocess`.
     quality: Limits of a good piece; see `data.quality`.
     duplicates: `keep`, or leave out `exact` ones, or `near` ones, too.
+    controls: Which are told of each piece, for tokenizers that have them:
+      `none`, those of the `piece`, or of its `bars`, too.
   """
 
   source: str = 'chorales'
@@ -63,6 +69,7 @@ class DataConfig:
   preprocess: Preprocess = dataclasses.field(default_factory=Preprocess)
   quality: Filter = dataclasses.field(default_factory=Filter)
   duplicates: str = 'keep'
+  controls: str = 'none'
 
   def __post_init__(self) -> None:
     if self.batching not in gather.MODES:
@@ -92,6 +99,7 @@ class DataConfig:
       preprocess=self.preprocess,
       quality=self.quality,
       duplicates=self.duplicates,
+      controls=self.controls,
     )
 
 
@@ -200,41 +208,6 @@ class TrainConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GenerateConfig:
-  """What `generate` writes by default; see `generation.request.Request`.
-
-  Attributes:
-    n: Pieces.
-    bars: Bars of a piece; 0 leaves the length to the model.
-    steps: Steps of a piece at most; 0 takes the model's context.
-    steps_per_bar: What a bar takes in this tokenization, for the check that
-      `bars` fit the context (16 in `grid`, about 20 in `compound`, 90 in
-      `remi`).
-    temperature: Softmax temperature; 0 is greedy.
-    top_k: Keep the k likeliest ids; 0 keeps all.
-    top_p: Keep the likeliest ids that sum up to this probability.
-    min_p: Drop ids less likely than this share of the likeliest.
-    seed: Seed of the first piece.
-  """
-
-  n: int = 4
-  bars: int = 0
-  steps: int = 0
-  steps_per_bar: int = 20
-  temperature: float = 1.0
-  top_k: int = 0
-  top_p: float = 0.98
-  min_p: float = 0.0
-  seed: int = 0
-
-  def request(self, **changes: Any) -> Request:
-    """Returns the request that these values make."""
-    values = dataclasses.asdict(self) | changes
-    del values['steps_per_bar']
-    return Request(**values)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class LoggingConfig:
   """Who is told: people on the console, machines in files.
 
@@ -336,6 +309,8 @@ class RunConfig:
   generate: GenerateConfig
   logging: LoggingConfig
   curriculum: Curriculum
+  objective: ObjectiveConfig
+  loss: LossSection
 
   @property
   def row_unit(self) -> int:
@@ -354,7 +329,16 @@ class RunConfig:
       'buckets': self.data.contexts,
       'bucket_rows': self.data.bucket_rows,
       'curriculum': self.curriculum,
+      'objective': learning.mixture(self.objective, self.tokenizer),
     }
+
+  @property
+  def step_options(self) -> StepConfig:
+    """What a training step does."""
+    return dataclasses.replace(
+      self.train.step_options(self.model.dtype),
+      **self.loss.options(self.tokenizer),
+    )
 
   @property
   def keep(self) -> Keep:
@@ -373,8 +357,11 @@ SECTIONS: dict[str, type] = {
   'checkpoint': CheckpointConfig,
   'generate': GenerateConfig,
   'logging': LoggingConfig,
+  'objective': ObjectiveConfig,
+  'loss': LossSection,
 }
 """Section -> its dataclass; `tokenizer` names its own."""
+_LATER = ('augment', 'curriculum', 'checkpoint', 'objective', 'loss')
 
 
 def parse(config: Mapping[str, Any], allow: tuple[str, ...] = ()) -> RunConfig:
@@ -390,7 +377,7 @@ def parse(config: Mapping[str, Any], allow: tuple[str, ...] = ()) -> RunConfig:
   """
   known = ('seed', 'tokenizer', *SECTIONS)
   # Older runs were stored before these sections were there.
-  config = {'augment': {}, 'curriculum': {}, 'checkpoint': {}} | dict(config)
+  config = {name: {} for name in _LATER} | dict(config)
   config_lib.check_keys(config, known, 'config')
   missing = [name for name in known if name not in config]
   if missing:
@@ -417,18 +404,33 @@ def completed(config: Mapping[str, Any]) -> dict[str, Any]:
   Raises:
     ConfigError: A section has an unknown key or a wrong value.
   """
-  return dict(config) | {
+  whole = {
     name: dataclasses.asdict(
       config_lib.from_section(cls, config.get(name, {}), name)
     )
     for name, cls in SECTIONS.items()
   }
+  if 'tokenizer' in config:
+    whole['tokenizer'] = _whole_tokenizer(config['tokenizer'])
+  return dict(config) | whole
+
+
+def _whole_tokenizer(section: Any) -> Any:
+  """Returns the section of a tokenizer with all its options."""
+  try:
+    built = config_lib.build(section, 'tokenizer')
+  except ConfigError:
+    # A user's own, which was allowed where it was built: as it is told.
+    return section
+  return tokenizer_lib.save(built) | {'name': section['name']}
 
 
 def check(run: RunConfig) -> None:
   """Raises ConfigError where sections do not fit each other."""
+  learning.check_controls(run.data.controls, run.tokenizer)
   # The buckets, if there are any, must fit context and batch.
   gather.shapes(run.rows)
+  _ = run.step_options
   steps = run.generate.steps or run.model.context
   if steps > run.model.context:
     raise ConfigError(

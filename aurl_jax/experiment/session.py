@@ -3,11 +3,12 @@
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aurl_jax.core.checkpoint import Checkpoints
 from aurl_jax.data.cache import TokenCache
+from aurl_jax.data.pipeline import Stream
 from aurl_jax.data.quarantine import Quarantine
 from aurl_jax.experiment import data, evaluate, keeping, records, rollback
 from aurl_jax.experiment.build import Parts
@@ -56,8 +57,11 @@ def train(
     Interrupted: A signal came; another call goes on.
     TrainingError: Too many steps were bad, or there is no batch.
   """
-  identity = {'data': data.digest(cache)}
   keeper = keeping.Keeper(parts.run.checkpoint, judged='valid' in cache)
+  beside: dict[str, Any] = {
+    'run': {'data': data.digest(cache)},
+    'memories': keeper.memories,
+  }
   with (
     contextlib.closing(
       data.train_batches(parts.run, cache, parts.mesh, session.noted)
@@ -65,30 +69,17 @@ def train(
     Checkpoints(folder.checkpoints, keep=parts.run.keep) as kept,
     records.profile(parts, folder) as profile,
   ):
-    resumed = callbacks_lib.resume(
-      kept,
-      parts.abstract_state(),
-      batches=batches,
-      writers=session.writers,
-      run=identity,
-      memories=keeper.memories,
-    )
-    session.begin()
-    if resumed:
-      _log.info('going on after step %d', resumed.step)
+    resumed = _resume(parts, kept, batches, session, beside)
+    every = parts.run.train.checkpoint_every
     save = callbacks_lib.Checkpoint(
-      checkpoints=kept,
-      every=parts.run.train.checkpoint_every,
-      run=identity,
-      memories=keeper.memories,
-      best=keeper.best,
+      checkpoints=kept, every=every, best=keeper.best, **beside
     )
-    tidy = callbacks_lib.Tidy(every=_TIDY_EVERY)
+    before = _callbacks(parts, cache, folder, session, keeper)
     state = loop.fit(
       resumed.state if resumed else parts.fresh_state(),
       _step(parts, cache, kept, session),
       batches,
-      [*_callbacks(parts, cache, folder, session, keeper), save, profile, tidy],
+      [*before, save, profile, callbacks_lib.Tidy(every=_TIDY_EVERY)],
       steps=resumed.step if resumed and keeper.over else parts.run.train.steps,
       mesh=parts.mesh,
       totals=resumed.totals if resumed else None,
@@ -96,6 +87,30 @@ def train(
     )
     state = keeper.hand_back(kept, parts.abstract_state(), state)
   return state_lib.eval_params(state)
+
+
+def _resume(
+  parts: Parts,
+  kept: Checkpoints,
+  batches: Stream,
+  session: Session,
+  beside: Mapping[str, Any],
+) -> callbacks_lib.Resumed | None:
+  """Returns where the run stands, if it has begun, and says that it goes on.
+
+  `beside` is what a checkpoint holds beside the state.
+  """
+  resumed = callbacks_lib.resume(
+    kept,
+    parts.abstract_state(),
+    batches=batches,
+    writers=session.writers,
+    **beside,
+  )
+  session.begin()
+  if resumed:
+    _log.info('going on after step %d', resumed.step)
+  return resumed
 
 
 def _step(
@@ -113,7 +128,8 @@ def _step(
     like=parts.abstract_state,
     fresh=parts.fresh_state,
   )
-  return watch.Watch(step, parts.options.guard, back)
+  why = parts.diagnosis(cache)
+  return watch.Watch(step, parts.options.guard, back, why)
 
 
 def _callbacks(

@@ -16,6 +16,7 @@ from aurl_jax.experiment import (
   data,
   evaluate,
   memory,
+  parameters,
   plots,
   progress,
   records,
@@ -27,6 +28,7 @@ from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.session import Session
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.parallel import host
+from aurl_jax.parallel import memory as memory_lib
 from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.training import signals
 
@@ -74,11 +76,12 @@ def _run(
   quiet = quiet or not asked.logging.console or process > 0
   logs.setup(folder.root, process_index=process, records=not quiet)
   progress.say(f'devices: {mesh_lib.describe(parts.mesh)}', quiet=quiet)
+  held = _held(parts, quiet=quiet)
   cache = data.prepared(asked, quiet=quiet)
   progress.say(_described(cache), quiet=quiet)
   if asked.data.batching == 'bucket':
     progress.say(_padded(data.padding(asked, cache)), quiet=quiet)
-  result = _work(parts, cache, folder, values, quiet=quiet)
+  result = _work(parts, cache, folder, values, held, quiet=quiet)
   return {'workdir': str(folder.root), 'steps': asked.train.steps, **result}
 
 
@@ -87,6 +90,7 @@ def _work(
   cache: TokenCache,
   folder: Workdir,
   values: Mapping[str, Any],
+  held: tuple[parameters.Part, ...],
   *,
   quiet: bool,
 ) -> dict[str, Any]:
@@ -101,6 +105,7 @@ def _work(
         # The folder is the run's once nothing stands in its way any more.
         if jax.process_index() == 0:
           folder.store(values)
+        parameters.keep(held, folder)
         ending.enter_context(status.kept(folder.root))
         ending.enter_context(_card_if_stopped(parts, cache, folder))
 
@@ -114,6 +119,15 @@ def _work(
       params = session.train(parts, cache, folder, here)
       figures = _figures(parts, cache, params, here.noted)
     return _leave(parts, cache, folder, params, figures, writers)
+
+
+def _held(parts: Parts, *, quiet: bool) -> tuple[parameters.Part, ...]:
+  """Tells what the network holds; refuses what cannot fit."""
+  state = parts.abstract_state()
+  found = parameters.parts(state)
+  progress.say(parameters.table(found), quiet=quiet)
+  memory.check(state, parts.run, parts.mesh.size, memory_lib.limit())
+  return found
 
 
 def _described(cache: TokenCache) -> str:

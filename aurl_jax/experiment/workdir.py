@@ -5,7 +5,7 @@ checkpoints/  state, data, RNG       logs/ tb/      for people, TensorBoard
 samples/      MIDI, rolls, page      plots/         curves, at the end
 profile/      traces, if asked for   status.json    running, or how it ended
 train.lock    who trains, or did     memory.json    what a step needs
-MODEL_CARD.md
+MODEL_CARD.md                  parameters.json  the parts of the network
 """
 
 import contextlib
@@ -27,6 +27,7 @@ IDENTITY = (
   'tokenizer',
   'data',
   'curriculum',
+  'objective',
   'optimizer.name',
   'train.batch_size',
 )
@@ -87,6 +88,11 @@ class Workdir:
   def memory(self) -> pathlib.Path:
     """What a step needs of each device's memory."""
     return self.root / 'memory.json'
+
+  @property
+  def parameters(self) -> pathlib.Path:
+    """What each part of the network holds."""
+    return self.root / 'parameters.json'
 
   @property
   def card(self) -> pathlib.Path:

@@ -22,6 +22,7 @@ from jaxtyping import Bool, Int
 from aurl_jax.generation import loop
 from aurl_jax.generation.constraints import Constraint, Rules
 from aurl_jax.generation.errors import DecodeError, RequestError
+from aurl_jax.generation.guidance import Guided
 from aurl_jax.generation.sampling import Sampler
 from aurl_jax.models.functional import Model
 from aurl_jax.tokens.tokenizer import Grammar
@@ -60,7 +61,7 @@ def decode(
   model: Model,
   params: Any,
   grammar: Grammar,
-  prompts: Sequence[Int[np.ndarray, '_ f']],
+  prompts: Sequence[Int[np.ndarray, '_ f']] | Guided,
   *,
   steps: int | Sequence[int],
   seed: int = 0,
@@ -77,7 +78,8 @@ def decode(
     model: The network.
     params: Its parameters.
     grammar: What may follow what, in the model's vocabulary; hashable.
-    prompts: Steps to begin with, at least one (BOS) each.
+    prompts: Steps to begin with, at least one (BOS) each; `Guided`, for
+      guidance, has the twins of the prompts as well, and doubles the work.
     steps: Steps a piece may have in all, prompt and EOS included.
     seed: Of the first piece; the others count on.
     sampler: How ids are drawn; None draws from the model's distribution.
@@ -89,15 +91,17 @@ def decode(
       few steps to end in (code `steps`). Nothing is decoded.
     DecodeError: The model gave logits that are no finite numbers.
   """
-  budgets = [steps] * len(prompts) if isinstance(steps, int) else list(steps)
-  _check(prompts, budgets)
+  asked = prompts if isinstance(prompts, Guided) else Guided(prompts, None)
+  count = len(asked.prompts)
+  budgets = [steps] * count if isinstance(steps, int) else list(steps)
+  _check(asked.prompts, budgets)
+  _check_twins(asked)
   writer = _Writer(model, params, grammar, constraints, sampler or Sampler())
   samples: list[Sample] = []
-  for first in range(0, len(prompts), MOST_ROWS):
+  for first in range(0, count, MOST_ROWS):
     part = slice(first, first + MOST_ROWS)
-    samples += _batch(
-      writer, _Batch(list(prompts[part]), budgets[part], seed + first)
-    )
+    rows = _Batch(asked.part(part), budgets[part], seed + first)
+    samples += _batch(writer, rows)
   return samples
 
 
@@ -105,30 +109,51 @@ def decode(
 class _Batch:
   """Rows that are decoded together; `seed` is that of the first."""
 
-  prompts: list[np.ndarray]
+  asked: Guided
   budgets: list[int]
   seed: int
 
+  @property
+  def prompts(self) -> Sequence[np.ndarray]:
+    """Steps to begin with."""
+    return self.asked.prompts
+
   def rows(self, count: int, room: int) -> loop.Rows:
     """Returns the rows as arrays; those beyond ours repeat the last one."""
-    width = self.width
     index = np.minimum(np.arange(count), len(self.prompts) - 1)
-    chosen = [self.prompts[i] for i in index]
-    start = np.array([width - len(prompt) for prompt in chosen], np.int32)
-    padded = [
-      np.pad(prompt, ((width - len(prompt), 0), (0, 0))) for prompt in chosen
-    ]
-    uniform = np.zeros((count, room, chosen[0].shape[1]), np.float32)
+    padded, start = self._padded([self.prompts[i] for i in index])
+    uniform = np.zeros((count, room, padded.shape[2]), np.float32)
     for row in range(len(self.prompts)):
       at = start[row]
       shape = uniform[row, at:].shape
       uniform[row, at:] = chance(self.seed + row, shape)
     return loop.Rows(
-      prompts=jnp.asarray(np.stack(padded), jnp.int32),
+      prompts=jnp.asarray(padded, jnp.int32),
       start=jnp.asarray(start),
       budget=jnp.array([self.budgets[i] for i in index], jnp.int32),
       uniform=jnp.asarray(uniform),
+      **self._guided(index),
     )
+
+  def _guided(self, index: Int[np.ndarray, ' b']) -> dict[str, Any]:
+    """Returns what `Rows` has for guidance alone."""
+    if self.asked.twins is None:
+      return {}
+    twins, start = self._padded([self.asked.twins[i] for i in index])
+    return {
+      'twins': jnp.asarray(twins, jnp.int32),
+      'twin_start': jnp.asarray(start),
+      'weight': jnp.full(len(index), self.asked.weight, jnp.float32),
+    }
+
+  def _padded(self, prompts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns prompts of one width, and where each begins."""
+    missing = [self.width - len(prompt) for prompt in prompts]
+    padded = [
+      np.pad(prompt, ((more, 0), (0, 0)))
+      for prompt, more in zip(prompts, missing, strict=True)
+    ]
+    return np.stack(padded), np.array(missing, np.int32)
 
   @property
   def width(self) -> int:
@@ -174,7 +199,8 @@ def _batch(writer: _Writer, batch: _Batch) -> list[Sample]:
   devices = tuple(jax.local_devices()[: _power(ours)])
   # A power of two need not divide by the devices: 3 cores, say.
   count = -(-_power(ours) // len(devices)) * len(devices)
-  sizes = lengths(batch.width, batch.room, _step_bytes(writer.model, count))
+  read = count if batch.asked.twins is None else 2 * count
+  sizes = lengths(batch.width, batch.room, _step_bytes(writer.model, read))
   written = _run(writer, sizes, devices, batch.rows(count, sizes[-1]))
   _check_prompts(writer.grammar, batch, np.asarray(written.illegal)[:ours])
   _check_finite(np.asarray(written.broken)[:ours])
@@ -328,6 +354,21 @@ def _check(prompts: Sequence[np.ndarray], budgets: list[int]) -> None:
       )
     if len(prompt) > budget:
       raise _too_few(row, len(prompt), budget)
+
+
+def _check_twins(asked: Guided) -> None:
+  prompts, twins = asked.prompts, asked.twins
+  if twins is None:
+    return
+  if len(twins) != len(prompts) or not all(
+    0 < len(twin) <= len(prompt)
+    for twin, prompt in zip(twins, prompts, strict=True)
+  ):
+    raise RequestError(
+      f'guidance needs a twin of each of the {len(prompts)} prompts, of at '
+      'least a step and no longer than it; see tokens.control_dropout',
+      code='prompt',
+    )
 
 
 def _check_prompts(

@@ -1,6 +1,7 @@
 """The program on the device that writes a batch of pieces.
 
-Axes: `b` rows, `p` steps of the padded prompts, `t` steps there is room for,
+Axes: `b` rows, `r` those that the network reads (`b`, or
+twice that), `p` steps of the padded prompts, `t` steps there is room for,
 `f` fields, `d` model width, `v` ids of a field. Prompts are padded on the
 left, so that all rows write at one index. Everything here is traced;
 `generation.decode` is the side that people call.
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
+from aurl_jax.generation import guidance
 from aurl_jax.generation.constraints import Rules
 from aurl_jax.generation.sampling import Sampler
 from aurl_jax.models import cache as cache_lib
@@ -32,12 +34,29 @@ class Rows:
     budget: Steps a piece may have in all, the prompt's included.
     uniform: A number in [0, 1) for each id that may be drawn: all chance
       there is, so that a row does not depend on the rows beside it.
+    twins: The prompts without what guides them, padded likewise; None for no
+      guidance.
+    twin_start: Index of the first step of each twin.
+    weight: Of the guidance; see `generation.guidance`.
   """
 
   prompts: Int[Array, 'b p f']
   start: Int[Array, ' b']
   budget: Int[Array, ' b']
   uniform: Float[Array, 'b t f']
+  twins: Int[Array, 'b p f'] | None = None
+  twin_start: Int[Array, ' b'] | None = None
+  weight: Float[Array, ' b'] | None = None
+
+  @property
+  def read(self) -> tuple[Int[Array, 'r p f'], Int[Array, ' r']]:
+    """All prompts that the network reads, twins last, and their starts."""
+    if self.twins is None:
+      return self.prompts, self.start
+    return (
+      jnp.concatenate([self.prompts, self.twins]),
+      jnp.concatenate([self.start, jnp.asarray(self.twin_start)]),
+    )
 
 
 @jax.tree_util.register_dataclass
@@ -62,10 +81,13 @@ class Written:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Carry:
-  """State of the loop: all that a step changes."""
+  """State of the loop: all that a step changes.
+
+  `ids` and `cache` are of `r` rows: with guidance there is a twin of each.
+  """
 
   index: Int[Array, '']
-  ids: Int[Array, 'b t f']
+  ids: Int[Array, 'r t f']
   cache: cache_lib.Cache
   state: Any
   ended: Bool[Array, ' b']
@@ -91,29 +113,33 @@ class Program:
     """Returns the pieces; traced, so it runs inside `jax.jit`."""
     state, illegal = read(self.rules, rows.prompts, rows.start, rows.budget)
     carry = self._begin(params, rows, state, jnp.any(illegal >= 0))
-    step = functools.partial(self._step, params, sampler, rows.uniform)
+    step = functools.partial(self._step, params, sampler, rows)
     for length in self.lengths:
       carry = _fill(step, carry, length)
     return Written(
-      ids=carry.ids, illegal=illegal, ended=carry.ended, broken=carry.broken
+      ids=carry.ids[: len(illegal)],
+      illegal=illegal,
+      ended=carry.ended,
+      broken=carry.broken,
     )
 
   def _begin(
     self, params: Any, rows: Rows, state: Any, refused: Bool[Array, '']
   ) -> _Carry:
-    b, p, f = rows.prompts.shape
-    cache = self.model.init_cache(b, self.lengths[0], rows.start)
+    prompts, start = rows.read
+    r, p, f = prompts.shape
+    cache = self.model.init_cache(r, self.lengths[0], start)
     if p > 1:
       # The loop reads the last step before it writes the next one.
-      cache = self.model.prefill(params, cache, rows.prompts[:, :-1])[1]
-    ids = jnp.zeros((b, self.lengths[-1], f), jnp.int32)
+      cache = self.model.prefill(params, cache, prompts[:, :-1])[1]
+    ids = jnp.zeros((r, self.lengths[-1], f), jnp.int32)
     return _Carry(
       index=jnp.int32(p),
-      ids=ids.at[:, :p].set(rows.prompts),
+      ids=ids.at[:, :p].set(prompts),
       cache=cache,
       state=state,
       ended=refused | self._ended(state),
-      broken=jnp.zeros((b,), bool),
+      broken=jnp.zeros(rows.start.shape, bool),
     )
 
   def _ended(self, state: Any) -> Bool[Array, ' b']:
@@ -123,18 +149,19 @@ class Program:
     self,
     params: Any,
     sampler: Sampler,
-    uniform: Float[Array, 'b t f'],
+    rows: Rows,
     carry: _Carry,
   ) -> _Carry:
     last = _at(carry.ids, carry.index - 1)
     hidden, cache = self.model.step(params, carry.cache, last, carry.index - 1)
-    chance = _at(uniform, carry.index)
-    step, broken = self._draw(params, sampler, chance, hidden, carry.state)
+    chance = _at(rows.uniform, carry.index)
+    draw = functools.partial(self._draw, params, sampler, chance, rows.weight)
+    step, broken = draw(hidden, carry.state)
     state = jax.vmap(self.rules.advance)(carry.state, step)
     return _Carry(
       index=carry.index + 1,
       ids=jax.lax.dynamic_update_slice_in_dim(
-        carry.ids, step[:, None], carry.index, 1
+        carry.ids, _twice(step, hidden)[:, None], carry.index, 1
       ),
       cache=cache,
       state=state,
@@ -147,14 +174,19 @@ class Program:
     params: Any,
     sampler: Sampler,
     uniform: Float[Array, 'b f'],
-    hidden: Float[Array, 'b d'],
+    weight: Float[Array, ' b'] | None,
+    hidden: Float[Array, 'r d'],
     state: Any,
   ) -> tuple[Int[Array, 'b f'], Bool[Array, ' b']]:
     """Returns the next step, field after field, and where logits fail."""
     step = jnp.zeros(uniform.shape, jnp.int32)
     broken = jnp.zeros(uniform.shape[:1], bool)
     for field in range(uniform.shape[1]):
-      logits = self.model.field_logits(params, hidden, step, field)
+      partial = _twice(step, hidden)
+      logits = self.model.field_logits(params, hidden, partial, field)
+      if weight is not None:
+        told, plain = jnp.split(logits, 2)
+        logits = guidance.guided(told, plain, weight[:, None])
       allowed = functools.partial(self.rules.mask, field=field)
       mask = jax.vmap(lambda s, p, allowed=allowed: allowed(s, partial=p))(
         state, step
@@ -175,6 +207,15 @@ def _fill(
     (carry.index < length) & ~jnp.all(carry.ended) & ~jnp.any(carry.broken)
   )
   return jax.lax.while_loop(goes_on, step, carry)
+
+
+def _twice(
+  step: Int[Array, 'b f'], hidden: Float[Array, 'r d']
+) -> Int[Array, 'r f']:
+  """Returns the steps for as many rows as there are states."""
+  if len(hidden) == len(step):
+    return step
+  return jnp.concatenate([step, step])
 
 
 def _at(x: Shaped[Array, 'b t f'], index: Array) -> Shaped[Array, 'b f']:

@@ -14,7 +14,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from aurl_jax.core import random
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.core.typing import Keys
 from aurl_jax.models import bar_plan, structured
 from aurl_jax.models import positions as positions_lib
 from aurl_jax.models.attention import attend, visible, weights
@@ -162,7 +164,7 @@ class Block(nnx.Module):
     x: Float[Array, 'b t d'],
     mixed: Float[Array, 'b h t k'],
     rate: float = 0.0,
-    key: PRNGKeyArray | None = None,
+    key: Keys | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns the stream after both residual additions.
 
@@ -172,7 +174,7 @@ class Block(nnx.Module):
       rate: Dropout of both additions.
       key: Of the dropout; None keeps everything.
     """
-    first, second = (None, None) if key is None else jax.random.split(key)
+    first, second = (None, None) if key is None else random.split(key, 2)
     x = x + dropout(self.attention.out(mixed), rate, first)
     return x + dropout(self.mlp(self.mlp_norm(x)), rate, second)
 
@@ -240,7 +242,7 @@ class Decoder(nnx.Module):
     x: Float[Array, 'b t d'],
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
-    key: PRNGKeyArray | None = None,
+    key: Keys | None = None,
     coordinates: Int[Array, 'b t 4'] | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns the normalised hidden state of every step.
@@ -258,7 +260,7 @@ class Decoder(nnx.Module):
     )
     keys = None
     if key is not None:
-      keys = jax.random.split(key, self.config.layers)
+      keys = random.split(key, self.config.layers)
     if self.config.remat in _POLICIES:
       run = jax.checkpoint(run, policy=_POLICIES[self.config.remat])
     x = (
@@ -322,7 +324,7 @@ class Decoder(nnx.Module):
     self,
     state: Any,
     x: Float[Array, 'b t d'],
-    key: PRNGKeyArray | None,
+    key: Keys | None,
     *,
     where: Where,
   ) -> Float[Array, 'b t d']:

@@ -15,6 +15,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.core.typing import Keys
 from aurl_jax.models import cache as cache_lib
 from aurl_jax.models.cache import Cache
 from aurl_jax.models.config import ModelConfig
@@ -110,7 +111,7 @@ class Model:
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
     targets: Int[Array, 'b t f'],
-    key: PRNGKeyArray | None = None,
+    key: Keys | None = None,
   ) -> Outputs:
     """Returns the logits of every field of the next step.
 
@@ -121,7 +122,7 @@ class Model:
       positions: Index of each step inside its piece.
       targets: The steps to predict; the head reads a target's earlier
         fields when it predicts a later one.
-      key: Of the dropout; None means none.
+      key: Of the dropout, one or one for each row; None means none.
 
     Raises:
       ConfigError: `t` is more than the context.
@@ -140,7 +141,7 @@ class Model:
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
     targets: Int[Array, 'b t f'],
-    key: PRNGKeyArray | None = None,
+    key: Keys | None = None,
   ) -> Float[Array, 'b t f']:
     """Returns the log-probability of each target id, in nats, float32.
 
@@ -230,7 +231,7 @@ class Model:
     ids: Int[Array, 'b t f'],
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
-    key: PRNGKeyArray | None,
+    key: Keys | None,
   ) -> Float[Array, 'b t d']:
     self._check_length(ids.shape[1])
     coordinates = self._coordinates(ids, segments)

@@ -24,7 +24,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from aurl_jax.core import random
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.core.typing import Keys
 from aurl_jax.models import bar_plan, positions, structured
 from aurl_jax.models.attention import attend
 from aurl_jax.models.bar_plan import Plan
@@ -80,7 +82,7 @@ class Stack(nnx.Module):
     x: Float[Array, 'b t d'],
     rope: Rope,
     mix: _Mix,
-    key: PRNGKeyArray | None = None,
+    key: Keys | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns the stream after all blocks, not normalised.
 
@@ -94,7 +96,7 @@ class Stack(nnx.Module):
     if self.config.remat != 'none':
       run = jax.checkpoint(run)
     count = self.config.layers
-    keys = (None,) * count if key is None else jax.random.split(key, count)
+    keys = (None,) * count if key is None else random.split(key, count)
     for number in range(count):
       x = run(nnx.state(self.layers[str(number)]), x, keys[number])
     return x
@@ -103,7 +105,7 @@ class Stack(nnx.Module):
     self,
     state: Any,
     x: Float[Array, 'b t d'],
-    key: PRNGKeyArray | None,
+    key: Keys | None,
     *,
     rope: Rope,
     mix: _Mix,
@@ -139,7 +141,7 @@ class Hierarchy(nnx.Module):
     *,
     bars: Int[Array, 'b t'],
     segments: Int[Array, 'b t'],
-    key: PRNGKeyArray | None = None,
+    key: Keys | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns the normalised hidden state of every step.
 
@@ -149,7 +151,7 @@ class Hierarchy(nnx.Module):
       segments: Number of the piece at each step; a piece is one run of steps.
       key: Of the dropout; None keeps everything.
     """
-    keys = (None,) * 3 if key is None else tuple(jax.random.split(key, 3))
+    keys = (None,) * 3 if key is None else tuple(random.split(key, 3))
     plan = bar_plan.plan(bars, segments, near=(0,), coarse=False, causal=False)
     rope = self._rope(_in_bar(plan))
     read = self.encoder(x, rope, _inside(plan), keys[0])
@@ -180,7 +182,7 @@ class Hierarchy(nnx.Module):
     vectors: Float[Array, 'b r d'],
     bars: Int[Array, 'b t'],
     plan: Plan,
-    key: PRNGKeyArray | None,
+    key: Keys | None,
   ) -> Float[Array, 'b r d']:
     """Returns what the piece level makes of each bar and those before it."""
     last = plan.last[:, : vectors.shape[1]]

@@ -4,11 +4,14 @@ Modules are containers of float32 parameters; what they compute is in the
 dtype of their input. Axes: `b` batch, `t` time, `d` model width, `f` fields.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from aurl_jax.core.typing import Keys
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.products import project
 
@@ -121,12 +124,20 @@ class Embedding(nnx.Module):
 
 
 def dropout(
-  x: Shaped[Array, '*n'], rate: float, key: PRNGKeyArray | None
+  x: Shaped[Array, '*n'], rate: float, key: Keys | None
 ) -> Shaped[Array, '*n']:
-  """Drops with probability `rate` and rescales; `key=None` keeps all."""
+  """Drops with probability `rate` and rescales.
+
+  Args:
+    x: Activations.
+    rate: In [0, 1).
+    key: One key, or one for each row of `x`; None keeps all.
+  """
   if key is None or not rate:
     return x
-  kept = jax.random.bernoulli(key, 1 - rate, x.shape)
+  shape = x.shape[key.ndim :]
+  draw = functools.partial(jax.random.bernoulli, p=1 - rate, shape=shape)
+  kept = jax.vmap(draw)(key) if key.ndim else draw(key)
   return jnp.where(kept, x / (1 - rate), 0).astype(x.dtype)
 
 

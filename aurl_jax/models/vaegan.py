@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from aurl_jax.core import random
+from aurl_jax.core.typing import Keys
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.decoder import Decoder
 from aurl_jax.models.head import FieldHead
@@ -38,11 +40,11 @@ class MusicTransformerVAEGAN(nnx.Module):
     ids: Int[Array, 'b t f'],
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
-    key: PRNGKeyArray | None = None,
+    key: Keys | None = None,
     coordinates: Int[Array, 'b t 4'] | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns the decoder's normalised states; see `Decoder`."""
-    first, second = (None, None) if key is None else jax.random.split(key)
+    first, second = (None, None) if key is None else random.split(key, 2)
     x = constrain_rows(self.embedded(ids))
     x = dropout(x, self.config.dropout, first)
     return self.decoder(x, segments, positions, second, coordinates)

@@ -76,8 +76,11 @@ def resized(
     shape = (rows, steps)[: leaf.ndim] + leaf.shape[2:]
     return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=leaf.sharding)
 
-  return {name: describe(leaf) for name, leaf in batch.items()}
+  # An auxiliary loss has its targets in a dict of its own.
+  result: dict[str, jax.ShapeDtypeStruct] = jax.tree.map(describe, dict(batch))
+  return result
 
 
 def _key(batch: Mapping[str, Any]) -> Any:
-  return tuple((name, x.shape, str(x.dtype)) for name, x in batch.items())
+  leaves, names = jax.tree.flatten(dict(batch))
+  return names, tuple((x.shape, str(x.dtype)) for x in leaves)

@@ -186,9 +186,7 @@ class Compound(EventTokenizer):
     Raises:
       TokenError: Not ids of this vocabulary (codes `shape`, `range`).
     """
-    ids = self.codec.check(ids)
-    if self.controls:
-      ids = self._steps_of_controls.without(ids)
+    ids = self._music(ids)
     done = self.is_end(ids).nonzero()[0]
     rows = np.ascontiguousarray(ids[: done[0] if len(done) else None].T)
     kinds = _KINDS if self.pedal else _KINDS[:-1]

@@ -67,7 +67,8 @@ class CompoundState(NamedTuple):
     micro: Of the same note, its offset.
     pedal: `program * voices + voice` of the last pedal, if it is the last
       step.
-    pedals: [128 * voices] whether each pedal is down; [0] without.
+    pedals: [128 * voices] whether each pedal is down, 2 where that is not
+      known; [0] without.
   """
 
   left: Scalar
@@ -312,7 +313,8 @@ class CompoundGrammar:
     if not len(state.pedals):
       return Span(False)
     pedals = self._pedals(state, step)
-    up, down = (pedals == 1).any(), (pedals == 0).any()
+    # 2 is a pedal of which nothing is known: it may turn either way.
+    up, down = (pedals >= 1).any(), ((pedals == 0) | (pedals == 2)).any()
     return Span(step.kind == _PEDAL, jnp.where(up, 0, 1), jnp.where(down, 1, 0))
 
   def _pedals(

@@ -129,12 +129,15 @@ class ControlSteps:
 
   def holds(self, ids: Any) -> Any:
     """Returns bool `[...]`: which steps of `[..., f]` are control steps."""
-    return ids[..., 0] >= self._first
+    low, high = self._span
+    return (ids[..., 0] >= low) & (ids[..., 0] < high)
 
   @functools.cached_property
-  def _first(self) -> int:
-    event = 'control' if self.field else KINDS[0]
-    return self.codec.fields[0].starts[event]
+  def _span(self) -> tuple[int, int]:
+    """First id of control steps in field 0, and one past the last."""
+    if self.field:
+      return self.codec.span('control')
+    return self.codec.span(KINDS[0])[0], self.codec.span(KINDS[-1])[1]
 
   def without(self, ids: np.ndarray) -> np.ndarray:
     """Returns the other steps, as ids of `base`; strange ids become 0."""

@@ -17,8 +17,10 @@ from aurl_jax.music import transform
 from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens import assembly, events
+from aurl_jax.tokens import infill as infill_lib
 from aurl_jax.tokens.codec import Codec, Field, Range
 from aurl_jax.tokens.grid_grammar import FIRST, VoiceGridGrammar
+from aurl_jax.tokens.infill_cells import CellsGrammar
 
 VOICES = 4
 _CELLS = 4
@@ -41,12 +43,14 @@ class VoiceGrid:
 
   Attributes:
     program: The General MIDI program that all voices get.
+    infill: Whether parts of a piece may be taken out, see `infill`.
 
   Raises:
     ConfigError: The program is not in 0..127.
   """
 
   program: int = 0
+  infill: bool = False
 
   def __post_init__(self) -> None:
     if not 0 <= self.program <= 127:
@@ -66,6 +70,11 @@ class VoiceGrid:
   @functools.cached_property
   def codec(self) -> Codec:
     """The vocabulary: a field a voice, of equal ids for equal events."""
+    return infill_lib.extended(self._plain) if self.infill else self._plain
+
+  @functools.cached_property
+  def _plain(self) -> Codec:
+    """The vocabulary without infilling."""
     shared = (
       Range('bos', 0, 0),
       Range('eos', 0, 0),
@@ -103,9 +112,10 @@ class VoiceGrid:
     return self._pickups[cells] if cells < len(self._pickups) else None
 
   @functools.cached_property
-  def grammar(self) -> VoiceGridGrammar:
+  def grammar(self) -> VoiceGridGrammar | CellsGrammar:
     """The legal sequences."""
-    return VoiceGridGrammar(self.codec, self.grid)
+    plain = VoiceGridGrammar(self._plain, self.grid)
+    return CellsGrammar(plain, self.codec) if self.infill else plain
 
   def quantise(self, notes: Notes) -> Notes:
     """Returns what `decode(encode(notes))` gives back.
@@ -185,6 +195,8 @@ class VoiceGrid:
       TokenError: Not ids of this vocabulary (codes `shape`, `range`).
     """
     ids = self.codec.check(ids)
+    if self.infill:
+      ids = infill_lib.Infill(self.codec).put_back(ids)
     meter, tempo, pickup = self._read_first(ids)
     done = np.flatnonzero(self.is_end(ids))
     ids = ids[: done[0] if len(done) else None]

@@ -13,9 +13,11 @@ from aurl_jax.music import transform
 from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens import events
+from aurl_jax.tokens import infill as infill_lib
 from aurl_jax.tokens.codec import Codec
 from aurl_jax.tokens.control_steps import ControlledGrammar, ControlSteps
 from aurl_jax.tokens.controls import Controls
+from aurl_jax.tokens.infill_grammar import InfillGrammar
 from aurl_jax.tokens.tokenizer import Grammar
 
 _CHOICES = {
@@ -58,6 +60,7 @@ class EventTokenizer(abc.ABC):
     voices: Tracks that may share one instrument.
     chords: Whether chord symbols are told.
     controls: Whether controls may be told, see `control_steps`.
+    infill: Whether parts of a piece may be taken out, see `infill`.
 
   Raises:
     ConfigError: An option out of range; names it.
@@ -69,6 +72,7 @@ class EventTokenizer(abc.ABC):
   voices: int = 32
   chords: bool = False
   controls: bool = False
+  infill: bool = False
 
   _CONTROL_FIELD: ClassVar[int]
   """Where values of controls stand."""
@@ -115,7 +119,8 @@ class EventTokenizer(abc.ABC):
   @functools.cached_property
   def codec(self) -> Codec:
     """The vocabulary."""
-    return self._steps_of_controls.codec if self.controls else self._plain
+    codec = self._steps_of_controls.codec if self.controls else self._plain
+    return infill_lib.extended(codec) if self.infill else codec
 
   @functools.cached_property
   def _steps_of_controls(self) -> ControlSteps:
@@ -124,9 +129,17 @@ class EventTokenizer(abc.ABC):
   @functools.cached_property
   def grammar(self) -> Any:
     """The legal sequences."""
-    if not self.controls:
-      return self._plain_grammar
-    return ControlledGrammar(self._plain_grammar, self._steps_of_controls)
+    grammar: Any = self._plain_grammar
+    if self.controls:
+      grammar = ControlledGrammar(grammar, self._steps_of_controls)
+    return InfillGrammar(grammar, self.codec) if self.infill else grammar
+
+  def _music(self, ids: np.ndarray) -> np.ndarray:
+    """Returns checked ids without controls, all parts in their place."""
+    ids = self.codec.check(ids)
+    if self.infill:
+      ids = infill_lib.Infill(self.codec).put_back(ids)
+    return self._steps_of_controls.without(ids) if self.controls else ids
 
   def encode(
     self, notes: Notes, controls: Controls | None = None

@@ -78,8 +78,6 @@ class Remi(EventTokenizer):
     Raises:
       TokenError: Not ids of this vocabulary (codes `shape`, `range`).
     """
-    ids = self.codec.check(ids)
-    if self.controls:
-      ids = self._steps_of_controls.without(ids)
+    ids = self._music(ids)
     parts = remi_stream.read(ids[:, 0], self._plain.fields[0])
     return assembly.to_notes(parts, self.grid)

@@ -120,8 +120,8 @@ def save(tokenizer: Tokenizer) -> dict[str, Any]:
 
   Example:
     >>> from aurl_jax.tokens.grid import VoiceGrid
-    >>> save(VoiceGrid(program=19))
-    {'name': 'aurl_jax.tokens.grid:VoiceGrid', 'program': 19}
+    >>> save(VoiceGrid(program=19))['program']
+    19
   """
   kind = type(tokenizer)
   fields = dataclasses.asdict(tokenizer)  # type: ignore[call-overload]

@@ -19,6 +19,7 @@ def evaluate(
   *,
   fields: Sequence[str] = (),
   mesh: jax.sharding.Mesh | None = None,
+  with_ids: bool = False,
 ) -> dict[str, float]:
   """Returns means over all target ids of the batches.
 
@@ -30,6 +31,7 @@ def evaluate(
       nothing and spares a compilation.
     fields: Names of the fields.
     mesh: Where batches go; None for one device.
+    with_ids: Whether `ids`, how many targets count, is among the figures.
 
   Returns:
     `loss` (nats a target id), `perplexity` (its exponential), `accuracy`,
@@ -49,6 +51,8 @@ def evaluate(
     raise DataError('nothing to evaluate on: the split is empty')
   result = metrics_lib.summary(total, fields)
   del result['objective']
+  if with_ids:
+    result['ids'] = float(total['counts'].sum())
   return result | {'perplexity': float(np.exp(result['loss']))}
 
 
@@ -57,4 +61,5 @@ def _fill(batch: Batch, rows: int) -> Batch:
   if not missing:
     return batch
   pad = lambda x: np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1))  # noqa: E731
-  return {name: pad(np.asarray(column)) for name, column in batch.items()}
+  filled: Batch = jax.tree.map(lambda column: pad(np.asarray(column)), batch)
+  return filled

@@ -104,9 +104,16 @@ def _train(
 
 
 def _ask(callbacks: Sequence[Callback], context: Context) -> None:
-  """Runs those callbacks that are due."""
+  """Runs those callbacks that are due, when the devices have done the step.
+
+  They are waited for before the clock stands still: their work is time of
+  the steps. And once after the first step, whose time is nobody's measure.
+  """
+  if context.step == context.first + 1:
+    jax.block_until_ready(context.metrics)
   for callback in callbacks:
     if callback.due(context):
+      jax.block_until_ready(context.metrics)
       context.clock.pause()
       callback(context)
   context.clock.go()

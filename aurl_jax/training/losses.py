@@ -26,10 +26,14 @@ class LossConfig:
       field's ids (Szegedy et al. 2016, section 7), the reserved 0 excepted.
     z_loss: Weight of the squared log-normaliser, which keeps logits from
       drifting (Chowdhery et al. 2022, PaLM, section 5); 1e-4 is usual.
+    weights: What a target counts in the objective, a table over the ids of
+      each field (`training.perceptual`); empty for 1 everywhere. Nats are
+      unweighted always.
   """
 
   label_smoothing: float = 0.0
   z_loss: float = 0.0
+  weights: tuple[tuple[float, ...], ...] = ()
 
   def __post_init__(self) -> None:
     if not 0 <= self.label_smoothing < 1:
@@ -38,6 +42,8 @@ class LossConfig:
       )
     if self.z_loss < 0:
       raise ConfigError(f'z_loss: {self.z_loss} is negative; use 0 for none')
+    if any(weight < 0 for table in self.weights for weight in table):
+      raise ConfigError('weights: one is negative; use 0 for none')
 
 
 def shift_targets(
@@ -52,6 +58,22 @@ def shift_targets(
   follows = (segments[:, 1:] == segments[:, :-1]) & (segments[:, 1:] != 0)
   targets = jnp.where(follows[..., None], ids[:, 1:], 0)
   return jnp.pad(targets, ((0, 0), (0, 1), (0, 0)))
+
+
+def counted(
+  targets: Int[Array, 'b t f'], weights: Int[Array, 'b t f'] | None
+) -> Int[Array, 'b t f']:
+  """Returns the targets, those that do not count as zeros.
+
+  Args:
+    targets: As of `shift_targets`.
+    weights: Whether each id of the steps, not of the targets, counts where it
+      is one; None for all.
+  """
+  if weights is None:
+    return targets
+  shifted = jnp.pad(weights[:, 1:], ((0, 0), (0, 1), (0, 0)))
+  return jnp.where(shifted != 0, targets, 0)
 
 
 def sums(
@@ -72,7 +94,8 @@ def sums(
     int32 [], steps with anything to predict.
   """
   fields = [
-    _field(scores, targets[..., f], config) for f, scores in enumerate(logits)
+    _field(scores, targets[..., f], config, f)
+    for f, scores in enumerate(logits)
   ]
   total = {
     name: jnp.stack([field[name] for field in fields]) for name in fields[0]
@@ -88,7 +111,10 @@ def mean(total: Array, counts: Array) -> Array:
 
 
 def _field(
-  logits: Float[Array, 'b t v'], target: Int[Array, 'b t'], config: LossConfig
+  logits: Float[Array, 'b t v'],
+  target: Int[Array, 'b t'],
+  config: LossConfig,
+  field: int,
 ) -> Sums:
   counted = target != 0
   normaliser = jax.scipy.special.logsumexp(logits, axis=-1)
@@ -100,6 +126,8 @@ def _field(
     objective = objective + config.label_smoothing * (even - nats)
   if config.z_loss:
     objective = objective + config.z_loss * normaliser**2
+  if config.weights:
+    objective = objective * jnp.array(config.weights[field])[target]
   first = counted & (picked >= logits.max(-1))
   return {
     'objective': _sum(objective, counted),

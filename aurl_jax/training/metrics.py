@@ -13,8 +13,12 @@ class TrainingError(AurlError):
   """Training that cannot go on; says at which step and what to change."""
 
 
+AUXILIARY = 'aux/'
+"""Begins the names of sums of auxiliary losses, in units of target ids."""
 _LAST = ('learning_rate', 'loss_scale', 'streak', 'cause')
 """Metrics that keep their last value; all others add up."""
+_RATIO = 'ratio/'
+"""Begins the names of sums that are pairs: a sum, and its divisor."""
 _SHOWN = ('skipped', 'learning_rate', 'loss_scale')
 """Metrics that a summary has as they are, where there are any."""
 
@@ -76,9 +80,11 @@ def summary(
   Returns:
     `loss`: nats a target id. `accuracy`: share of ids ranked first.
     `objective`: what was minimised, an id. `tokens`: steps with anything to
-    predict. `nats/NAME`: nats a counted id of the field. Then whatever of
+    predict. `nats/NAME`: nats a counted id of the field. `NAME` for each
+    pair `ratio/NAME`: its quotient. Then whatever of
     `skipped` (steps), `grad_norm` (mean of the others), `learning_rate` and
-    `loss_scale` there is. If all steps were skipped, no means.
+    `loss_scale` there is. If all steps were skipped, no means. `aux/NAME`:
+    the mean of each auxiliary loss.
   """
   skipped = float(total.get('skipped', 0))
   done = float(total.get('steps', 0)) - skipped
@@ -102,6 +108,12 @@ def _means(
     'objective': float(total['objective']) / ids,
     'accuracy': np.asarray(total['correct'], np.float64).sum() / ids,
   }
+  for name, value in total.items():
+    if name.startswith(AUXILIARY):
+      result[name] = float(value) / ids
   for name, value, count in zip(fields, nats, counts, strict=bool(fields)):
     result[f'nats/{name}'] = value / max(1.0, count)
+  for name, pair in total.items():
+    if name.startswith(_RATIO) and pair[1]:
+      result[name.removeprefix(_RATIO)] = pair[0] / pair[1]
   return result

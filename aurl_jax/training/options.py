@@ -4,6 +4,7 @@ import dataclasses
 
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.training.averages import AverageConfig
+from aurl_jax.training.balance import BalanceConfig
 from aurl_jax.training.guard import GuardConfig
 from aurl_jax.training.losses import LossConfig
 from aurl_jax.training.scaling import ScalingConfig
@@ -18,6 +19,8 @@ class StepConfig:
       divide its rows. The result is that of the whole batch.
     label_smoothing: See `LossConfig`.
     z_loss: See `LossConfig`.
+    weights: See `LossConfig`.
+    balance: How the likelihood and auxiliary losses are weighed.
     adversarial: How far the embeddings are moved against the model, over
       their norm; 0 for not at all. See `training.adversarial`.
     guard: What is done about steps that are not finite, or spikes.
@@ -28,6 +31,8 @@ class StepConfig:
   accumulate: int = 1
   label_smoothing: float = 0.0
   z_loss: float = 0.0
+  weights: tuple[tuple[float, ...], ...] = ()
+  balance: BalanceConfig = dataclasses.field(default_factory=BalanceConfig)
   adversarial: float = 0.0
   guard: GuardConfig = dataclasses.field(default_factory=GuardConfig)
   averages: AverageConfig = dataclasses.field(default_factory=AverageConfig)
@@ -38,12 +43,21 @@ class StepConfig:
       raise ConfigError(f'accumulate: {self.accumulate} must be at least 1')
     if not self.adversarial >= 0:
       raise ConfigError(f'adversarial: {self.adversarial} is negative')
+    if self.adversarial and self.balance.mode == 'gradnorm':
+      raise ConfigError(
+        'adversarial: it needs one gradient, and balance gradnorm one for each '
+        'loss; choose one of the two'
+      )
     _ = self.loss
 
   @property
   def loss(self) -> LossConfig:
     """The part that `training.losses` reads."""
-    return LossConfig(label_smoothing=self.label_smoothing, z_loss=self.z_loss)
+    return LossConfig(
+      label_smoothing=self.label_smoothing,
+      z_loss=self.z_loss,
+      weights=self.weights,
+    )
 
 
 DEFAULT = StepConfig()

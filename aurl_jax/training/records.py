@@ -5,8 +5,6 @@ same whenever a run is repeated.
 """
 
 import dataclasses
-import itertools
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,7 +23,7 @@ def _nowhere(data: Any) -> Mapping[str, Any]:
 class System:
   """Adds to the record what the run takes; to stand right before the `Log`.
 
-  `system/time` (Unix), `step_seconds` (median of the steps since the last
+  `system/time` (Unix), `step_seconds` (mean of the steps since the last
   record), `data_wait` (share of the time that the loop waited for data),
   `cpu_cores` (cores kept busy), `host_bytes` and `children_bytes` (in
   memory). The first step of a process has no time to tell. And of the fullest
@@ -40,15 +38,17 @@ class System:
   every: int
   position: Callable[[Any], Mapping[str, Any]] = _nowhere
   _share: system.CpuShare = dataclasses.field(default_factory=system.CpuShare)
-  _clock: list[float] = dataclasses.field(default_factory=list)
+  _steps: int = 0
+  _since: float | None = None
   _waited: float = 0.0
 
   def due(self, context: Context) -> bool:
-    """Returns whether a record follows; notes when the step was done."""
-    # The clock stands while callbacks run: these are times of steps alone.
-    if not self._clock:
-      self._waited = context.waited
-    self._clock.append(context.clock.seconds)
+    """Returns whether a record follows; counts the step."""
+    # The clock stands while callbacks run: this is time of steps alone.
+    if self._since is None:
+      self._since, self._waited = context.clock.seconds, context.waited
+    else:
+      self._steps += 1
     if context.ending == 'done' or context.record:
       return True
     return self.every > 0 and context.step % self.every == 0
@@ -73,15 +73,14 @@ class System:
 
   def _pace(self, context: Context) -> dict[str, float]:
     """Returns the figures of the steps since the last record."""
-    times, self._clock = self._clock, self._clock[-1:]
-    pairs = itertools.pairwise(times)
-    steps = [after - before for before, after in pairs]
-    if not steps:
+    steps, self._steps = self._steps, 0
+    if not steps or self._since is None:
       return {}
+    now = context.clock.seconds
+    spent, self._since = max(now - self._since, 1e-9), now
     waited, self._waited = context.waited - self._waited, context.waited
-    spent = max(sum(steps), 1e-9)
     return {
-      'step_seconds': round(statistics.median(steps), 6),
+      'step_seconds': round(spent / steps, 6),
       'data_wait': round(min(1.0, waited / spent), 6),
     }
 

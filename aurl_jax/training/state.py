@@ -9,6 +9,7 @@
     ema      only if configured: a moving average, a tree as `params`
     average  only if configured: `params`, an even average, and its `count`
     scale    only if configured: the loss scale; see `training.scaling`
+    balance  only if configured: learnt weights; see `training.balance`
 
 `eval_params` chooses what to evaluate, to sample and to export with.
 """
@@ -21,8 +22,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, PRNGKeyArray
 
+from aurl_jax.core.typing import Keys
 from aurl_jax.parallel import rules as rules_lib
-from aurl_jax.training import averages, guard, scaling
+from aurl_jax.training import averages, balance, guard, scaling
 from aurl_jax.training.options import DEFAULT, StepConfig
 
 TrainState = dict[str, Any]
@@ -46,7 +48,7 @@ class Network(Protocol):
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
     targets: Int[Array, 'b t f'],
-    key: PRNGKeyArray | None = None,
+    key: Keys | None = None,
   ) -> Any:
     """Returns an object whose `logits` hold one `[b, t, v]` a field."""
     ...
@@ -154,4 +156,6 @@ def _fresh(
   }
   if options.scaling.loss_scale:
     state['scale'] = scaling.init(options.scaling)
+  if options.balance.mode != 'fixed':
+    state['balance'] = balance.init(options.balance)
   return state

@@ -23,6 +23,7 @@ def apply(
   state: TrainState,
   grads: Any,
   sums: Sums,
+  learned: dict[str, Any] | None = None,
 ) -> tuple[TrainState, Metrics]:
   """Returns the state after a step, and its metrics.
 
@@ -33,13 +34,13 @@ def apply(
     state: Before the step.
     grads: Gradient of the summed loss, a tree as the parameters.
     sums: Those of `losses.sums` over the batch.
+    learned: The next state of `training.balance`, if it learns.
 
   Returns:
     The state, and: the sums (zeros if the step was skipped); float32 []
     `loss` (nats a target id) and `grad_norm` (before clipping), zeros if
-    skipped; `learning_rate` float32 []; int32 [] `skipped` 0 or 1, `streak`
-    (bad steps in a row), `cause` (of `training.guard`); with loss scaling
-    `loss_scale` float32 [], that of the next step.
+    skipped; `learning_rate` float32 []; int32 [] `skipped`, `streak` (bad
+    steps in a row), `cause`; with loss scaling `loss_scale`, the next step's.
   """
   count = sums['counts'].sum()
   grads = jax.tree.map(lambda leaf: losses.mean(leaf, count), grads)
@@ -52,6 +53,7 @@ def apply(
   good = cause == guard.FINE
   now = {'step': state['step'] + 1, 'guard': guarded, **scale}
   now |= _moved(optimizer, options, state, grads, good)
+  now |= _balanced(state, learned, good)
   found = sums | {'loss': loss, 'grad_norm': norm}
   zeros = jax.tree.map(jnp.zeros_like, found)
   metrics = guard.only_if(good, found, zeros) | {
@@ -88,6 +90,15 @@ def _moved(
       state['step'] + 1,
     ),
   }
+
+
+def _balanced(
+  state: TrainState, learned: dict[str, Any] | None, good: Bool[Array, '']
+) -> dict[str, Any]:
+  """Returns the next weights of losses, if they are learnt."""
+  if not learned:
+    return {}
+  return {'balance': guard.only_if(good, learned, state['balance'])}
 
 
 def _scale(

@@ -30,6 +30,9 @@ Step = Callable[[TrainState, Batch], tuple[TrainState, Any]]
 Back = Callable[[int], TrainState]
 """Returns a good state of at most so many steps; the last was good, too."""
 
+Why = Callable[[TrainState, Batch, int], str]
+"""As of `make_diagnosis`."""
+
 _WHY = {
   guard_lib.NOT_FINITE: 'its loss or gradient is not a finite number',
   guard_lib.SPIKE: 'its loss or gradient is a spike',
@@ -45,8 +48,9 @@ class Watch:
   number of the step, which counts batches, goes on; the optimizer's own
   count, and so the learning rate, go back.
 
-  Attributes:
-    step: What is watched.
+  Before it goes back, or ends the run, it names the tensor that was the first
+  not to be finite; until then the last few batches are kept for that, and
+  nothing else is done.
   """
 
   def __init__(
@@ -54,6 +58,7 @@ class Watch:
     step: Step,
     config: GuardConfig | None = None,
     back: Back | None = None,
+    why: Why | None = None,
   ) -> None:
     """Watches a step.
 
@@ -61,10 +66,19 @@ class Watch:
       step: As of `make_train_step`.
       config: The guard's, as in the step's options; by default the default.
       back: Where to go back to; None if there is nothing.
+      why: Says what was not finite; None for nobody.
     """
-    self.step = step
+    self._step, self._why = step, why
     self._config, self._back = config or GuardConfig(), back
-    self._flights: collections.deque[tuple[int, Any]] = collections.deque()
+    self._flights: collections.deque[tuple[int, Any, Batch | None]] = (
+      collections.deque()
+    )
+    self._batch: Batch | None = None
+
+  def step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Any]:
+    """Returns what the step that is watched does."""
+    self._batch = batch
+    return self._step(state, batch)
 
   def begin(self, state: TrainState) -> None:
     """Begins before a step; a streak in the state goes on."""
@@ -74,7 +88,7 @@ class Watch:
       # The guard is shut: these were in flight when the run ended.
       for number in range(step - AHEAD + 1, step + 1):
         self._flights.append(
-          (number, {'streak': np.int32(streak - step + number)})
+          (number, {'streak': np.int32(streak - step + number)}, None)
         )
 
   def after(
@@ -95,29 +109,46 @@ class Watch:
     """
     if 'streak' in metrics:
       metrics['streak'].copy_to_host_async()
-    self._flights.append((number, metrics))
+    self._flights.append((number, metrics, self._batch))
     if len(self._flights) <= AHEAD:
       return state
-    last, found = self._flights.popleft()
+    last, found, batch = self._flights.popleft()
     jax.block_until_ready(found)
     streak = _look(last, found)
     if not 0 < self._config.rollback_after <= streak:
       return state
     self._flights.clear()
-    return self._go_back(state, number, last, streak)
+    cause = self._cause(state, last, found, batch)
+    return self._go_back(state, number, last, streak, cause)
 
   def finish(self) -> None:
     """Looks at the steps that are left when the loop ends."""
     while self._flights:
-      _look(*self._flights.popleft())
+      _look(*self._flights.popleft()[:2])
+
+  def _cause(
+    self,
+    state: TrainState,
+    last: int,
+    metrics: Mapping[str, Any],
+    batch: Batch | None,
+  ) -> str:
+    """Returns what was not finite in a step, as a clause; '' if unknown."""
+    bad = int(metrics.get('cause', -1)) == guard_lib.NOT_FINITE
+    if not bad or batch is None or self._why is None:
+      return ''
+    # The guard has kept the parameters as that step found them.
+    found = self._why(state, batch, last)
+    return f' (the first tensor of step {last} that is not finite: {found})'
 
   def _go_back(
-    self, state: TrainState, number: int, last: int, streak: int
+    self, state: TrainState, number: int, last: int, streak: int, cause: str
   ) -> TrainState:
     """Returns an earlier state; the step, and so the data, go on."""
     guard = jax.device_get(state['guard'])
     times = int(guard['rollbacks'])
     bad = f'steps {last - streak + 1} to {last} were skipped, as they were bad'
+    bad += cause
     if self._back is None or times >= self._config.rollbacks:
       raise _hopeless(bad, times)
     # Two states at a time may not fit; the guard is all that is needed.

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from aurl_jax.cli import __main__ as cli
+from aurl_jax.experiment import parameters
+from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
 
@@ -24,6 +26,25 @@ def song(tmp_path):
 
 def told(capsys):
   return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_run_tells_the_parts_of_its_network(tmp_path, capsys):
+  folder = Workdir(tmp_path)
+  folder.store({})
+  part = parameters.Part(name='mlp', count=7, bytes=28, optimizer=56)
+  parameters.keep([part], folder)
+  assert cli.main(['inspect', str(tmp_path), '--json']) == 0
+  (found,) = told(capsys)
+  assert found['parameters'] == [
+    {'name': 'mlp', 'count': 7, 'bytes': 28, 'optimizer': 56}
+  ]
+  assert cli.main(['inspect', str(tmp_path)]) == 0
+  assert '56 B' in capsys.readouterr().out
+
+
+def test_a_folder_that_is_no_run(tmp_path, capsys):
+  assert cli.main(['inspect', str(tmp_path), '--json']) == 2
+  assert 'holds no run' in str(capsys.readouterr())
 
 
 def test_a_good_file(song, capsys):

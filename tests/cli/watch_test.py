@@ -1,12 +1,21 @@
 """`aurl watch`, as a person and as a machine call it."""
 
 import json
+import signal
 import subprocess
 import sys
 import urllib.request
 
 from aurl_jax.cli import __main__ as cli
 from tests.experiment import folders
+
+_HEEDING = """
+import signal, sys
+# Who runs tests in the background may ignore Ctrl-C, which is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from aurl_jax.cli import __main__ as cli
+sys.exit(cli.main(sys.argv[1:]))
+"""
 
 
 def test_a_machine_gets_state_and_facts(tmp_path, capsys):
@@ -33,12 +42,13 @@ def test_a_folder_that_is_no_run_ends_with_2(tmp_path, capsys):
 
 def test_the_page_is_served_until_it_is_interrupted(tmp_path):
   folders.make(tmp_path, state='running')
-  words = ['-m', 'aurl_jax.cli', 'watch', str(tmp_path), '--web']
-  with subprocess.Popen(
-    [sys.executable, *words], stdout=subprocess.PIPE, text=True
-  ) as server:
-    address = server.stdout.readline().split()[0]
-    with urllib.request.urlopen(address, timeout=30) as answer:
-      assert b'step 20 of 40' in answer.read()
-    server.send_signal(2)
-    assert server.wait(30) == 0
+  words = [sys.executable, '-c', _HEEDING, 'watch', str(tmp_path), '--web']
+  with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+    try:
+      address = server.stdout.readline().split()[0]
+      with urllib.request.urlopen(address, timeout=30) as answer:
+        assert b'step 20 of 40' in answer.read()
+      server.send_signal(signal.SIGINT)
+      assert server.wait(30) == 0
+    finally:
+      server.kill()

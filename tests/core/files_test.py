@@ -155,8 +155,12 @@ _HOLDER = """
   from aurl_jax.core import files
 
   with files.claim(sys.argv[1], 'the run'):
-    if sys.argv[2] == 'fork' and os.fork() == 0:
-      time.sleep(100)
+    if sys.argv[2] == 'fork':
+      reads, writes = os.pipe()
+      if os.fork() == 0:
+        os.write(writes, b'.')
+        time.sleep(100)
+      os.read(reads, 1)
     print('mine', flush=True)
     time.sleep(100)
 """

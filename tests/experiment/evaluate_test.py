@@ -1,5 +1,6 @@
 """The count table that a run of the grid prints beside its own loss."""
 
+import numpy as np
 import pytest
 
 from aurl_jax.core.errors import ConfigError
@@ -73,3 +74,44 @@ def test_only_a_grid_has_a_table(parts_of):
   )
   with pytest.raises(ConfigError, match='VoiceGrid'):
     evaluate.baseline(parts, cache)
+
+
+MIX = (
+  'tokenizer.infill=True',
+  'objective.bars=0.5',
+  'objective.given=0.5',
+  'train.batch_size=4',
+)
+
+
+def test_each_objective_of_the_mixture_is_judged(parts_of):
+  songs = [pieces.chorale(seed, bars=4) for seed in range(16)]
+  parts, cache = parts_of(songs, 'tiny:test', *MIX)
+  params = parts.fresh_state()['params']
+  found = evaluate.judge(parts, cache, 'valid')(params)
+  assert 'tracks/loss' not in found
+  for kind in ('bars', 'given'):
+    for name in ('loss', 'perplexity', 'accuracy'):
+      assert found[f'{kind}/{name}'] >= 0
+  # An untrained model knows nothing: it guesses among all ids.
+  guess = np.log(parts.run.tokenizer.codec.sizes[0])
+  assert abs(found['bars/loss'] - guess) < 1
+  # What is judged is the same each time.
+  assert evaluate.judge(parts, cache, 'valid')(params) == found
+
+
+def test_both_sides_are_compared_on_the_same_ids(parts_of):
+  songs = [pieces.chorale(seed, bars=4) for seed in range(16)]
+  parts, cache = parts_of(songs, 'tiny:test', *MIX)
+  params = parts.fresh_state()['params']
+  found = evaluate.sides(parts, cache, 'valid')(params)
+  assert found['gain'] == found['left/loss'] - found['both/loss']
+  assert found['ids'] > 50
+  assert abs(found['gain']) < 0.5
+
+
+def test_sides_need_infilling(parts_of):
+  songs = [pieces.chorale(seed) for seed in range(9)]
+  parts, cache = parts_of(songs, 'tiny:test')
+  with pytest.raises(ConfigError, match=r'infill=True'):
+    evaluate.sides(parts, cache, 'valid')

@@ -113,6 +113,7 @@ def test_another_model_than_the_best_can_be_asked_for(run):
     Pick(best=True, average=2)
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_seed_leave_equal_checkpoints(run, page, tmp_path):
   other = Workdir(tmp_path / 'other')
   train.run(page(), other)

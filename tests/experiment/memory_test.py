@@ -1,6 +1,11 @@
 import json
 import logging
 
+import jax
+import numpy as np
+import pytest
+
+from aurl_jax.core.errors import ConfigError
 from aurl_jax.experiment import memory, pages, sections
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.parallel import memory as memory_lib
@@ -10,12 +15,12 @@ def _run(*changes):
   return sections.parse(pages.load('tiny', changes))
 
 
-def _report(activations, limit=100):
+def _report(activations, limit=100, platform='cpu'):
   return memory_lib.Report(
     parts={'parameters': 10, 'activations': activations},
     limit=limit,
     devices=2,
-    platform='gpu',
+    platform=platform,
     shape=(8, 128),
   )
 
@@ -53,6 +58,31 @@ def test_too_much_is_a_warning_with_remedies(tmp_path, monkeypatch, caplog):
     'model.context=64',
   ):
     assert part in said, part
+
+
+def test_what_cannot_run_on_an_accelerator_is_refused(tmp_path, monkeypatch):
+  report = _report(95, platform='gpu')
+  with pytest.raises(ConfigError, match='needs 105 B on each device'):
+    _watch(monkeypatch, _run(), tmp_path, [report])
+  assert (tmp_path / 'memory.json').is_file()
+
+
+def test_a_state_that_cannot_fit_is_refused_before_anything_compiles():
+  leaf = lambda count: jax.ShapeDtypeStruct((count,), np.float32)  # noqa: E731
+  state = {'params': {'a': leaf(1000)}, 'opt': {'mu': {'a': leaf(1000)}}}
+  # Parameters, moments and gradients: 12 kB.
+  memory.check(state, _run(), 2, 12_000)
+  memory.check(state, _run(), 2, 0)
+  with pytest.raises(ConfigError) as told:
+    memory.check(state, _run(), 2, 11_999)
+  for part in (
+    'each device needs 12.0 kB before any batch',
+    'gradients 4.0 kB',
+    'has 12.0 kB',
+    'mesh.fsdp=2',
+    'model.layers=1',
+  ):
+    assert part in str(told.value), part
 
 
 def test_remedies_that_are_taken_are_not_named():

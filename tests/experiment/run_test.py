@@ -246,6 +246,7 @@ def test_the_machine_that_plays_need_not_be_the_one_that_trained(run, tmp_path):
   assert ours[0].midi() == theirs[0].midi()
 
 
+@pytest.mark.slow
 def test_an_optimizer_without_a_limit_goes_on_from_one_with(
   songs, run, tmp_path
 ):

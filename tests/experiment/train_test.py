@@ -33,6 +33,7 @@ def page(tmp_path_factory):
     yield lambda *more: pages.load(pages.find('tiny:test'), [*fixed, *more])
 
 
+@pytest.mark.slow
 def test_what_is_judged_and_exported_is_the_average(page, tmp_path):
   folder = Workdir(tmp_path / 'run')
   result = train.run(
@@ -81,6 +82,7 @@ def test_a_run_that_cannot_learn_goes_back_and_ends(page, tmp_path, caplog):
       folder,
     )
   assert caught.value.code == 'non_finite'
+  assert 'that is not finite: ' in str(caught.value)
   assert 'going back to the parameters of step' in caplog.text
   text = folder.metrics.read_text()
   assert 'NaN' not in text

@@ -40,7 +40,13 @@ def piece():
   return run([first()], steps=ALONE, seed=3)[0].ids
 
 
-@pytest.mark.parametrize('name', writers.TOKENIZERS)
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(name, marks=[pytest.mark.slow] * (name != 'compound'))
+    for name in writers.TOKENIZERS
+  ],
+)
 def test_a_thousand_pieces_are_grammatical_and_end_in_their_budget(name):
   tokenizer = writers.TOKENIZERS[name]
   budgets = np.random.default_rng(0).integers(8, 97, 1000).tolist()

@@ -56,6 +56,7 @@ def shape(batch):
   return batch['ids'].shape[:2]
 
 
+@pytest.mark.slow
 def test_each_shape_is_compiled_once(made):
   parts, cache = made
   step, state = parts.train_step(cache), parts.fresh_state()
@@ -75,9 +76,8 @@ def test_evaluation_in_buckets_finds_what_padded_rows_do(made):
   parts, cache = made
   params = parts.fresh_state()['params']
   found = evaluate.judge(parts, cache, 'train')(params)
-  assert {
-    shape(batch) for batch in data.split_batches(parts.run, cache, 'train')
-  } == SHAPES
+  batches = data.split_batches(parts.run, cache, 'train', parts.mesh)
+  assert {shape(batch) for batch in batches} == SHAPES
   padded = pipeline.batches(
     cache, 'train', epochs=1, **data.options(parts.run, 'pad')
   )

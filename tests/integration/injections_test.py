@@ -34,6 +34,7 @@ def _check(found, devices, count):
   assert found['as if never seen']
 
 
+@pytest.mark.slow
 def test_ten_of_ten_on_two_devices(repository):
   _check(_found(repository, 2, 10), 2, 10)
 

@@ -5,6 +5,7 @@ parts: an embedding of the step, dropout, one matrix a field.
 """
 
 import dataclasses
+import functools
 import types
 
 import jax
@@ -39,7 +40,11 @@ class Toy:
     fields = range(len(self.sizes))
     x = sum(params['embed'][str(f)][ids[..., f]] for f in fields)
     if key is not None and self.dropout:
-      x = x * jax.random.bernoulli(key, 1 - self.dropout, x.shape)
+      # A key a row, as steps give them.
+      draw = functools.partial(
+        jax.random.bernoulli, p=1 - self.dropout, shape=x.shape[1:]
+      )
+      x = x * jax.vmap(draw)(key)
     heads = [params['head'][str(f)] for f in fields]
     logits = tuple(x @ head['kernel'] + head['bias'] for head in heads)
     return types.SimpleNamespace(logits=logits)

@@ -111,9 +111,13 @@ class Side:
     """Waits for its round; returns how many units it did."""
     return float(self._process.stdout.readline())
 
+  def dismiss(self) -> None:
+    """Tells it that there are no more rounds."""
+    self._process.stdin.close()
+
   def stop(self) -> None:
     """Ends the process."""
-    self._process.stdin.close()
+    self.dismiss()
     self._process.wait()
 
 

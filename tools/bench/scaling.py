@@ -5,9 +5,12 @@
 First, two processes (gloo) that are pinned to one core each, against one that
 is pinned to one core: the same global batch, the same program, whole training
 steps of the quickstart's model with 16 rows of 512 steps. Both sides work in
-turn, so that what else the machine does slows both. Then the same program on
-8 host devices against one device, both free to use every core: what the
-devices cost where there is nothing to gain by them.
+turn, so that what else the machine does slows both. Then two such processes
+that know nothing of each other, with half of the rows each: what the machine
+itself gives for a second core (shared caches and memory, threads of one core
+that pose as two). Then the same program on 8 host devices against one device,
+both free to use every core: what the devices cost where there is nothing to
+gain by them.
 
 One JSON line each; `ours` and `theirs` are tokens/s, `ratio` has
 a goal of 1.7 for two processes.
@@ -48,6 +51,11 @@ def main() -> int:
   ]
   one = {'steps': args.steps, 'cores': cores[:1]}
   ratio = _compare('processes.2', 'one core', [one], pair, args.rounds)
+  apart = [
+    {'steps': args.steps, 'cores': [cores[i]], 'rows': ROWS // 2}
+    for i in range(2)
+  ]
+  _compare('apart.2', 'one core', [one], apart, args.rounds)
   many = {'steps': args.steps, 'cores': cores, 'devices': args.devices}
   one = {'steps': args.steps, 'cores': cores}
   name = f'devices.{args.devices}'
@@ -78,7 +86,7 @@ def _compare(name, peer, theirs, ours, rounds: int) -> float:
 
 
 class Group:
-  """Processes that train one model together."""
+  """Processes that work at the same time."""
 
   def __init__(self, settings: list[dict]) -> None:
     commands = [[__file__, '--serve', json.dumps(one)] for one in settings]
@@ -88,13 +96,15 @@ class Group:
       side.ready()
 
   def work(self) -> float:
-    """Lets them do a round; returns the tokens of the global batch."""
+    """Lets them do a round; returns the tokens of them all."""
     for side in self._sides:
       side.ask()
-    return max([side.answer() for side in self._sides])
+    return sum([side.answer() for side in self._sides])
 
   def stop(self) -> None:
-    """Ends them."""
+    """Ends them, who end only together."""
+    for side in self._sides:
+      side.dismiss()
     for side in self._sides:
       side.stop()
 
@@ -121,7 +131,8 @@ def serve(settings: dict) -> None:
     mesh_lib.initialise_distributed(config)
   mesh = mesh_lib.make_mesh(mesh_lib.MeshConfig())
   with mesh_lib.use(mesh):
-    state, batch, step = _training(mesh)
+    rows = settings.get('rows', ROWS)
+    state, batch, step = _training(mesh, rows)
     step = ahead.Ahead(step)
     sent = collectives.sent(step.compile(state, batch).as_text())
 
@@ -133,22 +144,24 @@ def serve(settings: dict) -> None:
 
     train()
     print(mesh_lib.describe(mesh), sent, file=sys.stderr)
-    work = functools.partial(_counted, train, settings['steps'])
+    tokens = settings['steps'] * batch['ids'].shape[0] * STEPS
+    tokens //= jax.process_count()
+    work = functools.partial(_counted, train, tokens)
     harness.serve(f'jax {jax.__version__}', sum(sent.values()), work)
 
 
-def _counted(train, steps: int) -> int:
+def _counted(train, tokens: int) -> int:
   train()
-  return steps * ROWS * STEPS
+  return tokens
 
 
-def _training(mesh):
+def _training(mesh, rows: int):
   """Returns state, batch and step of the quickstart's model."""
   import numpy as np
 
   from aurl_jax.experiment import pages, sections
   from aurl_jax.models import Model
-  from aurl_jax.parallel import rules
+  from aurl_jax.parallel import rules as rules_lib
   from aurl_jax.training import optimizer as optimizer_lib
   from aurl_jax.training import state as state_lib
   from aurl_jax.training import steps as steps_lib
@@ -160,16 +173,16 @@ def _training(mesh):
   state = state_lib.create(model, optimizer, seed=0, mesh=mesh)
   step = steps_lib.make_train_step(model, optimizer, schedule, mesh=mesh)
   random = np.random.default_rng(0)
-  ids = random.integers(1, min(sizes), (ROWS, STEPS, len(sizes)))
+  ids = random.integers(1, min(sizes), (rows, STEPS, len(sizes)))
   whole = {
     'ids': ids,
-    'segments': np.ones((ROWS, STEPS)),
-    'positions': np.tile(np.arange(STEPS), (ROWS, 1)),
+    'segments': np.ones((rows, STEPS)),
+    'positions': np.tile(np.arange(STEPS), (rows, 1)),
   }
-  index, count = rules.share(mesh)
-  ours = slice(index * ROWS // count, (index + 1) * ROWS // count)
+  index, count = rules_lib.share(mesh)
+  ours = slice(index * rows // count, (index + 1) * rows // count)
   batch = {name: x[ours].astype(np.int32) for name, x in whole.items()}
-  return state, rules.place_batch(batch, mesh), step
+  return state, rules_lib.place_batch(batch, mesh), step
 
 
 if __name__ == '__main__':

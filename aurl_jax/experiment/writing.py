@@ -1,0 +1,41 @@
+"""The section `generate`: what a run writes by default."""
+
+import dataclasses
+from typing import Any
+
+from aurl_jax.generation.request import Request
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GenerateConfig:
+  """What `generate` writes by default; see `generation.request.Request`.
+
+  Attributes:
+    n: Pieces.
+    bars: Bars of a piece; 0 leaves the length to the model.
+    steps: Steps of a piece at most; 0 takes the model's context.
+    steps_per_bar: What a bar takes in this tokenization, for the check that
+      `bars` fit the context (16 in `grid`, about 20 in `compound`, 90 in
+      `remi`).
+    temperature: Softmax temperature; 0 is greedy.
+    top_k: Keep the k likeliest ids; 0 keeps all.
+    top_p: Keep the likeliest ids that sum up to this probability.
+    min_p: Drop ids less likely than this share of the likeliest.
+    seed: Seed of the first piece.
+  """
+
+  n: int = 4
+  bars: int = 0
+  steps: int = 0
+  steps_per_bar: int = 20
+  temperature: float = 1.0
+  top_k: int = 0
+  top_p: float = 0.98
+  min_p: float = 0.0
+  seed: int = 0
+
+  def request(self, **changes: Any) -> Request:
+    """Returns the request that these values make."""
+    values = dataclasses.asdict(self) | changes
+    del values['steps_per_bar']
+    return Request(**values)

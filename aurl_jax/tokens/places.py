@@ -1,0 +1,360 @@
+"""Where each step stands in its music, computed on the device from its ids.
+
+A table a field says of every id what it does to the clock: which bars it
+begins, which meter, cut or position it tells, how many cells it lets pass,
+which pitch it has. Ids that stand for several events (`tokens.bpe`) do what
+these do in turn. The clock is the same in three forms: a step at a time
+(`advance`), for whole rows at once (`Places.__call__`, by running sums and
+the latest value told), and in plain Python in `tests/tokens/places_test.py`.
+Axes: `b` batch, `t` time, `f` fields, `v` ids of a field.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int
+
+from aurl_jax.music import notes as notes_lib
+from aurl_jax.tokens import events
+from aurl_jax.tokens.codec import Field
+from aurl_jax.tokens.tokenizer import Tokenizer
+
+COORDINATES = ('bar', 'position', 'time', 'pitch')
+"""What a step has, in this order: the bar from 0 in its segment, cells inside
+the bar, cells since the segment began, and the MIDI pitch 0..127."""
+_PITCHES = ('pitch', 'release', 'hold')
+"""Events whose values are pitches; drums have sounds, which are none."""
+_FRAME = 'hold'
+"""A first field with this event is of steps that last a cell each."""
+_OLD, _METER = -1, 0
+"""Lengths of a bar that an id does not know: that before it, of the meter."""
+
+
+class PlaceState(NamedTuple):
+  """The clock after a step: int32 arrays of one shape.
+
+  Attributes:
+    bars: Bars that have begun.
+    start: Cells before the open bar.
+    length: Cells of the open bar.
+    meter: Cells of a full bar.
+    position: Cells inside the open bar.
+    cells: Cells that passed one by one, or by time shifts.
+    pickup: Cells of a pickup, of steps that last a cell.
+    pitch: Of the step; 0 for none.
+  """
+
+  bars: Int[Array, '*b']
+  start: Int[Array, '*b']
+  length: Int[Array, '*b']
+  meter: Int[Array, '*b']
+  position: Int[Array, '*b']
+  cells: Int[Array, '*b']
+  pickup: Int[Array, '*b']
+  pitch: Int[Array, '*b']
+
+
+class _Effect(NamedTuple):
+  """What an id, or a step, does to the clock: the columns of the tables.
+
+  Attributes:
+    bars: Bars that begin.
+    own: Whether the first of them ends a bar of the length before.
+    full: How many of them end bars of the meter before.
+    added: Cells of the other bars that end.
+    opens: Whether a bar must have begun before: a place or a length is told.
+    meter: Cells of the last meter told, 0 for none.
+    cut: Cells of the open bar, if it ends up cut, else 0.
+    fresh: Whether the open bar ends up as long as the meter before.
+    place: The last position told and 1, 0 for none; a bar begins at 0.
+    cells: Cells that pass.
+    pickup: Cells of a pickup.
+    pitch: The last pitch, 0 for none.
+  """
+
+  bars: Any = 0
+  own: Any = 0
+  full: Any = 0
+  added: Any = 0
+  opens: Any = 0
+  meter: Any = 0
+  cut: Any = 0
+  fresh: Any = 0
+  place: Any = 0
+  cells: Any = 0
+  pickup: Any = 0
+  pitch: Any = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+  """Where each step stands in its music, by tables over the ids.
+
+  A step's own events count: a bar step has its own bar's number. Control
+  steps stand where the step before them does, so in their bar. EOS stands
+  where the last event does.
+
+  A segment counts from its own start. If that is in mid-piece, 4/4 holds until
+  a meter is told, as in `decode`; steps before its first bar step are bar 0.
+  A step of several pitches (`grid`) has the highest. Where a tokenization
+  has no bars (`performance`), bar and position are 0 and time counts its own
+  cells, of 10 ms.
+
+  Hashable and comparable, as a static argument of `jax.jit` has to be; the
+  tables are bytes, whose hash Python keeps.
+
+  Attributes:
+    tables: int32 `[v, columns of _Effect]` of each field, as bytes; empty
+      for a field that tells nothing of places.
+    meter: Cells of a bar until a meter is told.
+    frames: Whether each step is a cell (`grid`).
+  """
+
+  tables: tuple[bytes, ...] = dataclasses.field(repr=False)
+  meter: int
+  frames: bool = False
+
+  @classmethod
+  def of(cls, tokenizer: Tokenizer) -> 'Places':
+    """Returns the places of a tokenizer's steps.
+
+    Goes by the names of the codec's ranges (`bar`, `meter`, `cut`,
+    `position`, `shift`, `pitch` …), which mean the same everywhere.
+    """
+    merged = getattr(tokenizer, 'expansions', None)
+    base = tokenizer if merged is None else tokenizer.base  # type: ignore
+    fields, grid = base.codec.fields, tokenizer.grid
+    frames = _FRAME in fields[0].starts
+    meters = events.meter_cells(grid)
+    usual = grid.nearest_meter(*notes_lib.DEFAULT_METER)
+    found = [_events(field, meters) for field in fields]
+    if frames:
+      sounding = ('rest', *_PITCHES)
+      found[0] = [
+        [*told, ('cell', 1)] if name in sounding else told
+        for told, name in zip(found[0], _names(fields[0]), strict=True)
+      ]
+    if merged is not None:
+      singles = found[0]
+      found = [[[e for id_ in ids for e in singles[id_]] for ids in merged]]
+    return cls(
+      tables=tuple(_table(told) for told in found),
+      meter=grid.meter_cells(*usual),
+      frames=frames,
+    )
+
+  def init(self, shape: tuple[int, ...] = ()) -> PlaceState:
+    """Returns the clock before any step, int32 arrays of a shape."""
+    zeros = jnp.zeros(shape, jnp.int32)
+    bar = jnp.full(shape, self.meter, jnp.int32)
+    none = dict.fromkeys(PlaceState._fields, zeros)
+    return PlaceState(**none | {'length': bar, 'meter': bar})
+
+  def advance(self, state: PlaceState, step: Int[Array, '*b f']) -> PlaceState:
+    """Returns the clock after a step.
+
+    Args:
+      state: Before it, of shape `*b`.
+      step: Its ids.
+    """
+    now = self._effects(step)
+    implicit = now.opens & (state.bars == 0)
+    length = jnp.where(now.fresh > 0, state.meter, state.length)
+    length = jnp.where(now.meter > 0, now.meter, length)
+    return PlaceState(
+      bars=state.bars + now.bars + implicit,
+      start=state.start + _ended(now, state.bars, state.length, state.meter),
+      length=jnp.where(now.cut > 0, now.cut, length),
+      meter=jnp.where(now.meter > 0, now.meter, state.meter),
+      position=jnp.where(now.place > 0, now.place - 1, state.position),
+      cells=state.cells + now.cells,
+      pickup=jnp.where(now.pickup > 0, now.pickup, state.pickup),
+      pitch=now.pitch,
+    )
+
+  def coordinates(self, state: PlaceState) -> Int[Array, '*b 4']:
+    """Returns the `COORDINATES` of the step that was taken in last."""
+    if self.frames:
+      time = jnp.maximum(state.cells - 1, 0)
+      past = time - state.pickup
+      inside = past >= 0
+      bar = past // state.meter + (state.pickup > 0)
+      bar = jnp.where(inside, bar, 0)
+      position = jnp.where(inside, past % state.meter, time)
+    else:
+      bar = jnp.maximum(state.bars - 1, 0)
+      position = state.position
+      time = state.start + position + state.cells
+    return jnp.stack([bar, position, time, state.pitch], axis=-1)
+
+  def __call__(
+    self, ids: Int[Array, 'b t f'], segments: Int[Array, 'b t']
+  ) -> Int[Array, 'b t 4']:
+    """Returns the `COORDINATES` of every step, int32, all at once.
+
+    The same values as `advance` gives from `init` on, in each segment.
+
+    Args:
+      ids: Steps of packed pieces.
+      segments: Number of the piece at each step; equal numbers side by side
+        are one.
+    """
+    now, rows = self._effects(ids), _Rows(segments)
+    meter = rows.latest(now.meter, now.meter > 0, self.meter)
+    full = rows.before(meter, self.meter)
+    told = (now.cut > 0) | (now.meter > 0) | (now.fresh > 0)
+    length = jnp.where(now.meter > 0, now.meter, full)
+    length = jnp.where(now.cut > 0, now.cut, length)
+    length = rows.latest(length, told, self.meter)
+    marks = now.bars + now.opens
+    implicit = now.opens & (rows.total(marks) == marks)
+    more = now.bars + implicit
+    bars = rows.total(more)
+    ended = _ended(now, bars - more, rows.before(length, self.meter), full)
+    state = PlaceState(
+      bars=bars,
+      start=rows.total(ended),
+      length=length,
+      meter=meter,
+      position=rows.latest(now.place - 1, now.place > 0, 0),
+      cells=rows.total(now.cells),
+      pickup=rows.latest(now.pickup, now.pickup > 0, 0),
+      pitch=now.pitch,
+    )
+    return self.coordinates(state)
+
+  def _effects(self, ids: Int[Array, '*b f']) -> _Effect:
+    """Returns what steps do, int32 arrays `*b`."""
+    zero = jnp.zeros(ids.shape[:-1], jnp.int32)
+    step = _Effect(*(zero for _ in _Effect._fields))
+    for field, data in enumerate(self.tables):
+      if not data:
+        continue
+      table = np.frombuffer(data, np.int32).reshape(-1, len(_Effect._fields))
+      found = _Effect(
+        *(
+          jnp.asarray(column)[ids[..., field]] if column.any() else zero
+          for column in np.ascontiguousarray(table.T)
+        )
+      )
+      # The bar that a step begins in an earlier field is open already.
+      opens = step.opens | (found.opens & (step.bars == 0))
+      step = _Effect(*map(jnp.maximum, step, found))._replace(opens=opens)
+    return step
+
+
+def _ended(
+  now: _Effect,
+  bars: Int[Array, '*b'],
+  length: Int[Array, '*b'],
+  meter: Int[Array, '*b'],
+) -> Int[Array, '*b']:
+  """Returns the cells of the bars that end in steps.
+
+  Args:
+    now: What the steps do.
+    bars: Bars that have begun before each.
+    length: Cells of the open bar, if there is one.
+    meter: Cells of a full bar, before each.
+  """
+  open_ = (bars > 0) | (now.opens > 0)
+  first = jnp.where(open_, now.own * length, 0)
+  return first + now.full * meter + now.added
+
+
+class _Rows:
+  """Running sums and latest values in the segments of rows, each `[b, t]`."""
+
+  def __init__(self, segments: Int[Array, 'b t']) -> None:
+    changes = segments[:, 1:] != segments[:, :-1]
+    self._first = jnp.pad(changes, ((0, 0), (1, 0)), constant_values=True)
+    self._home = self._last(self._first)
+
+  def _last(self, marks: Bool[Array, 'b t']) -> Int[Array, 'b t']:
+    """Returns the index of the latest mark at or before each step."""
+    index = jnp.arange(marks.shape[1], dtype=jnp.int32)
+    return jax.lax.cummax(jnp.where(marks, index, 0), axis=1)
+
+  def total(self, values: Int[Array, 'b t']) -> Int[Array, 'b t']:
+    """Returns the sum of a segment's values up to each step."""
+    sums = jnp.cumsum(values, axis=1, dtype=jnp.int32)
+    return sums - jnp.take_along_axis(sums - values, self._home, axis=1)
+
+  def latest(
+    self, values: Int[Array, 'b t'], told: Bool[Array, 'b t'], default: int
+  ) -> Int[Array, 'b t']:
+    """Returns the latest value told in the segment, or the default."""
+    at = self._last(told | self._first)
+    return jnp.take_along_axis(jnp.where(told, values, default), at, axis=1)
+
+  def before(
+    self, values: Int[Array, 'b t'], default: int
+  ) -> Int[Array, 'b t']:
+    """Returns the value of the step before, the default for the first."""
+    return jnp.where(self._first, default, jnp.roll(values, 1, axis=1))
+
+
+def _names(field: Field) -> list[str]:
+  """Returns the event of each id of a field, '' of the reserved 0."""
+  names = ['', *(part.event for part in field.ranges)]
+  return [names[kind + 1] for kind in field.kinds.tolist()]
+
+
+def _events(field: Field, meters: np.ndarray) -> list[list[tuple[str, int]]]:
+  """Returns what each id of a field tells of places: (event, cells)."""
+  told: list[list[tuple[str, int]]] = []
+  for name, value in zip(_names(field), field.values.tolist(), strict=True):
+    if name == 'meter' and field.tells(name):
+      told.append([(name, int(meters[value]))])
+    elif name in _PITCHES and field.tells(name):
+      told.append([('pitch', value)])
+    elif name in ('bar', 'cut', 'position', 'shift', 'pickup'):
+      told.append([(name, value)])
+    else:
+      told.append([])
+  return told
+
+
+def _table(told: Iterable[list[tuple[str, int]]]) -> bytes:
+  """Returns the table of a field, empty if none of its ids does anything."""
+  table = np.array([_effect(each) for each in told], np.int32)
+  return table.tobytes() if table.any() else b''
+
+
+def _effect(told: list[tuple[str, int]]) -> _Effect:
+  """Returns what events do in turn."""
+  found, length = _Effect(), _OLD
+  for name, value in told:
+    if name in ('meter', 'cut', 'position') and not found.bars:
+      found = found._replace(opens=1)
+    if name == 'bar':
+      found = _with_bar(found, length)
+      length = found.meter or _METER
+    elif name == 'meter':
+      found, length = found._replace(meter=value, cut=0), value
+    elif name == 'cut':
+      found, length = found._replace(cut=value, fresh=0), value
+    elif name == 'position':
+      found = found._replace(place=value + 1)
+    elif name in ('shift', 'cell'):
+      found = found._replace(cells=found.cells + value)
+    else:
+      found = found._replace(**{name: value})
+  return found
+
+
+def _with_bar(found: _Effect, length: int) -> _Effect:
+  """Returns an effect and one more bar, which ends one of a length."""
+  return found._replace(
+    bars=found.bars + 1,
+    own=found.own + (length == _OLD),
+    full=found.full + (length == _METER),
+    added=found.added + max(length, 0),
+    cut=0,
+    fresh=int(not found.meter),
+    place=1,
+  )
