@@ -28,6 +28,7 @@ from aurl_jax.deploy.composer import Composer
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.functional import Model
 from aurl_jax.tokens import tokenizer as tokenizer_lib
+from aurl_jax.tokens.places import Places
 from aurl_jax.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
@@ -105,7 +106,8 @@ def load(
   config = _config(folder, contents[CONFIG])
   model_config = config_lib.from_section(ModelConfig, config['model'], 'model')
   tokenizer = config_lib.build(config['tokenizer'], 'tokenizer', allow)
-  model = Model.build(model_config, tokenizer.codec.sizes)
+  places = Places.of(tokenizer)
+  model = Model.build(model_config, tokenizer.codec.sizes, places)
   params = _params(folder, model, contents[WEIGHTS])
   return Composer(model=model, params=params, tokenizer=tokenizer)
 

@@ -22,6 +22,7 @@ from aurl_jax.models.functional import Model
 from aurl_jax.parallel import gather
 from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.tokens.places import Places
 from aurl_jax.training import optimizer as optimizer_lib
 from aurl_jax.training import state as state_lib
 from aurl_jax.training import steps as steps_lib
@@ -194,7 +195,9 @@ def _parts(run: RunConfig, mesh: jax.sharding.Mesh) -> Parts:
   return Parts(
     run=run,
     mesh=mesh,
-    model=Model.build(run.model, run.tokenizer.codec.sizes),
+    model=Model.build(
+      run.model, run.tokenizer.codec.sizes, Places.of(run.tokenizer)
+    ),
     optimizer=optimizer,
     schedule=schedule,
   )

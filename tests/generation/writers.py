@@ -12,6 +12,7 @@ from aurl_jax.models.functional import Model
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.tokens.places import Places
 from aurl_jax.tokens.remi import Remi
 
 TOKENIZERS = {
@@ -25,7 +26,8 @@ TOKENIZERS = {
 def model_of(name):
   """An untrained model of a tokenization, and its parameters."""
   config = ModelConfig(width=16, layers=2, heads=2, context=128, head_width=8)
-  model = Model.build(config, TOKENIZERS[name].codec.sizes)
+  tokenizer = TOKENIZERS[name]
+  model = Model.build(config, tokenizer.codec.sizes, Places.of(tokenizer))
   params = model.init(jax.random.key(0))
   # Larger than an initial scale, so that the ids depend on what came before.
   return model, jax.tree.map(lambda x: 4 * x if x.ndim > 1 else x, params)
