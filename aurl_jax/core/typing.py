@@ -24,7 +24,7 @@ Batch: TypeAlias = dict[str, Any]
 Params: TypeAlias = Mapping[str, Any]
 """Nested dicts of arrays: the parameters of a model, per layer."""
 
-Keys: TypeAlias = Key[Array, '*rows']
+Keys: TypeAlias = Key[Array, '...']
 """Random keys of `jax.random.key`: one, or one for each row of a batch."""
 
 __all__ = [

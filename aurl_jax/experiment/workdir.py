@@ -41,6 +41,8 @@ FREE = (
   'data.max_bad',
 )
 """Keys of those sections that change how a step is computed, not of what."""
+_OF_BUNDLES = 'digests.json'
+"""What only a bundle has; `deploy.bundle` is too dear to import here."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,8 +103,9 @@ class Workdir:
 
   @property
   def holds_run(self) -> bool:
-    """Whether a run was started here."""
-    return self.config.is_file()
+    """Whether a run was started here; a bundle has a config, too."""
+    is_bundle = (self.root / _OF_BUNDLES).is_file()
+    return self.config.is_file() and not is_bundle
 
   def read_config(self) -> dict[str, Any]:
     """Returns the stored config.

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.deploy import bundle
 from aurl_jax.experiment import pages
 from aurl_jax.experiment.workdir import Workdir
 
@@ -95,3 +96,11 @@ def test_a_run_of_before_a_key_was_there_goes_on(tmp_path, config):
   changed = {**config, 'data': {**config['data'], 'buckets': [16, 32]}}
   with pytest.raises(ConfigError, match=r'data\.buckets'):
     folder.agree(changed)
+
+
+def test_a_bundle_is_no_run(tmp_path):
+  for name in ('config.json', bundle.DIGESTS):
+    (tmp_path / name).write_text('{}')
+  assert not Workdir(tmp_path).holds_run
+  (tmp_path / bundle.DIGESTS).unlink()
+  assert Workdir(tmp_path).holds_run
