@@ -66,7 +66,8 @@ def summarise(
   mass = bar_sums(weights[..., None], plan)
   means = bar_sums(both * weights[..., None], plan)
   means = (means / jnp.where(mass > 0, mass, 1)).astype(k.dtype)
-  return *jnp.split(means, 2, axis=-1), mass[..., 0]
+  keys, values = jnp.split(means, 2, axis=-1)
+  return keys, values, mass[..., 0]
 
 
 def bar_sums(x: Float[Array, 'b h p k'], plan: Plan) -> Float[Array, 'b h p k']:

@@ -145,8 +145,8 @@ def _backward(
       return dq, dk, dv
 
     begin = (jnp.zeros(rows.shape), *sums)
-    dq, *sums = jax.lax.fori_loop(0, chunk.most, body, begin)
-    return tuple(sums), dq
+    dq, dk, dv = jax.lax.fori_loop(0, chunk.most, body, begin)
+    return (dk, dv), dq
 
   rows = lambda x: x[..., None, :]  # noqa: E731
   (dk, dv), dq = jax.lax.scan(
