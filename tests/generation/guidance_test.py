@@ -106,6 +106,7 @@ def greedy(model, params, prompt, twin, weight, steps):
   return rows[0]
 
 
+@pytest.mark.slow
 def test_guided_decoding_equals_a_loop_over_full_forwards():
   model, params, prompt, twin = small()
   assert len(twin) < len(prompt)

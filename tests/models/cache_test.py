@@ -39,18 +39,23 @@ def full_forward(model, params, ids):
     {'window': 4, 'pattern': 'window'},
     {'positions': 'relative', 'relative': 5},
     {'positions': 'musical'},
-    {'positions': 'none'},
-    {
-      'positions': 'musical',
-      'heads': 4,
-      'kv_heads': 2,
-      'window': 6,
-      'attention': 'naive',
-      'width': 64,
-    },
-    {'positions': 'relative', 'kv_heads': 1, 'window': 5},
     {'pattern': 'bars'},
-    {'pattern': 'bars', 'positions': 'musical', 'attention': 'naive'},
+    *(
+      pytest.param(changes, marks=pytest.mark.slow)
+      for changes in (
+        {'positions': 'none'},
+        {
+          'positions': 'musical',
+          'heads': 4,
+          'kv_heads': 2,
+          'window': 6,
+          'attention': 'naive',
+          'width': 64,
+        },
+        {'positions': 'relative', 'kv_heads': 1, 'window': 5},
+        {'pattern': 'bars', 'positions': 'musical', 'attention': 'naive'},
+      )
+    ),
   ],
 )
 def test_cached_steps_equal_the_full_forward_of_each_row(changes):

@@ -49,8 +49,14 @@ OPTIONS = (
   ('changes', 'options'),
   [
     *((way, {}) for way in WAYS),
-    *(({'remat': 'attention', 'scan': True}, option) for option in OPTIONS),
-    *(({'remat': 'full', 'attention': 'naive'}, option) for option in OPTIONS),
+    *(
+      pytest.param(way, option, marks=pytest.mark.slow)
+      for way in (
+        {'remat': 'attention', 'scan': True},
+        {'remat': 'full', 'attention': 'naive'},
+      )
+      for option in OPTIONS
+    ),
   ],
 )
 def test_ways_of_running_give_equal_results(changes, options):

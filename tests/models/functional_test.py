@@ -296,6 +296,7 @@ def _slow_weights(params, ids, segments, positions):
   return np.array(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'options',
   [

@@ -70,6 +70,7 @@ def test_a_step_sees_its_bar_and_every_bar_before_it(music):
   assert (jnp.abs(grads).max((0, 1, 3)) > 1e-9).all()
 
 
+@pytest.mark.slow
 def test_bars_past_the_room_see_those_in_it_and_themselves(music):
   x, bars, segments = music
   module = build(dataclasses.replace(LEVELS, bars=5))
@@ -103,6 +104,7 @@ def test_bars_of_any_number_keep_their_distance(music):
   assert not np.allclose(run(module, x, wider, segments), plain, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_remat_and_dropout(music):
   x, bars, segments = music
   key = jax.random.key(1)
