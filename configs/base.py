@@ -138,6 +138,7 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       positions='rope',
       relative=0,
       rope_base=10_000.0,
+      metrical=0,
       pattern='full',
       window=0,
       dtype='float32',

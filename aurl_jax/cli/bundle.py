@@ -3,6 +3,7 @@
 Examples:
   aurl bundle runs/quickstart --out chorale_model
   aurl bundle runs/quickstart --average 3 --out chorale_model
+  aurl bundle runs/quickstart --dtype float16 --out small_model
   python -c "import aurl_jax; aurl_jax.load('chorale_model')"
 """
 
@@ -25,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   one.add_argument(
     '--average', type=int, default=0, metavar='N', help='mean of the last N'
   )
+  parser.add_argument(
+    '--dtype',
+    default='float32',
+    choices=('float32', 'float16'),
+    help='of the stored weights; float16 halves them',
+  )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
   from aurl_jax.experiment.keeping import Pick
 
   pick = Pick(step=args.step, best=args.best, average=args.average)
-  result = bundle.from_run(args.run_folder, args.out, pick=pick)
+  result = bundle.from_run(
+    args.run_folder, args.out, pick=pick, dtype=args.dtype
+  )
   if args.json:
     output.emit_json(result)
   else:

@@ -1,7 +1,8 @@
 """Bundles: a model as one folder of data, nothing in it executable.
 
-    weights.safetensors   parameters, a path each, float32
-    config.json           sections `model` and `tokenizer`
+    weights.safetensors   parameters, a path each, float32 or float16
+    config.json           sections `model` and `tokenizer`, the dtype of the
+                          weights, what a request has by default
     MODEL_CARD.md         what it is, its data and licence, its limits
     digests.json          sha256 of the files above, written last
 
@@ -25,6 +26,8 @@ from aurl_jax.core import config as config_lib
 from aurl_jax.core import files, trees
 from aurl_jax.core.errors import AurlError, BundleError
 from aurl_jax.deploy.composer import Composer
+from aurl_jax.generation.errors import RequestError
+from aurl_jax.generation.request import Request
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.functional import Model
 from aurl_jax.tokens import tokenizer as tokenizer_lib
@@ -37,6 +40,10 @@ WEIGHTS = 'weights.safetensors'
 CONFIG = 'config.json'
 CARD = 'MODEL_CARD.md'
 DIGESTS = 'digests.json'
+DTYPES = ('float32', 'float16')
+"""Of stored weights; the model computes with float32 whatever they are."""
+_DEFAULTS = ('bars', 'temperature', 'top_k', 'top_p', 'min_p')
+"""What a bundle may say of requests; the rest is the asker's affair."""
 
 
 def save(
@@ -46,6 +53,8 @@ def save(
   model_config: ModelConfig,
   tokenizer: Tokenizer,
   card: str = '',
+  dtype: str = 'float32',
+  defaults: Mapping[str, Any] | None = None,
 ) -> pathlib.Path:
   """Writes a bundle; the folder appears whole or not at all.
 
@@ -55,23 +64,32 @@ def save(
     model_config: Of the model.
     tokenizer: Its vocabulary.
     card: The model card, Markdown; '' writes the bare facts.
+    dtype: Of the stored weights, one of `DTYPES`; `float16` halves the folder
+      and keeps 11 bits of each number.
+    defaults: What `Request` has where its asker says nothing: any of bars,
+      temperature, top_k, top_p and min_p.
 
   Returns:
     The folder.
 
   Raises:
-    BundleError: Something else stands at `folder`.
+    BundleError: Something else stands at `folder`, or a weight does not fit
+      the dtype (code `dtype`).
     AurlError: No space is left (code `disk_full`).
   """
   folder = pathlib.Path(folder)
   _check_free(folder)
+  told = {} if defaults is None else dict(defaults)
+  _check_defaults(folder, told)
   config = {
     'format': FORMAT,
     'model': dataclasses.asdict(model_config),
     'tokenizer': tokenizer_lib.save(tokenizer),
+    'weights': dtype,
+    'request': told,
   }
   arrays = {
-    path: np.ascontiguousarray(jax.device_get(leaf))
+    path: _stored(path, np.asarray(jax.device_get(leaf)), dtype)
     for path, leaf in _by_path(params).items()
   }
   contents = {
@@ -108,16 +126,31 @@ def load(
   tokenizer = config_lib.build(config['tokenizer'], 'tokenizer', allow)
   places = Places.of(tokenizer)
   model = Model.build(model_config, tokenizer.codec.sizes, places)
-  params = _params(folder, model, contents[WEIGHTS])
-  return Composer(model=model, params=params, tokenizer=tokenizer)
+  dtype, defaults = config.get('weights', 'float32'), config.get('request', {})
+  _check_defaults(folder, defaults)
+  return Composer(
+    model=model,
+    params=_params(folder, model, contents[WEIGHTS], dtype),
+    tokenizer=tokenizer,
+    defaults=defaults,
+  )
 
 
 def shipped() -> list[str]:
   """Returns the names of the models that come with the package."""
-  root = importlib.resources.files('aurl_jax').joinpath('bundles')
-  if not root.is_dir():
+  home = _home()
+  if not home.is_dir():
     return []
-  return sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+  return sorted(path.name for path in home.iterdir() if _is_bundle(path))
+
+
+def shipped_folder(name: str) -> pathlib.Path:
+  """Returns where a model that comes with the package lies."""
+  return _home() / name
+
+
+def _home() -> pathlib.Path:
+  return pathlib.Path(str(importlib.resources.files('aurl_jax'))) / 'bundles'
 
 
 def _check_free(folder: pathlib.Path) -> None:
@@ -142,8 +175,7 @@ def _find(path_or_name: str | os.PathLike[str]) -> pathlib.Path:
     return path
   name = os.fspath(path_or_name)
   if name in shipped():
-    root = importlib.resources.files('aurl_jax').joinpath('bundles', name)
-    return pathlib.Path(str(root))
+    return shipped_folder(name)
   raise BundleError(
     f'no bundle {name!r}: neither a folder nor a shipped model '
     f'({", ".join(shipped()) or "none ships yet"}); `aurl bundle RUN --out '
@@ -223,8 +255,42 @@ def _config(folder: pathlib.Path, data: bytes) -> dict[str, Any]:
   return config
 
 
-def _params(folder: pathlib.Path, model: Model, data: bytes) -> dict[str, Any]:
-  """Returns the parameters, checked against what the model needs."""
+def _stored(path: str, array: np.ndarray, dtype: str) -> np.ndarray:
+  """Returns an array as it is stored."""
+  if dtype not in DTYPES:
+    raise BundleError(
+      f'weights cannot be stored as {dtype!r}; choose one of '
+      + ', '.join(DTYPES),
+      code='dtype',
+    )
+  with np.errstate(over='ignore'):
+    stored = np.ascontiguousarray(array, dtype=dtype)
+  if not np.isfinite(stored).all():
+    raise BundleError(
+      f'{path} holds numbers that {dtype} cannot; store float32, or take an '
+      'earlier checkpoint if they are no numbers at all',
+      code='dtype',
+    )
+  return stored
+
+
+def _check_defaults(folder: pathlib.Path, told: Any) -> None:
+  """Raises BundleError unless a request can have these values."""
+  try:
+    if not isinstance(told, Mapping) or not set(told) <= set(_DEFAULTS):
+      raise RequestError('only ' + ', '.join(_DEFAULTS) + ' have defaults')
+    Request(**told)
+  except RequestError as error:
+    raise BundleError(
+      f'{folder}: the defaults of its requests, {told!r}, cannot be: {error}',
+      code='format',
+    ) from error
+
+
+def _params(
+  folder: pathlib.Path, model: Model, data: bytes, dtype: str
+) -> dict[str, Any]:
+  """Returns the parameters as float32, checked against the model's."""
   try:
     arrays = safetensors.numpy.load(data)
   except safetensors.SafetensorError as error:
@@ -232,10 +298,8 @@ def _params(folder: pathlib.Path, model: Model, data: bytes) -> dict[str, Any]:
       f'{folder / WEIGHTS} is no safetensors file: {error}', code='format'
     ) from error
   like = jax.eval_shape(model.init, jax.random.key(0))
-  wanted, found = (
-    {path: (x.shape, str(x.dtype)) for path, x in leaves.items()}
-    for leaves in (_by_path(like), arrays)
-  )
+  wanted = {path: (x.shape, dtype) for path, x in _by_path(like).items()}
+  found = {path: (x.shape, str(x.dtype)) for path, x in arrays.items()}
   if wanted != found:
     names = sorted(
       path
@@ -247,7 +311,11 @@ def _params(folder: pathlib.Path, model: Model, data: bytes) -> dict[str, Any]:
       'differ or are missing',
       code='other_model',
     )
-  return trees.nest({tuple(p.split('/')): x for p, x in arrays.items()})
+  widened = {
+    tuple(path.split('/')): array.astype(np.float32)
+    for path, array in arrays.items()
+  }
+  return trees.nest(widened)
 
 
 def _card(

@@ -1,6 +1,7 @@
 """`Composer`: a model, its parameters and its tokenizer, ready to write."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,27 @@ class Composer:
     model: The network.
     params: Its parameters.
     tokenizer: Between notes and its ids.
+    defaults: What a request of this model has where its asker says nothing.
   """
 
   model: Model
   params: Any
   tokenizer: Tokenizer
+  defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+  def request(self, **changes: Any) -> Request:
+    """Returns a request with the model's own defaults, but for changes.
+
+    Args:
+      **changes: Fields of `Request`. Where they name `steps` and no `bars`,
+        the end is left to the model: its own bars need not fit.
+
+    Raises:
+      RequestError: A value out of its range.
+    """
+    if 'steps' in changes:
+      changes = {'bars': 0, **changes}
+    return Request(**{**self.defaults, **changes})
 
   def generate(self, request: Request) -> list[Piece]:
     """Returns the pieces that a request asks for.

@@ -4,12 +4,14 @@ import pathlib
 from typing import Any
 
 from aurl_jax.deploy import bundle as bundle_lib
-from aurl_jax.experiment import generate
+from aurl_jax.experiment import generate, sections
 from aurl_jax.experiment.keeping import Pick
 from aurl_jax.experiment.workdir import Workdir
 
 
-def from_run(run: str, out: str, *, pick: Pick | None = None) -> dict[str, Any]:
+def from_run(
+  run: str, out: str, *, pick: Pick | None = None, dtype: str = 'float32'
+) -> dict[str, Any]:
   """Writes a run's model as a bundle.
 
   Args:
@@ -17,6 +19,7 @@ def from_run(run: str, out: str, *, pick: Pick | None = None) -> dict[str, Any]:
     out: Folder to publish.
     pick: Which checkpoint, or the mean of some; None for the model that the
       run hands back.
+    dtype: Of the stored weights; see `deploy.bundle.save`.
 
   Returns:
     `bundle`: the folder; `bytes`: of its weights; `files`.
@@ -33,6 +36,8 @@ def from_run(run: str, out: str, *, pick: Pick | None = None) -> dict[str, Any]:
     model_config=composer.model.config,
     tokenizer=composer.tokenizer,
     card=card,
+    dtype=dtype,
+    defaults=sections.parse(folder.read_config()).generate.defaults,
   )
   files = sorted(pathlib.Path(out).iterdir())
   return {

@@ -1,7 +1,7 @@
 """Music from a run or a bundle, written to a folder."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aurl_jax.core import checkpoint
@@ -11,6 +11,7 @@ from aurl_jax.experiment import build, sections
 from aurl_jax.experiment.keeping import Pick
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.generation import export
+from aurl_jax.generation.piece import Piece
 from aurl_jax.generation.request import Request
 from aurl_jax.parallel import mesh as mesh_lib
 
@@ -51,8 +52,8 @@ def to_folder(
   """
   folder = Workdir(pathlib.Path(model))
   if not folder.holds_run:
-    request = Request(**changes)
-    return write(bundle_lib.load(model), request, pathlib.Path(out))
+    composer = bundle_lib.load(model)
+    return write(composer, composer.request(**changes), pathlib.Path(out))
   asked = sections.parse(folder.read_config())
   if 'steps' in changes:
     # The run's own bars need not fit into other steps.
@@ -93,8 +94,14 @@ def write(
     `page`: path of `index.html`; `rows`: one (file, notes, seconds,
     grammatical) a piece.
   """
-  pieces = composer.generate(request)
-  page = export.write(out, pieces)
+  return leave(composer.generate(request), out)
+
+
+def leave(
+  pieces: Sequence[Piece], out: pathlib.Path, **page: Any
+) -> dict[str, Any]:
+  """Writes pieces; `page` is for `export.write`. Returns as `write`."""
+  path = export.write(out, pieces, **page)
   rows = [
     (
       f'piece_{number}.mid',
@@ -104,4 +111,4 @@ def write(
     )
     for number, piece in enumerate(pieces, 1)
   ]
-  return {'page': str(page), 'rows': rows}
+  return {'page': str(path), 'rows': rows}

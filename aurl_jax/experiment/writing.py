@@ -34,6 +34,12 @@ class GenerateConfig:
   min_p: float = 0.0
   seed: int = 0
 
+  @property
+  def defaults(self) -> dict[str, Any]:
+    """What the bundle of a run says of requests."""
+    names = ('bars', 'temperature', 'top_k', 'top_p', 'min_p')
+    return {name: getattr(self, name) for name in names}
+
   def request(self, **changes: Any) -> Request:
     """Returns the request that these values make."""
     values = dataclasses.asdict(self) | changes

@@ -13,7 +13,7 @@ import numpy as np
 
 from aurl_jax.core import files
 from aurl_jax.generation.errors import RequestError
-from aurl_jax.music import midi, plot
+from aurl_jax.music import audio, midi, plot
 from aurl_jax.music import time as time_lib
 from aurl_jax.music.notes import Notes
 
@@ -22,6 +22,8 @@ _FONTS = (
   '/usr/share/sounds/sf2/FluidR3_GM.sf2',
   '/usr/share/sounds/sf3/default-GM.sf3',
 )
+_LONGEST = 600.0
+"""Seconds of sound at most: 19 MB."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,17 @@ class Piece:
   def plot(self, path: files.StrPath | None = None, title: str = '') -> bytes:
     """Returns a piano roll as PNG, and writes it if a path is given."""
     return plot.piano_roll(self.notes, path, title=title)
+
+  def wav(self, path: files.StrPath | None = None) -> bytes:
+    """Returns its sound as a WAV file, and writes it if a path is given.
+
+    By the plain synthesiser of `music.audio`, which needs no sound font; up
+    to ten minutes.
+    """
+    data = audio.wav(audio.render(self.notes, seconds=_LONGEST))
+    if path is not None:
+      files.write_atomic(path, data)
+    return data
 
   def play(self) -> None:
     """Plays it through fluidsynth and waits for the end.

@@ -136,7 +136,7 @@ def prefill(
   segments = (index >= start).astype(jnp.int32)
   coordinates, state = _walked(places, ids, segments)
   where = decoder.where(segments, jnp.maximum(index - start, 0), coordinates)
-  x, layers = module.embedded(ids), []
+  x, layers = module.embedded(ids, coordinates), []
   for block, layer in _layers(module, cache):
     q, k, v = block.qkv(x, where.rope)
     if where.plan is not None:
@@ -188,7 +188,7 @@ def step(
     if bars is not None:
       bars = bar_cache.advance(bars, coordinates[:, 0, 0], index)
   rope = module.decoder.rope(index - cache.start[:, None], coordinates)
-  x, layers = module.embedded(ids[:, None]), []
+  x, layers = module.embedded(ids[:, None], coordinates), []
   for block, layer in _layers(module, cache):
     q, k, v = _qkv(block, x, rope)
     if bars is not None:

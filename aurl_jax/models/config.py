@@ -14,7 +14,7 @@ _CHOICES = {
   'pattern': ('full', 'window', 'bars'),
 }
 _POSITIVE = ('width', 'layers', 'heads', 'context', 'head_width')
-_COUNTS = ('hidden', 'kv_heads', 'window', 'relative')
+_COUNTS = ('hidden', 'kv_heads', 'window', 'relative', 'metrical')
 # SwiGLU has three matrices where GELU has two: 2/3 of the hidden width
 # gives equal parameters (Shazeer 2020, section 2); rounded for the GEMMs.
 _GATED_MULTIPLE = 32
@@ -47,6 +47,9 @@ class ModelConfig:
     relative: Distances that `relative` tells apart, 1 to `context`; farther
       ones count as the last. 0 means `context`.
     rope_base: Base of the rotary wavelengths.
+    metrical: Cells of a bar that an embedding added to each step tells
+      apart, so that a model need not infer the meter from what it reads;
+      farther ones count as the last. 0 adds none.
     pattern: What a step attends to: `full` is all steps before it (or the
       last `window`, if that is set), `window` the same but needs `window`,
       `bars` what `models.structured` picks by bars.
@@ -80,6 +83,7 @@ class ModelConfig:
   relative: int = 0
   pattern: str = 'full'
   window: int = 0
+  metrical: int = 0
 
   def __post_init__(self) -> None:
     for name, choices in _CHOICES.items():
@@ -112,8 +116,12 @@ class ModelConfig:
 
   @property
   def needs_places(self) -> bool:
-    """Whether attention reads where a step stands in its music."""
-    return self.positions == 'musical' or self.pattern == 'bars'
+    """Whether the network reads where a step stands in its music."""
+    return (
+      self.positions == 'musical'
+      or self.pattern == 'bars'
+      or self.metrical > 0
+    )
 
   @property
   def mlp_width(self) -> int:

@@ -64,9 +64,9 @@ class Model:
     if self.config.needs_places and self.places is None:
       raise ConfigError(
         f'model.positions: {self.config.positions!r} with model.pattern '
-        f'{self.config.pattern!r} needs to know where steps stand in the '
-        "music; pass Model.build the Places of the tokenizer, or set 'rope' "
-        "and 'full'",
+        f'{self.config.pattern!r} and model.metrical {self.config.metrical} '
+        'needs to know where steps stand in the music; pass Model.build the '
+        "Places of the tokenizer, or set 'rope', 'full' and 0",
         code='model_config',
       )
 
@@ -169,11 +169,9 @@ class Model:
     """
     self._check_length(ids.shape[1])
     module = self.bind(params)
+    coordinates = self._coordinates(ids, segments)
     return module.decoder.weights(
-      module.embedded(ids),
-      segments,
-      positions,
-      self._coordinates(ids, segments),
+      module.embedded(ids, coordinates), segments, positions, coordinates
     )
 
   def init_cache(

@@ -6,11 +6,13 @@ which pitch it has. Ids that stand for several events (`tokens.bpe`) do what
 these do in turn. The clock is the same in three forms: a step at a time
 (`advance`), for whole rows at once (`Places.__call__`, by running sums and
 the latest value told), and in plain Python in `tests/tokens/places_test.py`.
+Behind a `fill` (`tokens.infill`) the clock goes back to what it was before the
+first `mask`: what is filled in stands where it will be put back.
 Axes: `b` batch, `t` time, `f` fields, `v` ids of a field.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -46,6 +48,9 @@ class PlaceState(NamedTuple):
     cells: Cells that passed one by one, or by time shifts.
     pickup: Cells of a pickup, of steps that last a cell.
     pitch: Of the step; 0 for none.
+    masked: Whether a part has been taken out.
+    saved: The clock before the first mask, by name; None where nothing can
+      be taken out.
   """
 
   bars: Int[Array, '*b']
@@ -56,6 +61,13 @@ class PlaceState(NamedTuple):
   cells: Int[Array, '*b']
   pickup: Int[Array, '*b']
   pitch: Int[Array, '*b']
+  masked: Int[Array, '*b']
+  saved: Any = None
+
+  @property
+  def clock(self) -> dict[str, Int[Array, '*b']]:
+    """What goes back at a `fill`, by name."""
+    return {name: getattr(self, name) for name in self._fields[:-3]}
 
 
 class _Effect(NamedTuple):
@@ -74,6 +86,8 @@ class _Effect(NamedTuple):
     cells: Cells that pass.
     pickup: Cells of a pickup.
     pitch: The last pitch, 0 for none.
+    mask: Whether a part is taken out here.
+    fill: Whether it follows.
   """
 
   bars: Any = 0
@@ -88,6 +102,8 @@ class _Effect(NamedTuple):
   cells: Any = 0
   pickup: Any = 0
   pitch: Any = 0
+  mask: Any = 0
+  fill: Any = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,11 +128,13 @@ class Places:
       for a field that tells nothing of places.
     meter: Cells of a bar until a meter is told.
     frames: Whether each step is a cell (`grid`).
+    infill: Whether parts may be taken out.
   """
 
   tables: tuple[bytes, ...] = dataclasses.field(repr=False)
   meter: int
   frames: bool = False
+  infill: bool = False
 
   @classmethod
   def of(cls, tokenizer: Tokenizer) -> 'Places':
@@ -133,10 +151,16 @@ class Places:
     usual = grid.nearest_meter(*notes_lib.DEFAULT_METER)
     found = [_events(field, meters) for field in fields]
     if frames:
-      sounding = ('rest', *_PITCHES)
+      sounding = ('rest', 'mask', *_PITCHES)
       found[0] = [
         [*told, ('cell', 1)] if name in sounding else told
         for told, name in zip(found[0], _names(fields[0]), strict=True)
+      ]
+    else:
+      # A mask stands in place of its bar.
+      found[0] = [
+        [*told, ('bar', 1)] if ('mask', 1) in told else told
+        for told in found[0]
       ]
     if merged is not None:
       singles = found[0]
@@ -145,6 +169,7 @@ class Places:
       tables=tuple(_table(told) for told in found),
       meter=grid.meter_cells(*usual),
       frames=frames,
+      infill='mask' in fields[0].starts,
     )
 
   def init(self, shape: tuple[int, ...] = ()) -> PlaceState:
@@ -152,7 +177,8 @@ class Places:
     zeros = jnp.zeros(shape, jnp.int32)
     bar = jnp.full(shape, self.meter, jnp.int32)
     none = dict.fromkeys(PlaceState._fields, zeros)
-    return PlaceState(**none | {'length': bar, 'meter': bar})
+    state = PlaceState(**none | {'length': bar, 'meter': bar, 'saved': None})
+    return state._replace(saved=state.clock) if self.infill else state
 
   def advance(self, state: PlaceState, step: Int[Array, '*b f']) -> PlaceState:
     """Returns the clock after a step.
@@ -162,10 +188,22 @@ class Places:
       step: Its ids.
     """
     now = self._effects(step)
+    new = self._passed(state, now)
+    if not self.infill:
+      return new
+    first = (now.mask > 0) & (state.masked == 0)
+    masked = jnp.maximum(state.masked, now.mask)
+    saved = _where(first, state.clock, state.saved)
+    back = (now.fill > 0) & (masked > 0)
+    clock = _where(back, saved, new.clock)
+    return new._replace(**clock, masked=masked, saved=saved)
+
+  def _passed(self, state: PlaceState, now: _Effect) -> PlaceState:
+    """Returns the clock after a step that takes nothing back."""
     implicit = now.opens & (state.bars == 0)
     length = jnp.where(now.fresh > 0, state.meter, state.length)
     length = jnp.where(now.meter > 0, now.meter, length)
-    return PlaceState(
+    return state._replace(
       bars=state.bars + now.bars + implicit,
       start=state.start + _ended(now, state.bars, state.length, state.meter),
       length=jnp.where(now.cut > 0, now.cut, length),
@@ -203,7 +241,8 @@ class Places:
       segments: Number of the piece at each step; equal numbers side by side
         are one.
     """
-    now, rows = self._effects(ids), _Rows(segments)
+    now = self._effects(ids)
+    rows = _Rows(segments, (now.mask, now.fill) if self.infill else None)
     meter = rows.latest(now.meter, now.meter > 0, self.meter)
     full = rows.before(meter, self.meter)
     told = (now.cut > 0) | (now.meter > 0) | (now.fresh > 0)
@@ -224,6 +263,7 @@ class Places:
       cells=rows.total(now.cells),
       pickup=rows.latest(now.pickup, now.pickup > 0, 0),
       pitch=now.pitch,
+      masked=now.mask,
     )
     return self.coordinates(state)
 
@@ -266,36 +306,98 @@ def _ended(
   return first + now.full * meter + now.added
 
 
+class _Gap(NamedTuple):
+  """What is skipped behind a fill, as each step knows it.
+
+  Attributes:
+    start: Index of the first mask of the segment.
+    fill: Index of its first fill.
+    behind: Whether the step is that fill or behind it; if not, the indices
+      mean nothing.
+  """
+
+  start: Int[Array, 'b t']
+  fill: Int[Array, 'b t']
+  behind: Bool[Array, 'b t']
+
+
 class _Rows:
   """Running sums and latest values in the segments of rows, each `[b, t]`."""
 
-  def __init__(self, segments: Int[Array, 'b t']) -> None:
+  def __init__(
+    self,
+    segments: Int[Array, 'b t'],
+    infill: tuple[Int[Array, 'b t'], Int[Array, 'b t']] | None = None,
+  ) -> None:
+    """Takes the segments, and which steps are masks and fills, if any are."""
     changes = segments[:, 1:] != segments[:, :-1]
     self._first = jnp.pad(changes, ((0, 0), (1, 0)), constant_values=True)
     self._home = self._last(self._first)
+    self._gap = self._found(*infill) if infill else None
 
   def _last(self, marks: Bool[Array, 'b t']) -> Int[Array, 'b t']:
     """Returns the index of the latest mark at or before each step."""
     index = jnp.arange(marks.shape[1], dtype=jnp.int32)
     return jax.lax.cummax(jnp.where(marks, index, 0), axis=1)
 
-  def total(self, values: Int[Array, 'b t']) -> Int[Array, 'b t']:
-    """Returns the sum of a segment's values up to each step."""
+  def _found(
+    self, mask: Int[Array, 'b t'], fill: Int[Array, 'b t']
+  ) -> '_Gap':
+    """Finds the first mask and the first fill of each segment."""
+    masked = self._sum(mask)
+    fills = jnp.where(masked > 0, fill, 0)
+    filled = self._sum(fills)
+    return _Gap(
+      start=self._last((mask > 0) & (masked == mask)),
+      fill=self._last((fills > 0) & (filled == fills)),
+      behind=filled > 0,
+    )
+
+  def _sum(self, values: Int[Array, 'b t']) -> Int[Array, 'b t']:
     sums = jnp.cumsum(values, axis=1, dtype=jnp.int32)
     return sums - jnp.take_along_axis(sums - values, self._home, axis=1)
+
+  def total(self, values: Int[Array, 'b t']) -> Int[Array, 'b t']:
+    """Returns the sum of a segment's values up to each step.
+
+    Behind a fill it is that of what stands before the first mask, and behind
+    the fill.
+    """
+    sums, gap = self._sum(values), self._gap
+    if gap is None:
+      return sums
+    before = jnp.take_along_axis(sums - values, gap.start, axis=1)
+    skipped = jnp.take_along_axis(sums, gap.fill, axis=1) - before
+    return sums - jnp.where(gap.behind, skipped, 0)
 
   def latest(
     self, values: Int[Array, 'b t'], told: Bool[Array, 'b t'], default: int
   ) -> Int[Array, 'b t']:
-    """Returns the latest value told in the segment, or the default."""
+    """Returns the latest value told in the segment, or the default.
+
+    Behind a fill, what stands between the first mask and it tells nothing.
+    """
     at = self._last(told | self._first)
-    return jnp.take_along_axis(jnp.where(told, values, default), at, axis=1)
+    found = jnp.take_along_axis(jnp.where(told, values, default), at, axis=1)
+    gap = self._gap
+    if gap is None:
+      return found
+    earlier = self.before(found, default)
+    earlier = jnp.take_along_axis(earlier, gap.start, axis=1)
+    return jnp.where(gap.behind & (at <= gap.fill), earlier, found)
 
   def before(
     self, values: Int[Array, 'b t'], default: int
   ) -> Int[Array, 'b t']:
     """Returns the value of the step before, the default for the first."""
     return jnp.where(self._first, default, jnp.roll(values, 1, axis=1))
+
+
+def _where(
+  chosen: Bool[Array, '*b'], ours: Mapping[str, Any], other: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Returns ours where chosen, else the other, name by name."""
+  return {name: jnp.where(chosen, ours[name], other[name]) for name in ours}
 
 
 def _names(field: Field) -> list[str]:
@@ -314,6 +416,8 @@ def _events(field: Field, meters: np.ndarray) -> list[list[tuple[str, int]]]:
       told.append([('pitch', value)])
     elif name in ('bar', 'cut', 'position', 'shift', 'pickup'):
       told.append([(name, value)])
+    elif name in ('mask', 'fill'):
+      told.append([(name, 1)])
     else:
       told.append([])
   return told
