@@ -139,6 +139,7 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       relative=0,
       rope_base=10_000.0,
       metrical=0,
+      shared_pitch=False,
       pattern='full',
       window=0,
       dtype='float32',

@@ -50,6 +50,9 @@ class ModelConfig:
     metrical: Cells of a bar that an embedding added to each step tells
       apart, so that a model need not infer the meter from what it reads;
       farther ones count as the last. 0 adds none.
+    shared_pitch: Whether ids of one pitch, struck or held, in any field,
+      share a part of their embedding, and those of one pitch class another.
+      A model learns in far fewer steps what a pitch is.
     pattern: What a step attends to: `full` is all steps before it (or the
       last `window`, if that is set), `window` the same but needs `window`,
       `bars` what `models.structured` picks by bars.
@@ -84,6 +87,7 @@ class ModelConfig:
   pattern: str = 'full'
   window: int = 0
   metrical: int = 0
+  shared_pitch: bool = False
 
   def __post_init__(self) -> None:
     for name, choices in _CHOICES.items():
@@ -121,6 +125,7 @@ class ModelConfig:
       self.positions == 'musical'
       or self.pattern == 'bars'
       or self.metrical > 0
+      or self.shared_pitch
     )
 
   @property

@@ -49,7 +49,8 @@ class Model:
     config: Hyperparameters.
     vocabulary: Number of ids of each field, the reserved 0 included.
     places: Tells where a step stands in its music (`tokens.places`): `init`,
-      `advance`, `coordinates`, and a call for whole rows. Hashable; None
+      `advance`, `coordinates`, `pitches`, and a call for whole rows.
+      Hashable; None
       unless the config `needs_places`.
 
   Raises:
@@ -64,9 +65,10 @@ class Model:
     if self.config.needs_places and self.places is None:
       raise ConfigError(
         f'model.positions: {self.config.positions!r} with model.pattern '
-        f'{self.config.pattern!r} and model.metrical {self.config.metrical} '
-        'needs to know where steps stand in the music; pass Model.build the '
-        "Places of the tokenizer, or set 'rope', 'full' and 0",
+        f'{self.config.pattern!r}, model.metrical {self.config.metrical} and '
+        f'model.shared_pitch {self.config.shared_pitch} needs to know where '
+        'steps stand in the music; pass Model.build the Places of the '
+        "tokenizer, or set 'rope', 'full', 0 and False",
         code='model_config',
       )
 
@@ -90,7 +92,8 @@ class Model:
     return nnx.split(nnx.eval_shape(lambda: self._module(jax.random.key(0))))[0]
 
   def _module(self, key: PRNGKeyArray) -> MusicTransformerVAEGAN:
-    return MusicTransformerVAEGAN(self.config, self.vocabulary, key)
+    pitches = self.places.pitches if self.config.shared_pitch else ()
+    return MusicTransformerVAEGAN(self.config, self.vocabulary, key, pitches)
 
   def init(self, key: PRNGKeyArray) -> Params:
     """Returns fresh parameters; one key gives the same ones everywhere."""

@@ -8,6 +8,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
@@ -16,6 +17,7 @@ from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.products import project
 
 _EPSILON = 1e-6
+_PITCHES, _CLASSES, _OCTAVES = 128, 12, 11
 # GPT-2's scale of initial weights; suits tied embeddings, whose logits
 # are then small against a normalised hidden state.
 INIT_SCALE = 0.02
@@ -99,8 +101,21 @@ class Embedding(nnx.Module):
   """
 
   def __init__(
-    self, vocabulary: tuple[int, ...], width: int, key: PRNGKeyArray
+    self,
+    vocabulary: tuple[int, ...],
+    width: int,
+    key: PRNGKeyArray,
+    pitches: tuple[tuple[int, ...], ...] = (),
   ) -> None:
+    """Draws the tables.
+
+    Args:
+      vocabulary: Ids of each field.
+      width: Model width.
+      key: Of the draw.
+      pitches: MIDI pitch of each id of each field, 0 for none; given, a row
+        is the sum of the id's own, its pitch's and its pitch class's.
+    """
     keys = jax.random.split(key, len(vocabulary))
     self.tables = nnx.Dict(
       {
@@ -109,9 +124,25 @@ class Embedding(nnx.Module):
       }
     )
 
+    if pitches:
+      first, second = jax.random.split(jax.random.fold_in(key, 1))
+      self.shared = nnx.Dict(
+        {
+          'pitch': normal(first, (_PITCHES, width)),
+          'class': normal(second, (_CLASSES, width)),
+        }
+      )
+    self.pitches = pitches
+
   def table(self, field: int) -> Float[Array, 'v d']:
     """Returns the rows of one field, float32."""
-    return self.tables[str(field)][...]
+    own = self.tables[str(field)][...]
+    pitches = np.array(self.pitches[field] if self.pitches else ())
+    if not pitches.any():
+      return own
+    classes = jnp.tile(self.shared['class'][...], (_OCTAVES, 1))
+    rows = self.shared['pitch'][...] + classes[:_PITCHES]
+    return own + jnp.where(pitches[:, None] > 0, rows[pitches], 0)
 
   def lookup(self, field: int, ids: Int[Array, '*n']) -> Float[Array, '*n d']:
     """Returns the rows of one field's ids, float32."""

@@ -23,11 +23,16 @@ class MusicTransformerVAEGAN(nnx.Module):
   """Embedding, decoder and field head of mode `transformer`."""
 
   def __init__(
-    self, config: ModelConfig, vocabulary: tuple[int, ...], key: PRNGKeyArray
+    self,
+    config: ModelConfig,
+    vocabulary: tuple[int, ...],
+    key: PRNGKeyArray,
+    pitches: tuple[tuple[int, ...], ...] = (),
   ) -> None:
+    """Draws the parameters; `pitches` is for the `Embedding`."""
     embed, decoder, head = jax.random.split(key, 3)
     d = config.width
-    self.embed = Embedding(vocabulary, d, embed)
+    self.embed = Embedding(vocabulary, d, embed, pitches)
     self.decoder = Decoder(config, decoder)
     self.head = FieldHead(len(vocabulary), d, config.head_width, head)
     if config.metrical:

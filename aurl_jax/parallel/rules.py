@@ -22,6 +22,7 @@ RULES: tuple[Rule, ...] = (
   # Tables are small, and a lookup in one split by width would move the
   # activations of the whole batch.
   (r'(^|/)embed/tables/\d+$', P('tensor', None)),
+  (r'(^|/)embed/shared/(pitch|class)$', P()),
   (r'(^|/)metrical_embed$', P('tensor', None)),
   (r'attention/(qkv|kv)_kernel$', P('fsdp', None, 'tensor', None)),
   (r'attention/q_kernel$', P('fsdp', 'tensor', None)),

@@ -12,6 +12,7 @@ Axes: `b` batch, `t` time, `f` fields, `v` ids of a field.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -170,6 +171,15 @@ class Places:
       meter=grid.meter_cells(*usual),
       frames=frames,
       infill='mask' in fields[0].starts,
+    )
+
+  @functools.cached_property
+  def pitches(self) -> tuple[tuple[int, ...], ...]:
+    """MIDI pitch of each id of each field, 0 for none (and for pitch 0)."""
+    at, columns = _Effect._fields.index('pitch'), len(_Effect._fields)
+    tables = (np.frombuffer(data, np.int32) for data in self.tables)
+    return tuple(
+      tuple(table.reshape(-1, columns)[:, at].tolist()) for table in tables
     )
 
   def init(self, shape: tuple[int, ...] = ()) -> PlaceState:
