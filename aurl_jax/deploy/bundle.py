@@ -278,7 +278,7 @@ def _check_defaults(folder: pathlib.Path, told: Any) -> None:
   """Raises BundleError unless a request can have these values."""
   try:
     if not isinstance(told, Mapping) or not set(told) <= set(_DEFAULTS):
-      raise RequestError('only ' + ', '.join(_DEFAULTS) + ' have defaults')
+      raise RequestError('only ' + ', '.join(_DEFAULTS) + ' can have some')
     Request(**told)
   except RequestError as error:
     raise BundleError(

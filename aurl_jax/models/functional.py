@@ -49,12 +49,12 @@ class Model:
     config: Hyperparameters.
     vocabulary: Number of ids of each field, the reserved 0 included.
     places: Tells where a step stands in its music (`tokens.places`): `init`,
-      `advance`, `coordinates`, `pitches`, and a call for whole rows.
-      Hashable; None
-      unless the config `needs_places`.
+      `advance`, `coordinates`, `pitches`, `infill`, and a call for whole
+      rows. Hashable; None unless the config `needs_places`.
 
   Raises:
-    ConfigError: The config needs places, and there are none.
+    ConfigError: The config needs places, and there are none; or its pattern
+      `bars` is to read parts that are filled in behind their context.
   """
 
   config: ModelConfig
@@ -69,6 +69,13 @@ class Model:
         f'model.shared_pitch {self.config.shared_pitch} needs to know where '
         'steps stand in the music; pass Model.build the Places of the '
         "tokenizer, or set 'rope', 'full', 0 and False",
+        code='model_config',
+      )
+    if self.config.pattern == 'bars' and self.places.infill:
+      raise ConfigError(
+        "model.pattern: 'bars' reads bars in their order, but what this "
+        'tokenizer fills in stands behind its context; set '
+        "tokenizer.infill=False, or model.pattern 'full'",
         code='model_config',
       )
 

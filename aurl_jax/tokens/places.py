@@ -7,7 +7,9 @@ these do in turn. The clock is the same in three forms: a step at a time
 (`advance`), for whole rows at once (`Places.__call__`, by running sums and
 the latest value told), and in plain Python in `tests/tokens/places_test.py`.
 Behind a `fill` (`tokens.infill`) the clock goes back to what it was before the
-first `mask`: what is filled in stands where it will be put back.
+first `mask`: what is filled in stands where it will be put back. Only meters
+and cuts of the masked bars are not heard again; behind one of them times in
+the fill may be off, bars and positions are not.
 Axes: `b` batch, `t` time, `f` fields, `v` ids of a field.
 """
 
@@ -321,9 +323,9 @@ class _Gap(NamedTuple):
 
   Attributes:
     start: Index of the first mask of the segment.
-    fill: Index of its first fill.
-    behind: Whether the step is that fill or behind it; if not, the indices
-      mean nothing.
+    fill: Index of its latest fill.
+    behind: Whether the step is a fill or behind one; if not, the indices mean
+      nothing.
   """
 
   start: Int[Array, 'b t']
@@ -353,14 +355,13 @@ class _Rows:
   def _found(
     self, mask: Int[Array, 'b t'], fill: Int[Array, 'b t']
   ) -> '_Gap':
-    """Finds the first mask and the first fill of each segment."""
+    """Finds the first mask of each segment, and the latest fill behind it."""
     masked = self._sum(mask)
     fills = jnp.where(masked > 0, fill, 0)
-    filled = self._sum(fills)
     return _Gap(
       start=self._last((mask > 0) & (masked == mask)),
-      fill=self._last((fills > 0) & (filled == fills)),
-      behind=filled > 0,
+      fill=self._last(fills > 0),
+      behind=self._sum(fills) > 0,
     )
 
   def _sum(self, values: Int[Array, 'b t']) -> Int[Array, 'b t']:

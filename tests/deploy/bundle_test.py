@@ -70,6 +70,59 @@ def test_nothing_in_a_bundle_is_executable(saved):
   assert 8 + size + end == len(weights)
 
 
+def test_float16_halves_a_bundle_and_rounds_each_weight_once(saved, tmp_path):
+  half = save(tmp_path / 'half', dtype='float16')
+  sizes = [(f / 'weights.safetensors').stat().st_size for f in (half, saved)]
+  assert sizes[0] < 0.6 * sizes[1]
+  _, params = writers.model_of('grid')
+  found = bundle.load(half).params
+  rounded = jax.tree.map(lambda x: np.float32(np.float16(x)), params)
+  jax.tree.map(np.testing.assert_array_equal, found, rounded)
+  assert {str(leaf.dtype) for leaf in jax.tree.leaves(found)} == {'float32'}
+
+
+@pytest.mark.parametrize('value', [1e6, np.nan, np.inf])
+def test_weights_that_float16_cannot_hold_are_refused(tmp_path, value):
+  _, params = writers.model_of('grid')
+  path = 'decoder/norm/scale'
+  params = jax.tree.map(lambda x: x, params)
+  params['decoder']['norm']['scale'] = np.full_like(
+    params['decoder']['norm']['scale'], value
+  )
+  with pytest.raises(BundleError, match=f'{path} holds numbers') as caught:
+    save(tmp_path / 'half', params=params, dtype='float16')
+  assert caught.value.code == 'dtype'
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_dtype_that_no_bundle_has_is_refused(tmp_path):
+  with pytest.raises(BundleError, match='int8.*float32, float16'):
+    save(tmp_path / 'small', dtype='int8')
+
+
+def test_a_bundle_brings_the_defaults_of_its_requests(tmp_path, saved):
+  assert bundle.load(saved).request() == Request()
+  told = {'bars': 3, 'temperature': 0.8}
+  composer = bundle.load(save(tmp_path / 'told', defaults=told))
+  assert composer.request() == Request(bars=3, temperature=0.8)
+  assert composer.request(bars=2, seed=1) == Request(
+    bars=2, temperature=0.8, seed=1
+  )
+  # Steps that somebody asks for need not hold the model's own bars.
+  assert composer.request(steps=40) == Request(temperature=0.8, steps=40)
+
+
+@pytest.mark.parametrize(
+  'told', [{'bars': -1}, {'prompt': '/etc/passwd'}, {'n': 10_000}, [1]]
+)
+def test_defaults_that_cannot_be_are_refused(tmp_path, copy, told):
+  with pytest.raises(BundleError, match='defaults of its requests'):
+    save(tmp_path / 'told', defaults=dict(told) if told != [1] else {1: 1})
+  change_config(copy, request=told)
+  with pytest.raises(BundleError, match='defaults of its requests'):
+    bundle.load(copy)
+
+
 @pytest.mark.parametrize('name', sorted(FILES - {'digests.json'}))
 @pytest.mark.parametrize('where', [0, 0.5, -1])
 def test_an_altered_byte_is_refused(copy, name, where):
@@ -185,7 +238,6 @@ def test_weights_of_another_model_are_refused(copy, change):
 def test_an_unknown_name_tells_what_there_is(tmp_path, monkeypatch):
   with pytest.raises(BundleError, match=r'no bundle .nope.*aurl bundle'):
     bundle.load('nope')
-  assert bundle.shipped() == []
   with pytest.raises(BundleError, match=r'digests\.json is missing'):
     bundle.load(tmp_path)
 

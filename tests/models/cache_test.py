@@ -15,7 +15,7 @@ STEPS, PROMPT = 12, 8
 def build(**changes):
   values = {'width': 32, 'layers': 2, 'heads': 2, 'context': 32} | changes
   config = ModelConfig(head_width=16, **values)
-  model = Model.build(config, (23, 11), Counting())
+  model = Model.build(config, (23, 11), Counting.of((23, 11)))
   ids = jax.random.randint(jax.random.key(1), (3, STEPS, 2), 1, 11)
   return model, model.init(jax.random.key(0)), ids
 
@@ -40,6 +40,7 @@ def full_forward(model, params, ids):
     {'positions': 'relative', 'relative': 5},
     {'positions': 'musical'},
     {'pattern': 'bars'},
+    {'metrical': 4, 'shared_pitch': True},
     *(
       pytest.param(changes, marks=pytest.mark.slow)
       for changes in (

@@ -31,9 +31,11 @@ def test_what_is_left_at_zero_is_resolved():
     ({'positions': 'relative', 'window': 8}, False),
     ({'positions': 'musical'}, True),
     ({'pattern': 'bars'}, True),
+    ({'metrical': 8}, True),
+    ({'shared_pitch': True}, True),
   ],
 )
-def test_only_musical_positions_and_bars_need_places(changes, needs):
+def test_only_what_reads_the_music_needs_places(changes, needs):
   assert ModelConfig(**changes).needs_places == needs
 
 

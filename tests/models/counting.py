@@ -21,6 +21,17 @@ class State(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class Counting:
   cells: int = 40
+  infill: bool = False
+  pitches: tuple = ()
+
+  @classmethod
+  def of(cls, sizes):
+    """Two ids of three have a pitch; fields share some."""
+    told = [
+      tuple(i % 3 and (5 * i + field) % 128 for i in range(size))
+      for field, size in enumerate(sizes)
+    ]
+    return cls(pitches=tuple(told))
 
   def init(self, shape=()):
     return State(*(jnp.zeros(shape, jnp.int32),) * 4)

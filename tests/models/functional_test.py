@@ -22,7 +22,7 @@ CONFIG = ModelConfig(
 
 def build(**changes):
   config = dataclasses.replace(CONFIG, **changes)
-  model = Model.build(config, SIZES, Counting())
+  model = Model.build(config, SIZES, Counting.of(SIZES))
   return model, model.init(jax.random.key(0))
 
 
@@ -65,6 +65,7 @@ def rows(*pieces, context=24):
     {'positions': 'musical', 'width': 32},
     {'positions': 'relative', 'window': 7, 'kv_heads': 1},
     {'pattern': 'bars'},
+    {'metrical': 3, 'shared_pitch': True},
   ],
 )
 def test_packed_logits_are_each_piece_s_alone(attention, options):
@@ -161,7 +162,13 @@ def test_attention_has_the_parameters_of_its_options(changes, shapes):
 
 
 @pytest.mark.parametrize(
-  'changes', [{'positions': 'musical'}, {'pattern': 'bars'}]
+  'changes',
+  [
+    {'positions': 'musical'},
+    {'pattern': 'bars'},
+    {'metrical': 3},
+    {'shared_pitch': True},
+  ],
 )
 def test_a_model_without_the_places_it_needs_is_not_built(changes):
   config = dataclasses.replace(CONFIG, width=64, **changes)
@@ -171,6 +178,23 @@ def test_a_model_without_the_places_it_needs_is_not_built(changes):
 
 def test_places_that_are_not_needed_make_no_other_model():
   assert Model.build(CONFIG, SIZES, Counting()) == Model.build(CONFIG, SIZES)
+
+
+def test_a_metrical_model_hears_the_place_in_the_bar():
+  model, params = build(metrical=3)
+  ids, segments, positions, targets = rows(piece(12, 1))
+  places = np.asarray(model.places(ids, segments))[0, :12, 1]
+  assert places.max() == 3
+  # Counting's position is field 2, whose own embedding is left out here.
+  params['embed']['tables']['2'] *= 0
+  other = ids.at[..., 2].set(jnp.where(ids[..., 2] == 2, 3, ids[..., 2]))
+  batch = segments, positions, targets
+  found, same = (apply(model, params, x, *batch).logits for x in (ids, other))
+  # Places from the last row on are one place.
+  np.testing.assert_array_equal(found[0], same[0])
+  moved = ids.at[..., 2].set(1)
+  differs = apply(model, params, moved, *batch).logits[0] != found[0]
+  assert differs[0, int(np.argmax(places != 1))].any()
 
 
 def test_musical_positions_hear_the_music():

@@ -49,6 +49,21 @@ def test_embedding_adds_up_over_fields():
   )
 
 
+def test_ids_of_one_pitch_share_rows():
+  pitches = ((0, 60, 72, 61), (0, 0, 60))
+  embedding = layers.Embedding((4, 3), 8, KEY, pitches)
+  own = [np.asarray(embedding.tables[str(f)][...]) for f in (0, 1)]
+  pitch = np.asarray(embedding.shared['pitch'][...])
+  class_ = np.asarray(embedding.shared['class'][...])
+  expected = own[0][[1, 2, 3]] + pitch[[60, 72, 61]] + class_[[0, 0, 1]]
+  np.testing.assert_allclose(embedding.table(0)[1:], expected, rtol=1e-6)
+  np.testing.assert_array_equal(embedding.table(0)[0], own[0][0])
+  np.testing.assert_array_equal(embedding.table(1)[:2], own[1][:2])
+  step = embedding(jnp.array([1, 2]))
+  one, other = own[0][1] + pitch[60] + class_[0], own[1][2] + pitch[60]
+  np.testing.assert_allclose(step, one + other + class_[0], rtol=1e-5)
+
+
 def test_embedding_gradient_adds_up_over_steps():
   table = np.zeros((5, 4), 'f')
   ids = jnp.array([[1, 3, 1]])

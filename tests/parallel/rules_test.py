@@ -23,7 +23,7 @@ def shapes(mlp='gelu', **changes):
     width=8, heads=2, layers=2, context=8, head_width=4, mlp=mlp, **changes
   )
   return jax.eval_shape(
-    Model.build(config, (7, 6), Counting()).init, jax.random.key(0)
+    Model.build(config, (7, 6), Counting.of((7, 6))).init, jax.random.key(0)
   )
 
 
@@ -31,6 +31,7 @@ OPTIONS = (
   {},
   {'kv_heads': 1, 'positions': 'relative'},
   {'pattern': 'bars'},
+  {'metrical': 8, 'shared_pitch': True},
 )
 
 

@@ -14,6 +14,7 @@ from aurl_jax.tokens.bpe import Bpe
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.controls import Controls, Levels
 from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.tokens.infill import ALL, Infill, Part
 from aurl_jax.tokens.performance import Performance
 from aurl_jax.tokens.places import COORDINATES, Places
 from aurl_jax.tokens.remi import Remi
@@ -69,6 +70,9 @@ TOKENIZERS = {
   'performance': PERFORMANCE,
   'drums': Performance(drums=True),
   'grid': VoiceGrid(),
+  'remi, infill': Remi(infill=True, chords=True),
+  'compound, infill': Compound(infill=True, micro=4, pedal=True, chords=True),
+  'grid, infill': VoiceGrid(infill=True),
   'bpe of remi': merging(REMI, [pieces.piece(s) for s in range(4)]),
   'bpe of performance': merging(
     PERFORMANCE, [pieces.piece(s) for s in range(4)]
@@ -80,7 +84,7 @@ NAMES = list(TOKENIZERS)
 def encoded(name, seed):
   """Returns the ids of a random piece."""
   tokenizer = TOKENIZERS[name]
-  if name == 'grid':
+  if isinstance(tokenizer, VoiceGrid):
     meter = ((4, 4), (3, 4), (6, 8))[seed % 3]
     pickup = (0, 4, 8)[seed // 3 % 3]
     return tokenizer.encode(
@@ -153,24 +157,44 @@ class _Clock:
     self.meter = self.length = self.grid.meter_cells(4, 4)
     self.bar, self.start, self.position = None, 0, 0
     self.passed, self.pickup, self.frames = 0, 0, 0
-    self.pitch = 0
+    self.pitch, self.saved = 0, None
 
   def step(self, ids):
     told = []
+    names = {
+      self.tokenizer.codec.event(id_, field)[0]
+      for field, id_ in enumerate(ids)
+      if id_
+    }
+    if 'mask' in names and self.saved is None:
+      self.saved = dict(vars(self))
+    if 'fill' in names and self.saved is not None:
+      saved = self.saved
+      vars(self).update(saved, saved=saved)
+      self.pitch = self.sounding(ids)
+      return
     for field, id_ in enumerate(ids):
       if id_:
         name, value = self.tokenizer.codec.event(id_, field)
         kinds = field == 0 and len(ids) > 1
-        if name == 'bar' or not kinds or isinstance(self.tokenizer, VoiceGrid):
+        grid = isinstance(self.tokenizer, VoiceGrid)
+        if name == 'mask' and not grid:
+          told.append(('bar', value))
+        elif name == 'bar' or not kinds or grid:
           told.append((name, value))
     if isinstance(self.tokenizer, VoiceGrid):
       cell = self.tokenizer.codec.event(ids[0], 0)[0]
-      self.frame(told, cell in ('rest', 'pitch', 'hold'))
+      self.frame(told, cell in ('rest', 'pitch', 'hold', 'mask'))
       return
     order = self.ORDER
     told.sort(key=lambda e: order.index(e[0]) if e[0] in order else 9)
     for name, value in told:
       self.event(name, value)
+
+  def sounding(self, ids):
+    told = [self.tokenizer.codec.event(i, f) for f, i in enumerate(ids) if i]
+    pitches = [v for name, v in told if name in ('pitch', 'hold', 'release')]
+    return max(pitches, default=0)
 
   def event(self, name, value):
     if name == 'bar':
@@ -235,6 +259,71 @@ def test_all_forms_agree_on_crops_and_on_noise(name):
       expected = walked(tokenizer, steps)
       np.testing.assert_array_equal(parallel(places, steps), expected)
       np.testing.assert_array_equal(stepwise(places, steps), expected)
+
+
+INFILL = [name for name in NAMES if 'infill' in name]
+
+
+def taken_out(name, seed):
+  """Returns a piece with bars, or a part of them, taken out; and itself."""
+  tokenizer, rng = TOKENIZERS[name], np.random.default_rng(seed)
+  ids = encoded(name, seed)
+  bars = tokenizer.bar_steps(ids)
+  if not len(bars):
+    return None
+  first = int(rng.integers(len(bars)))
+  last = int(rng.integers(first + 1, len(bars) + 1))
+  part = (ALL, Part(given='melody'))[seed % 2]
+  taken = Infill(tokenizer.codec).take_out(ids, bars, first, last, part)
+  ends = [*bars.tolist(), len(ids)]
+  return taken, ids, ids[ends[first] : ends[last]]
+
+
+@pytest.mark.parametrize('name', INFILL)
+def test_what_is_filled_in_stands_where_it_is_put_back(name):
+  tokenizer = TOKENIZERS[name]
+  places, count = Places.of(tokenizer), 0
+  for seed in range(24):
+    given = taken_out(name, seed)
+    if given is None or max(len(given[0].ids), len(given[1])) > 512:
+      continue
+    taken, ids, span = given
+    found = parallel(places, taken.ids)
+    np.testing.assert_array_equal(found, walked(tokenizer, taken.ids))
+    np.testing.assert_array_equal(stepwise(places, taken.ids), found)
+    plain = parallel(places, ids)
+    told = {name for step in span.tolist() for name in events(tokenizer, step)}
+    known = 2 if told & {'meter', 'cut'} else 3
+    where = lambda steps, rows: collections.Counter(  # noqa: E731
+      (*rows[at, :known].tolist(), pitch)
+      for at, pitch in struck(tokenizer, steps)
+    )
+    assert where(taken.ids, found) == where(ids, plain)
+    count += len(list(struck(tokenizer, taken.filled)))
+  assert count > 50
+
+
+def events(tokenizer, step):
+  return [tokenizer.codec.event(id_, f)[0] for f, id_ in enumerate(step) if id_]
+
+
+@pytest.mark.parametrize('name', INFILL)
+def test_rows_of_parts_taken_out_count_alone(name):
+  tokenizer = TOKENIZERS[name]
+  places, parts = Places.of(tokenizer), []
+  for seed in range(40):
+    given = taken_out(name, seed)
+    if given and len(given[0].ids) < 160 and len(parts) < 3:
+      parts.append(given[0].ids)
+  row = padded(np.concatenate(parts))
+  numbers = np.repeat([1, 2, 3], [len(part) for part in parts])
+  numbers = np.pad(numbers, (0, 512 - len(numbers)))
+  found = np.asarray(at_once(places, row[None], numbers[None]))[0]
+  at = 0
+  for part in parts:
+    expected = walked(tokenizer, part)
+    np.testing.assert_array_equal(found[at : at + len(part)], expected)
+    at += len(part)
 
 
 @pytest.mark.parametrize('name', NAMES)
