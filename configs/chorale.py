@@ -19,14 +19,24 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
   config.tokenizer = base.section(name='aurl_jax.tokens.grid:VoiceGrid')
   config.augment.update(transpose=6)
   config.model.update(
-    width=192, layers=6, heads=6, head_width=256, context=640, dropout=0.3
+    width=192,
+    layers=6,
+    heads=6,
+    head_width=256,
+    context=640,
+    dropout=0.3,
+    metrical=32,
+    shared_pitch=True,
   )
   config.optimizer.update(
     learning_rate=2e-3, weight_decay=0.1, final_fraction=0.02
   )
-  config.train.update(batch_size=4, ema=0.998)
+  # Few rows a step: at equal compute more steps learn more (docs/results.md).
+  config.train.update(batch_size=2, ema=0.999)
   if variant == 'prod':
-    config.train.update(steps=4000, evaluate_every=200)
+    config.train.update(
+      steps=8000, log_every=50, evaluate_every=400, checkpoint_every=200
+    )
   config.generate.update(bars=12, steps_per_bar=16, temperature=0.95)
   config.logging.update(baseline=True)
   return config

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from aurl_jax.core.errors import TokenError
-from aurl_jax.generation import constraints, decode, opening
+from aurl_jax.generation import constraints, decode
 from aurl_jax.generation.decode import Sample
 from aurl_jax.generation.errors import RequestError
+from aurl_jax.generation.guidance import Guided, Without
 from aurl_jax.generation.piece import Piece
+from aurl_jax.generation.prompt import Prompts
 from aurl_jax.generation.request import Request
 from aurl_jax.models.functional import Model
 from aurl_jax.tokens.tokenizer import Tokenizer
@@ -56,42 +57,37 @@ class Composer:
         hold or that leaves no room, or more steps than the context.
       DecodeError: The model's output is no number.
     """
-    prompt = self._prompt(request)
-    steps = self._steps(request, prompt)
-    wanted = (
-      (constraints.bars(self.tokenizer, prompt, request.bars, steps),)
-      if request.bars
-      else ()
-    )
+    prompts = Prompts(self.tokenizer)
+    prompt = prompts.prompt(request)
+    steps, twins = self._steps(request, prompt), None
+    if request.guidance != 1:
+      twins = [prompts.twin(prompt)] * request.n
     samples = decode.decode(
       self.model,
       self.params,
       self.tokenizer.grammar,
-      [prompt] * request.n,
+      Guided([prompt] * request.n, twins, request.guidance),
       steps=steps,
       seed=request.seed,
       sampler=request.sampler,
-      constraints=wanted,
+      constraints=self._wanted(request, prompt, steps),
     )
     return [
       self._piece(sample, request.seed + row)
       for row, sample in enumerate(samples)
     ]
 
-  def _prompt(self, request: Request) -> np.ndarray:
-    """Returns the steps to begin with, int32 `[t, f]`."""
-    notes = request.prompt_notes()
-    if notes is None:
-      return opening.opening(self.tokenizer, request.meter, request.tempo)
-    try:
-      ids = self.tokenizer.encode(notes)
-    except TokenError as error:
-      # The remedy it names is for those who can choose a tokenization.
-      cause = str(error).partition('; use ')[0]
-      raise RequestError(
-        f'this model cannot read the prompt: {cause}', code='prompt'
-      ) from error
-    return ids[: np.argmax(self.tokenizer.is_end(ids))]
+  def _wanted(
+    self, request: Request, prompt: np.ndarray, steps: int
+  ) -> tuple[constraints.Constraint, ...]:
+    """Returns what the pieces shall be beyond legal."""
+    wanted: list[constraints.Constraint] = []
+    if request.bars:
+      length = constraints.bars(self.tokenizer, prompt, request.bars, steps)
+      wanted.append(length)
+    if request.rewrite is None and Prompts(self.tokenizer).infills:
+      wanted.append(Without(self.tokenizer.codec))
+    return tuple(wanted)
 
   def _steps(self, request: Request, prompt: np.ndarray) -> int:
     context = self.model.config.context

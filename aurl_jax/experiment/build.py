@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import os
 from typing import Any
 
 import jax
@@ -19,7 +18,7 @@ from aurl_jax.evaluation import targets
 from aurl_jax.experiment import sections
 from aurl_jax.experiment.sections import RunConfig
 from aurl_jax.models.functional import Model
-from aurl_jax.parallel import gather
+from aurl_jax.parallel import gather, host
 from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.tokens.places import Places
@@ -190,7 +189,7 @@ def here(run: RunConfig) -> Parts:
   For all but training: whatever mesh and hosts the run was trained on, and
   whether or not its batch divides over what is here.
   """
-  _pose(os.cpu_count() or 1)
+  _pose(host.cores())
   return _parts(run, mesh_lib.make_mesh(mesh_lib.MeshConfig()))
 
 
@@ -230,7 +229,7 @@ def _host_devices(run: RunConfig) -> int:
   rows = run.row_unit // run.train.accumulate
   fitting = [
     count
-    for count in range(inner, max(inner, os.cpu_count() or 1) + 1, inner)
+    for count in range(inner, max(inner, host.cores()) + 1, inner)
     if rows % max(1, count * processes // mesh.tensor) == 0
   ]
   return max(fitting, default=inner)

@@ -1,7 +1,6 @@
 """What this machine has, what is missing, and the remedy."""
 
 import importlib.metadata
-import os
 import pathlib
 import platform
 import shutil
@@ -10,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+
+from aurl_jax.parallel import host
 
 PACKAGES = (
   'jax',
@@ -80,7 +81,7 @@ def _devices() -> list[dict[str, str]]:
   if devices[0].platform == 'cpu' and shutil.which('nvidia-smi'):
     remedy = 'a GPU is here but unused: pip install "aurl_jax[cuda]"'
     return [_row('devices', found, remedy, need=False)]
-  return [_row('devices', f'{found}, {os.cpu_count()} cores')]
+  return [_row('devices', f'{found}, {host.cores()} cores')]
 
 
 def _data() -> list[dict[str, str]]:

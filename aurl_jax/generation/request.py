@@ -8,10 +8,13 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+from aurl_jax.core.errors import ConfigError
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.sampling import Sampler
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
+from aurl_jax.tokens.controls import Controls
+from aurl_jax.tokens.infill_parts import Part
 
 _WHOLE = {
   'n': (1, 100_000),
@@ -21,6 +24,8 @@ _WHOLE = {
   'seed': (0, (1 << 63) - 1),
 }
 """The ranges of the whole numbers of a request."""
+_STRONGEST = 20.0
+"""Guidance beyond which nothing of the model is left."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +46,16 @@ class Request:
     meter: Numerator and denominator of the first bar; None leaves it to the
       model, or takes the tokenization's default where that has to know.
     tempo: Quarter notes a minute at the start; None likewise.
+    rewrite: Bars of the prompt to write anew: the first, counted from 0, and
+      one past the last; None for none. For models trained to infill.
+    given: What of these bars stays: `melody`, `bass` or `chords`; '' leaves
+      nothing but tempos.
+    tracks: What of them is written anew: (program, voice) of tracks, 128 for
+      drums, of a grid (0, number of the voice); empty takes all.
+    controls: What the piece is to be like (`tokens.controls`), for models
+      trained with controls; None leaves it to the model.
+    guidance: How closely controls are followed: 1 is the model as it is, 1.5
+      to 3 is usual; see `guidance.guided`.
 
   Raises:
     RequestError: A value out of its range.
@@ -57,6 +72,11 @@ class Request:
   prompt: Notes | str | os.PathLike[str] | None = None
   meter: tuple[int, int] | None = None
   tempo: float | int | None = None
+  rewrite: tuple[int, int] | None = None
+  given: str = ''
+  tracks: tuple[tuple[int, int], ...] = ()
+  controls: Controls | None = None
+  guidance: float | int = 1.0
 
   def __post_init__(self) -> None:
     for name, (low, high) in _WHOLE.items():
@@ -67,12 +87,17 @@ class Request:
         )
       # Of numpy, say: a plain number from here on.
       object.__setattr__(self, name, int(value))
-    for name in ('temperature', 'top_p', 'min_p'):
+    for name in ('temperature', 'top_p', 'min_p', 'guidance'):
       value = getattr(self, name)
       if not _is_real(value):
         raise RequestError(f'{name} must be a number, not {value!r}')
       object.__setattr__(self, name, float(value))
     _check_start(self)
+    _check_rewrite(self)
+    if not 0 <= self.guidance <= _STRONGEST:
+      raise RequestError(
+        f'guidance must be in 0..{_STRONGEST:g}, not {self.guidance:g}'
+      )
     if self.prompt is not None and (self.meter or self.tempo):
       raise RequestError('a prompt has its own meter and tempo; give neither')
     # Its constructor checks the values.
@@ -130,6 +155,35 @@ def _check_start(request: Request) -> None:
     raise RequestError(
       f'the prompt must be Notes or a path of a MIDI file, not {prompt!r}'
     )
+
+
+def _check_rewrite(request: Request) -> None:
+  """Raises RequestError unless what is written anew can be meant."""
+  if request.rewrite is None:
+    if request.given or request.tracks:
+      raise RequestError(
+        'given and tracks tell what of the bars in rewrite is written anew; '
+        'give rewrite too'
+      )
+    return
+  try:
+    first, last = request.rewrite
+    fits = _is_whole(first) and _is_whole(last) and 0 <= first < last
+  except (TypeError, ValueError):
+    fits = False
+  if not fits:
+    raise RequestError(
+      'rewrite must be a pair of bars, the first from 0 and one past the last, '
+      f'such as (4, 8), not {request.rewrite!r}'
+    )
+  if request.prompt is None or request.bars:
+    raise RequestError(
+      'rewrite writes bars of a prompt anew; give a prompt, and no bars'
+    )
+  try:
+    Part(given=request.given, tracks=request.tracks)
+  except ConfigError as error:
+    raise RequestError(str(error)) from error
 
 
 def _read(path: pathlib.Path) -> Notes:

@@ -1,4 +1,6 @@
-"""The host's memory: pages that a step has used stay with the process.
+"""The host: its cores, and its memory.
+
+Pages that a step has used stay with the process.
 
 A jitted step on a CPU asks for one large buffer of intermediates and gives
 it back. The C library hands such buffers to the kernel at once, and every
@@ -9,6 +11,7 @@ of a training step's time where this was measured.
 import contextlib
 import ctypes
 import gc
+import os
 import sys
 from collections.abc import Iterator
 
@@ -19,6 +22,17 @@ _ARENA_MAX = -8
 _HUGE_PAGES = 14
 _HUGE_PAGE = 1 << 21
 _NEVER = 2**31 - 1
+
+
+def cores() -> int:
+  """Returns the cores that this process may run on, at least 1.
+
+  Fewer than the machine has where it is pinned (`taskset`, a container's or a
+  cluster's share).
+  """
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
 
 
 def keep_memory(reserve: int = 1 << 28) -> bool:

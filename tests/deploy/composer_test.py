@@ -1,12 +1,20 @@
+import jax
 import numpy as np
 import pytest
 
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.request import Request
+from aurl_jax.models.config import ModelConfig
+from aurl_jax.models.functional import Model
+from aurl_jax.music import time
 from aurl_jax.music.notes import Notes
+from aurl_jax.tokens.compound import Compound
+from aurl_jax.tokens.controls import Controls, Levels
+from aurl_jax.tokens.grid import VoiceGrid
 from tests import recogniser
 from tests.generation import writers
+from tests.tokens import pieces
 
 VOICE = np.arange(4)
 CHORD = Notes.build(
@@ -75,3 +83,60 @@ def test_a_prompt_is_gone_on_from(composer):
 def test_what_cannot_be_met_is_refused(composer, asked, error, match):
   with pytest.raises(error, match=match):
     composer.generate(Request(**asked))
+
+
+def composer_of(tokenizer, context=128):
+  config = ModelConfig(
+    width=16, layers=2, heads=2, context=context, head_width=8
+  )
+  model = Model.build(config, tokenizer.codec.sizes)
+  params = model.init(jax.random.key(0))
+  params = jax.tree.map(lambda x: 4 * x if x.ndim > 1 else x, params)
+  return Composer(model=model, params=params, tokenizer=tokenizer)
+
+
+def outside(notes, start, end):
+  """Onsets and pitches that begin outside of a span, in order."""
+  rows = zip(notes.onset.tolist(), notes.pitch.tolist(), strict=True)
+  return sorted(row for row in rows if not start <= row[0] < end)
+
+
+@pytest.mark.parametrize(
+  'tokenizer', [VoiceGrid(infill=True), Compound(infill=True)]
+)
+def test_bars_are_written_anew_and_all_else_stays(tokenizer):
+  composer, notes = composer_of(tokenizer), pieces.chorale(4, bars=3)
+  asked = Request(prompt=notes, rewrite=(1, 2), seed=2, n=2)
+  before = composer.tokenizer.quantise(notes)
+  start, end = time.bar_starts(before)[1:3]
+  for piece in composer.generate(asked):
+    assert piece.report['grammatical']
+    assert piece.report['ended']
+    assert recogniser.fault(tokenizer, piece.ids.tolist()) == ''
+    assert outside(piece.notes, start, end) == outside(before, start, end)
+    assert piece.notes != before
+
+
+def test_a_model_that_infills_writes_no_masks_of_its_own():
+  tokenizer = VoiceGrid(infill=True)
+  composer = composer_of(tokenizer)
+  for piece in composer.generate(Request(n=8, steps=60, seed=1)):
+    names = {
+      tokenizer.codec.event(id_, field)[0]
+      for step in piece.ids.tolist()
+      for field, id_ in enumerate(step)
+    }
+    assert not names & {'mask', 'fill'}
+
+
+def test_guidance_changes_what_is_written_and_one_does_not():
+  composer = composer_of(Compound(controls=True))
+  controls = Controls(piece=Levels(key=7, density=9))
+  asked = {'controls': controls, 'steps': 60, 'seed': 5, 'n': 2}
+  plain = composer.generate(Request(**asked))
+  same = composer.generate(Request(**asked, guidance=1))
+  strong = composer.generate(Request(**asked, guidance=8))
+  assert [p.midi() for p in plain] == [p.midi() for p in same]
+  assert [p.midi() for p in plain] != [p.midi() for p in strong]
+  with pytest.raises(RequestError, match='this request has none'):
+    composer.generate(Request(steps=60, guidance=2))

@@ -31,6 +31,12 @@ def test_a_request_is_a_sampler_and_more():
     ({'tempo': 0}, 'tempo must be a positive number'),
     ({'top_p': 0.0}, 'top_p must be above 0'),
     ({'prompt': TUNE, 'tempo': 90.0}, 'a prompt has its own meter and tempo'),
+    ({'rewrite': (0, 1)}, 'rewrite writes bars of a prompt anew'),
+    ({'rewrite': (0, 1), 'prompt': TUNE, 'bars': 2}, 'and no bars'),
+    ({'rewrite': (2, 2), 'prompt': TUNE}, 'rewrite must be a pair of bars'),
+    ({'given': 'melody', 'prompt': TUNE}, 'give rewrite too'),
+    ({'rewrite': (0, 1), 'given': 'tune', 'prompt': TUNE}, 'give one of melod'),
+    ({'guidance': -1.0}, 'guidance must be in 0..20, not -1'),
   ],
 )
 def test_values_out_of_range_are_refused_by_name(values, match):
@@ -48,6 +54,9 @@ def test_values_out_of_range_are_refused_by_name(values, match):
     ({'meter': '34'}, 'meter must be a pair'),
     ({'tempo': 'fast'}, 'tempo must be a positive number'),
     ({'prompt': 3}, 'the prompt must be Notes or a path'),
+    ({'rewrite': (1,), 'prompt': TUNE}, 'rewrite must be a pair'),
+    ({'rewrite': 3, 'prompt': TUNE}, 'rewrite must be a pair'),
+    ({'guidance': 'much'}, 'guidance must be a number'),
   ],
 )
 def test_values_of_another_type_are_refused_by_name(values, match, monkeypatch):
