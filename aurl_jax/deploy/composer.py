@@ -85,8 +85,11 @@ class Composer:
     if request.bars:
       length = constraints.bars(self.tokenizer, prompt, request.bars, steps)
       wanted.append(length)
-    if request.rewrite is None and Prompts(self.tokenizer).infills:
-      wanted.append(Without(self.tokenizer.codec))
+    codec = self.tokenizer.codec
+    if request.rewrite is not None:
+      wanted.append(Without(codec, ('meter', 'cut')))
+    elif Prompts(self.tokenizer).infills:
+      wanted.append(Without(codec))
     return tuple(wanted)
 
   def _steps(self, request: Request, prompt: np.ndarray) -> int:

@@ -62,14 +62,15 @@ class Guided(NamedTuple):
 class Without:
   """The constraint that some events are not written.
 
-  For those that belong into prompts alone: `mask`, `fill`, controls. Hashable,
-  equal to another of the same codec and events.
+  For those that belong into prompts alone: `mask`, `fill`, controls; or, where
+  bars are filled in, their meters and cuts, which the context has told.
+  Hashable, equal to another of the same codec and events.
   """
 
   def __init__(
     self, codec: Codec, events: tuple[str, ...] = ('mask', 'fill')
   ) -> None:
-    """Takes the vocabulary, and the events of field 0 to leave out."""
+    """Takes the vocabulary, and the events to leave out, in every field."""
     self._codec, self._events = codec, events
 
   def __hash__(self) -> int:
@@ -95,7 +96,7 @@ class Without:
     ids = jnp.arange(part.size)
     wanted = jnp.ones(part.size, bool)
     for event in self._events:
-      if event in part.starts and (field == 0 or event == 'mask'):
+      if event in part.starts:
         wanted &= ~part.holds(event, ids)
     return wanted
 

@@ -165,7 +165,8 @@ class Infill:
     if len(masked):
       begin, end = int(masked[0]), layout.end(context, int(masked[-1]))
       joined = layout.join(context[begin:end], rest)
-      context = np.concatenate([context[:begin], joined, context[end:]])
+      after = layout.seam(joined, context[end:])
+      context = np.concatenate([context[:begin], joined, after])
     if ended:
       context = np.concatenate([context, self._eos])
     return context.astype(np.int32)

@@ -48,6 +48,9 @@ class Layout(Protocol):
   def end(self, ids: np.ndarray, last: int) -> int:
     """Returns where the masked bar that begins at `last` ends."""
 
+  def seam(self, joined: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Returns what follows what was filled in, as it sounds there."""
+
 
 def is_cells(codec: Codec) -> bool:
   """Returns whether steps are cells of voices."""
@@ -164,6 +167,11 @@ class Steps:
     return np.lexsort(
       [*keys, np.where(plain, 0, rank), position, place, number]
     )
+
+  def seam(self, joined: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Returns the steps behind a gap as they are: notes have their lengths."""
+    del joined
+    return rest
 
   def header(self, part: Part, ended: bool) -> np.ndarray:
     """Returns a `fill` for each track, or one."""
@@ -292,6 +300,11 @@ class Stream:
     joined = self._write(_merged(*pair))
     return self._with_controls(joined, stream[control], number)[:, None]
 
+  def seam(self, joined: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Returns the steps behind a gap as they are: notes have their lengths."""
+    del joined
+    return rest
+
   def header(self, part: Part, ended: bool) -> np.ndarray:
     """Returns `fill` and the tracks."""
     header = [self.codec.id('fill', int(ended))]
@@ -411,6 +424,25 @@ class Cells:
       blank & (given != self._masks), given, joined[:count]
     )
     return np.where(joined == self._masks, rest, joined)
+
+  def seam(self, joined: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Returns the cells behind a gap, which may hold on what is no longer.
+
+    What they hold is struck there then, so that it goes on sounding.
+    """
+    if not len(joined) or not len(rest):
+      return rest
+    rest = rest.copy()
+    for voice, (last, first) in enumerate(
+      zip(joined[-1].tolist(), rest[0].tolist(), strict=True)
+    ):
+      event, pitch = self.codec.event(first, voice) if first else ('', 0)
+      if event != 'hold':
+        continue
+      struck = self.codec.id('pitch', pitch, voice)
+      if last not in (first, struck):
+        rest[0, voice] = struck
+    return rest
 
   def header(self, part: Part, ended: bool) -> np.ndarray:
     """Returns `fill`; which voices are taken out is told by the masks."""

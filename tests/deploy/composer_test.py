@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.controls import Controls, Levels
 from aurl_jax.tokens.grid import VoiceGrid
+from aurl_jax.tokens.infill import Infill
 from tests import recogniser
 from tests.generation import writers
 from tests.tokens import pieces
@@ -95,10 +98,19 @@ def composer_of(tokenizer, context=128):
   return Composer(model=model, params=params, tokenizer=tokenizer)
 
 
-def outside(notes, start, end):
-  """Onsets and pitches that begin outside of a span, in order."""
-  rows = zip(notes.onset.tolist(), notes.pitch.tolist(), strict=True)
-  return sorted(row for row in rows if not start <= row[0] < end)
+def outside(notes, start, end, held_over):
+  """What sounds outside of a span: (cell, pitch).
+
+  In a grid also of notes that begin within it, which the cells behind it
+  hold on; else those are gone as a whole.
+  """
+  found = set()
+  columns = (notes.onset, notes.duration, notes.pitch)
+  for onset, duration, pitch in zip(*(c.tolist() for c in columns), strict=True):
+    if held_over or not start <= onset < end:
+      cells = range(onset, onset + duration)
+      found |= {(c, pitch) for c in cells if not start <= c < end}
+  return found
 
 
 @pytest.mark.parametrize(
@@ -112,9 +124,14 @@ def test_bars_are_written_anew_and_all_else_stays(tokenizer):
   for piece in composer.generate(asked):
     assert piece.report['grammatical']
     assert piece.report['ended']
-    assert recogniser.fault(tokenizer, piece.ids.tolist()) == ''
-    assert outside(piece.notes, start, end) == outside(before, start, end)
+    span = start, end, isinstance(tokenizer, VoiceGrid)
+    assert outside(piece.notes, *span) == outside(before, *span)
     assert piece.notes != before
+    assert piece.notes.meters.tolist() == before.meters.tolist()
+    if isinstance(tokenizer, VoiceGrid):
+      plain = dataclasses.replace(tokenizer, infill=False)
+      whole = Infill(tokenizer.codec).put_back(piece.ids)
+      assert recogniser.fault(plain, whole.tolist()) == ''
 
 
 def test_a_model_that_infills_writes_no_masks_of_its_own():
@@ -132,11 +149,12 @@ def test_a_model_that_infills_writes_no_masks_of_its_own():
 def test_guidance_changes_what_is_written_and_one_does_not():
   composer = composer_of(Compound(controls=True))
   controls = Controls(piece=Levels(key=7, density=9))
-  asked = {'controls': controls, 'steps': 60, 'seed': 5, 'n': 2}
+  asked = {'controls': controls, 'steps': 100, 'bars': 3, 'seed': 5, 'n': 4}
   plain = composer.generate(Request(**asked))
   same = composer.generate(Request(**asked, guidance=1))
   strong = composer.generate(Request(**asked, guidance=8))
-  assert [p.midi() for p in plain] == [p.midi() for p in same]
-  assert [p.midi() for p in plain] != [p.midi() for p in strong]
+  written = lambda pieces: [p.ids.tolist() for p in pieces]  # noqa: E731
+  assert written(plain) == written(same)
+  assert written(plain) != written(strong)
   with pytest.raises(RequestError, match='this request has none'):
     composer.generate(Request(steps=60, guidance=2))

@@ -79,6 +79,27 @@ def test_what_is_taken_out_comes_back(tokenizer, seed):
   assert ends.tolist() == [len(taken.ids) - 1]
 
 
+def test_what_follows_a_gap_sounds_on_whatever_was_filled_in():
+  tokenizer = VoiceGrid(infill=True)
+  infill, id_ = Infill(tokenizer.codec), tokenizer.codec.id
+  hold, rest = [id_('hold', 60 + v, v) for v in range(4)], [id_('rest')] * 4
+  struck = [id_('pitch', 60 + v, v) for v in range(4)]
+  other = [id_('pitch', 40, v) for v in range(4)]
+  ids = np.array([struck, hold, hold, hold])
+  taken = infill.take_out(ids, np.arange(4), 1, 2)
+  np.testing.assert_array_equal(infill.put_back(taken.ids), ids)
+  for filled in (rest, other):
+    written = np.array([*taken.context.tolist(), filled])
+    expected = np.array([struck, filled, struck, hold])
+    np.testing.assert_array_equal(infill.put_back(written), expected)
+  # A voice that was not taken out is held on as it was.
+  taken = infill.take_out(ids, np.arange(4), 1, 2, Part(tracks=((0, 1),)))
+  mask = [id_('mask', 0, v) for v in range(4)]
+  written = np.array([*taken.context.tolist(), [mask[0], rest[1], *mask[2:]]])
+  back = infill.put_back(written)
+  assert back[2].tolist() == [hold[0], struck[1], *hold[2:]]
+
+
 @pytest.mark.parametrize('tokenizer', ALL_KINDS, ids=named)
 @hypothesis.given(seed=SEEDS)
 def test_a_stretch_without_its_ends_comes_back(tokenizer, seed):
