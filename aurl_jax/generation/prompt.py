@@ -55,9 +55,7 @@ class Prompts:
       return ids[: np.argmax(self.tokenizer.is_end(ids))]
     return self._taken(ids, request, request.rewrite)
 
-  def twin(
-    self, prompt: Int[np.ndarray, 't f']
-  ) -> Int[np.ndarray, 'u f']:
+  def twin(self, prompt: Int[np.ndarray, 't f']) -> Int[np.ndarray, 'u f']:
     """Returns a prompt without its controls, for guidance.
 
     Raises:

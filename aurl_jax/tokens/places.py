@@ -188,8 +188,8 @@ class Places:
     """Returns the clock before any step, int32 arrays of a shape."""
     zeros = jnp.zeros(shape, jnp.int32)
     bar = jnp.full(shape, self.meter, jnp.int32)
-    none = dict.fromkeys(PlaceState._fields, zeros)
-    state = PlaceState(**none | {'length': bar, 'meter': bar, 'saved': None})
+    none = dict.fromkeys(PlaceState._fields[:-1], zeros)
+    state = PlaceState(**none | {'length': bar, 'meter': bar})
     return state._replace(saved=state.clock) if self.infill else state
 
   def advance(self, state: PlaceState, step: Int[Array, '*b f']) -> PlaceState:
@@ -352,9 +352,7 @@ class _Rows:
     index = jnp.arange(marks.shape[1], dtype=jnp.int32)
     return jax.lax.cummax(jnp.where(marks, index, 0), axis=1)
 
-  def _found(
-    self, mask: Int[Array, 'b t'], fill: Int[Array, 'b t']
-  ) -> '_Gap':
+  def _found(self, mask: Int[Array, 'b t'], fill: Int[Array, 'b t']) -> '_Gap':
     """Finds the first mask of each segment, and the latest fill behind it."""
     masked = self._sum(mask)
     fills = jnp.where(masked > 0, fill, 0)

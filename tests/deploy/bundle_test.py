@@ -96,7 +96,7 @@ def test_weights_that_float16_cannot_hold_are_refused(tmp_path, value):
 
 
 def test_a_dtype_that_no_bundle_has_is_refused(tmp_path):
-  with pytest.raises(BundleError, match='int8.*float32, float16'):
+  with pytest.raises(BundleError, match=r'int8.*float32, float16'):
     save(tmp_path / 'small', dtype='int8')
 
 

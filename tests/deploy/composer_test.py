@@ -105,8 +105,8 @@ def outside(notes, start, end, held_over):
   hold on; else those are gone as a whole.
   """
   found = set()
-  columns = (notes.onset, notes.duration, notes.pitch)
-  for onset, duration, pitch in zip(*(c.tolist() for c in columns), strict=True):
+  columns = np.stack([notes.onset, notes.duration, notes.pitch], axis=1)
+  for onset, duration, pitch in columns.tolist():
     if held_over or not start <= onset < end:
       cells = range(onset, onset + duration)
       found |= {(c, pitch) for c in cells if not start <= c < end}

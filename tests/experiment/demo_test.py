@@ -36,7 +36,8 @@ def test_every_shipped_model_plays_into_a_folder_of_its_own(shipped, tmp_path):
   for result in found:
     folder = tmp_path / 'out' / result['model']
     assert result['page'] == str(folder / 'index.html')
-    assert f'Written by {result["model"]}' in (folder / 'index.html').read_text()
+    page = (folder / 'index.html').read_text()
+    assert f'Written by {result["model"]}' in page
     notes = midi.read(folder / 'piece_1.mid').notes
     with wave.open(io.BytesIO((folder / 'piece_1.wav').read_bytes())) as sound:
       seconds = sound.getnframes() / sound.getframerate()

@@ -88,7 +88,8 @@ def test_bars_to_rewrite_are_masked_and_all_else_is_there(tokenizer):
   else:
     assert len(masked) == 2
   kept = np.concatenate([ids[: bars[1]], ids[bars[3] : -1]])
-  around = np.concatenate([prompt[: masked[0]], prompt[-1 - bars[4] + bars[3] : -1]])
+  after = prompt[bars[3] - bars[4] - 1 : -1]
+  around = np.concatenate([prompt[: masked[0]], after])
   np.testing.assert_array_equal(around, kept)
 
 

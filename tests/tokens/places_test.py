@@ -294,13 +294,17 @@ def test_what_is_filled_in_stands_where_it_is_put_back(name):
     plain = parallel(places, ids)
     told = {name for step in span.tolist() for name in events(tokenizer, step)}
     known = 2 if told & {'meter', 'cut'} else 3
-    where = lambda steps, rows: collections.Counter(  # noqa: E731
-      (*rows[at, :known].tolist(), pitch)
-      for at, pitch in struck(tokenizer, steps)
-    )
-    assert where(taken.ids, found) == where(ids, plain)
+    expected = standing(tokenizer, ids, plain[:, :known])
+    assert standing(tokenizer, taken.ids, found[:, :known]) == expected
     count += len(list(struck(tokenizer, taken.filled)))
   assert count > 50
+
+
+def standing(tokenizer, ids, found):
+  """Counts where notes stand: their places and pitches."""
+  return collections.Counter(
+    (*found[at].tolist(), pitch) for at, pitch in struck(tokenizer, ids)
+  )
 
 
 def events(tokenizer, step):
