@@ -22,7 +22,16 @@ from aurl_jax.parallel import mesh as mesh_lib
 
 _LICENCES = {
   'chorales': 'J. S. Bach, public domain; as encoded in the music21 corpus',
+  'jsb_chorales': (
+    'J. S. Bach, public domain; in the canonical splits of Boulanger-'
+    'Lewandowski et al. 2012, as published with TonicNet under Apache-2.0'
+  ),
+  'pop909': (
+    'POP909, Wang et al. 2020, MIT; piano arrangements of commercial pop songs'
+  ),
+  'groove': 'Groove MIDI Dataset, Gillick et al. 2019, CC BY 4.0',
 }
+"""Of the embedded corpus, and of sets whose frozen splits were asked for."""
 _USE = (
   'For sketches, studies and research: it continues and writes short pieces '
   'in the style of its data. It is not meant to pass for the work of a '
@@ -96,7 +105,8 @@ def _model(parts: Parts) -> str:
 
 def _data(parts: Parts, cache: TokenCache) -> str:
   source = parts.run.data.source
-  licence = _LICENCES.get(source, 'licence: state it here before you share')
+  known = source if source in _LICENCES else parts.run.data.splits
+  licence = _LICENCES.get(known, 'licence: state it here before you share')
   rows = [
     f'- {name}: {counts["pieces"]:,} pieces, {counts["notes"]:,} notes'
     for name, counts in cache.manifest['splits'].items()
