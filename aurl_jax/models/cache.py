@@ -21,12 +21,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from aurl_jax.models import bar_cache
+from aurl_jax.models import bar_cache, cached, hierarchy_cache
 from aurl_jax.models.bar_cache import BarLayer, BarPlaces
-from aurl_jax.models.blocked import MASKED
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.decoder import Block
-from aurl_jax.models.positions import Rope, rotate, spread
+from aurl_jax.models.hierarchy_cache import Levels
 from aurl_jax.models.relative import picked
 from aurl_jax.models.vaegan import MusicTransformerVAEGAN
 
@@ -44,6 +43,7 @@ class Cache:
       None if the model does not ask for it.
     layers: What the pattern `bars` remembers instead of keys and values.
     bars: Bars of the steps, for that pattern.
+    levels: What the pattern `hierarchy` remembers instead.
   """
 
   keys: tuple[Float[Array, 'n s k'], ...]
@@ -52,10 +52,13 @@ class Cache:
   places: Any = None
   layers: tuple[BarLayer, ...] = ()
   bars: BarPlaces | None = None
+  levels: Levels | None = None
 
   @property
   def length(self) -> int:
     """Steps the cache has room for."""
+    if self.levels is not None:
+      return self.levels.length
     keys = self.layers[0].keys if self.layers else self.keys[0]
     return keys.shape[1]
 
@@ -83,6 +86,9 @@ def init(
     start=jnp.zeros((batch,), jnp.int32) if start is None else start,
     places=None if places is None else places.init((batch,)),
   )
+  if config.pattern == 'hierarchy':
+    levels = hierarchy_cache.init(config, batch, length)
+    return dataclasses.replace(cache, levels=levels)
   if config.pattern == 'bars':
     layer = bar_cache.init_layer(rows, length, width, config.dtype)
     return dataclasses.replace(
@@ -101,6 +107,9 @@ def grow(cache: Cache, length: int) -> Cache:
   Attention costs what the cache has room for, so a decoder grows it as it
   fills.
   """
+  if cache.levels is not None:
+    levels = hierarchy_cache.grow(cache.levels, length)
+    return dataclasses.replace(cache, levels=levels)
   if cache.bars is not None:
     return dataclasses.replace(
       cache,
@@ -132,6 +141,8 @@ def prefill(
     The state after the last step, and the cache filled up to `t`.
   """
   decoder, index = module.decoder, jnp.arange(ids.shape[1])
+  if cache.levels is not None:
+    return _prefill_levels(module, cache, ids, places)
   start = cache.start[:, None]
   segments = (index >= start).astype(jnp.int32)
   coordinates, state = _walked(places, ids, segments)
@@ -147,7 +158,7 @@ def prefill(
     else:
       mixed = decoder.mix(block, q, k, v, where)
       layer = tuple(
-        _write(held, _merge(new), 0)
+        cached.write(held, cached.merge(new), 0)
         for held, new in zip(layer, (k, v), strict=True)
       )
     x = block.finish(x, mixed)
@@ -180,6 +191,8 @@ def step(
     The state after the step, and the cache with it.
   """
   config = module.config
+  if cache.levels is not None:
+    return _step_levels(module, cache, ids, index, places)
   seen = _seen(config, cache, index)
   coordinates, state, bars = None, cache.places, cache.bars
   if places is not None:
@@ -190,19 +203,61 @@ def step(
   rope = module.decoder.rope(index - cache.start[:, None], coordinates)
   x, layers = module.embedded(ids[:, None], coordinates), []
   for block, layer in _layers(module, cache):
-    q, k, v = _qkv(block, x, rope)
+    q, k, v = cached.qkv(block, x, rope)
     if bars is not None:
       query = block.attention.summary.query[...]
       mixed, layer = bar_cache.step(layer, bars, (q, k, v), query, index)
     else:
-      layer = _write(layer[0], k, index), _write(layer[1], v, index)
+      layer = cached.write(layer[0], k, index), cached.write(layer[1], v, index)
       bias = _bias(block, q, cache.length, index)
-      mixed = _attend(q, *layer, seen, bias)
+      mixed = cached.attend(q, *layer, seen, bias)
     mixed = mixed.reshape(-1, config.heads, 1, config.head_dim)
     x = block.finish(x, mixed)
     layers.append(layer)
   hidden = module.decoder.norm(x[:, 0])
   return hidden, _with(cache, layers, state, bars)
+
+
+def _prefill_levels(
+  module: MusicTransformerVAEGAN,
+  cache: Cache,
+  ids: Int[Array, 'b t f'],
+  places: Any,
+) -> tuple[Float[Array, 'b d'], Cache]:
+  """Reads prompts step by step: bars end at other steps in each row."""
+
+  def read(
+    cache: Cache, step: tuple[Array, Array]
+  ) -> tuple[Cache, Float[Array, 'b d']]:
+    hidden, cache = _step_levels(module, cache, *step, places)
+    return cache, hidden
+
+  steps = jnp.moveaxis(ids, 1, 0), jnp.arange(ids.shape[1])
+  cache, hidden = jax.lax.scan(read, cache, steps)
+  return hidden[-1], cache
+
+
+def _step_levels(
+  module: MusicTransformerVAEGAN,
+  cache: Cache,
+  ids: Int[Array, 'b f'],
+  index: Int[Array, ''],
+  places: Any,
+) -> tuple[Float[Array, 'b d'], Cache]:
+  """As `step`, of the pattern `hierarchy`; rows that are padded stay."""
+  assert cache.levels is not None
+  real = index >= cache.start
+  state = jax.tree.map(
+    lambda new, old: jnp.where(real, new, old),
+    places.advance(cache.places, ids),
+    cache.places,
+  )
+  coordinates = places.coordinates(state)[:, None]
+  x = module.embedded(ids[:, None], coordinates)
+  hidden, levels = hierarchy_cache.step(
+    module.decoder, cache.levels, x, coordinates[:, 0, 0], index, real
+  )
+  return hidden, dataclasses.replace(cache, levels=levels, places=state)
 
 
 def _walked(
@@ -236,10 +291,6 @@ def _seen(
   return seen[:, None]
 
 
-def _merge(x: Float[Array, 'b h t k']) -> Float[Array, 'n t k']:
-  return x.reshape(-1, *x.shape[2:])
-
-
 def _layers(module: MusicTransformerVAEGAN, cache: Cache) -> zip:
   """Blocks, and what each remembers: `BarLayer`, or keys and values."""
   pairs = zip(cache.keys, cache.values, strict=True)
@@ -258,38 +309,6 @@ def _with(
   return dataclasses.replace(cache, keys=keys, values=values, places=places)
 
 
-def _qkv(
-  block: Block, x: Float[Array, 'b 1 d'], rope: Rope | None
-) -> tuple[Float[Array, 'n g k'], Float[Array, 'n 1 k'], Float[Array, 'n 1 k']]:
-  """As `Block.qkv`, of one step: a plain product, no weight transposed."""
-  x = block.attention_norm(x)[:, 0]
-  if block.attention.grouped:
-    q, key, value = _grouped(block, x)
-  else:
-    kernel = block.attention.qkv_kernel[...].astype(x.dtype)
-    d, _, h, k = kernel.shape
-    fused = x @ kernel.reshape(d, -1)
-    q, key, value = jnp.moveaxis(fused.reshape(-1, 3, h, 1, k), 1, 0)
-  rows = key.shape[0] * key.shape[1]
-  if rope is not None:
-    q, key = rotate(q, *spread(rope, q.shape[1])), rotate(key, *rope)
-  return q.reshape(rows, -1, q.shape[-1]), _merge(key), _merge(value)
-
-
-def _grouped(
-  block: Block, x: Float[Array, 'b d']
-) -> tuple[
-  Float[Array, 'b h 1 k'], Float[Array, 'b c 1 k'], Float[Array, 'b c 1 k']
-]:
-  kernel = block.attention.q_kernel[...].astype(x.dtype)
-  d, h, k = kernel.shape
-  q = (x @ kernel.reshape(d, -1)).reshape(-1, h, 1, k)
-  kernel = block.attention.kv_kernel[...].astype(x.dtype)
-  fused = (x @ kernel.reshape(d, -1)).reshape(-1, 2, kernel.shape[2], 1, k)
-  key, value = jnp.moveaxis(fused, 1, 0)
-  return q, key, value
-
-
 def _bias(
   block: Block, q: Float[Array, 'n g k'], length: int, index: Int[Array, '']
 ) -> Float[Array, 'n g s'] | None:
@@ -300,25 +319,3 @@ def _bias(
   rows = q.reshape(-1, table.shape[0], 1, q.shape[-1])
   distances = (index - jnp.arange(length))[None]
   return picked(rows, table, distances).reshape(*q.shape[:2], length)
-
-
-def _attend(
-  q: Float[Array, 'n g k'],
-  k: Float[Array, 'n s k'],
-  v: Float[Array, 'n s k'],
-  seen: Bool[Array, 'n 1 s'],
-  bias: Float[Array, 'n g s'] | None,
-) -> Float[Array, 'n g k']:
-  """Softmax attention of one step; the softmax is float32."""
-  scores = jnp.einsum('nqk,nsk->nqs', q, k, preferred_element_type=jnp.float32)
-  if bias is not None:
-    scores = scores + bias
-  scores = jnp.where(seen, scores * q.shape[-1] ** -0.5, MASKED)
-  weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
-  return jnp.einsum('nqs,nsk->nqk', weights, v)
-
-
-def _write(
-  cache: Float[Array, 'n s k'], new: Float[Array, 'n t k'], index: Array | int
-) -> Float[Array, 'n s k']:
-  return jax.lax.dynamic_update_slice_in_dim(cache, new, index, axis=1)

@@ -11,9 +11,18 @@ _CHOICES = {
   'remat': ('none', 'full', 'dots', 'attention'),
   'attention': ('auto', 'naive', 'blocked', 'fused', 'splash'),
   'positions': ('rope', 'musical', 'relative', 'none'),
-  'pattern': ('full', 'window', 'bars'),
+  'pattern': ('full', 'window', 'bars', 'hierarchy'),
 }
-_POSITIVE = ('width', 'layers', 'heads', 'context', 'head_width')
+_POSITIVE = (
+  'width',
+  'layers',
+  'heads',
+  'context',
+  'head_width',
+  'bar_layers',
+  'piece_layers',
+  'piece_bars',
+)
 _COUNTS = ('hidden', 'kv_heads', 'window', 'relative', 'metrical')
 # SwiGLU has three matrices where GELU has two: 2/3 of the hidden width
 # gives equal parameters (Shazeer 2020, section 2); rounded for the GEMMs.
@@ -55,7 +64,13 @@ class ModelConfig:
       A model learns in far fewer steps what a pitch is.
     pattern: What a step attends to: `full` is all steps before it (or the
       last `window`, if that is set), `window` the same but needs `window`,
-      `bars` what `models.structured` picks by bars.
+      `bars` what `models.structured` picks by bars, `hierarchy` its own bar
+      and one vector for those before it (`models.hierarchy`).
+    bar_layers: Of `hierarchy`: blocks that make a vector of each bar; `layers`
+      are those that predict its steps.
+    piece_layers: Of `hierarchy`: blocks over the vectors of bars.
+    piece_bars: Of `hierarchy`: most bars of a row that those see, which costs
+      their square; a later bar sees these and itself.
     window: Steps that a step sees, itself and those before it; 0 means all.
     dtype: What activations are computed in; parameters, norms, softmax and
       logits are float32 always.
@@ -88,6 +103,9 @@ class ModelConfig:
   window: int = 0
   metrical: int = 0
   shared_pitch: bool = False
+  bar_layers: int = 2
+  piece_layers: int = 2
+  piece_bars: int = 1024
 
   def __post_init__(self) -> None:
     for name, choices in _CHOICES.items():
@@ -123,7 +141,7 @@ class ModelConfig:
     """Whether the network reads where a step stands in its music."""
     return (
       self.positions == 'musical'
-      or self.pattern == 'bars'
+      or self.pattern in ('bars', 'hierarchy')
       or self.metrical > 0
       or self.shared_pitch
     )
@@ -182,6 +200,8 @@ def _check_attention(config: ModelConfig) -> None:
   _check_backend(config)
   if config.pattern == 'bars':
     _check_bars(config)
+  if config.pattern == 'hierarchy':
+    _check_hierarchy(config)
   if config.positions == 'musical':
     need = 4 * -(-_MUSICAL // config.key_heads)
     _require(
@@ -227,6 +247,27 @@ def _check_bars(config: ModelConfig) -> None:
     'kv_heads',
     f"{config.kv_heads} has no place where model.pattern is 'bars': summaries "
     'are of each head; set it to 0',
+  )
+
+
+def _check_hierarchy(config: ModelConfig) -> None:
+  for name, plain in (
+    ('window', 0),
+    ('positions', 'rope'),
+    ('kv_heads', 0),
+    ('scan', False),
+  ):
+    _require(
+      getattr(config, name) == plain,
+      name,
+      f'{getattr(config, name)!r} has no place where model.pattern is '
+      f"'hierarchy'; set it to {plain!r}",
+    )
+  _require(
+    config.attention in ('auto', 'naive', 'blocked'),
+    'attention',
+    f"{config.attention!r} knows no bars; set it to 'auto', or model.pattern "
+    "to 'full'",
   )
 
 

@@ -71,10 +71,11 @@ class Model:
         "tokenizer, or set 'rope', 'full', 0 and False",
         code='model_config',
       )
-    if self.config.pattern == 'bars' and self.places.infill:
+    by_bars = self.config.pattern in ('bars', 'hierarchy')
+    if by_bars and self.places.infill:
       raise ConfigError(
-        "model.pattern: 'bars' reads bars in their order, but what this "
-        'tokenizer fills in stands behind its context; set '
+        f'model.pattern: {self.config.pattern!r} reads bars in their order, '
+        'but what this tokenizer fills in stands behind its context; set '
         "tokenizer.infill=False, or model.pattern 'full'",
         code='model_config',
       )
@@ -176,7 +177,17 @@ class Model:
 
     For looking at: all layers are kept, `layers * b * h * t * t` floats.
     Arguments as of `apply`.
+
+    Raises:
+      ConfigError: The pattern is `hierarchy`, in which no layer reads all
+        steps.
     """
+    if self.config.pattern == 'hierarchy':
+      raise ConfigError(
+        "model.pattern: no layer of 'hierarchy' reads all steps, so that there "
+        'is no map of them; look at a model of another pattern',
+        code='model_config',
+      )
     self._check_length(ids.shape[1])
     module = self.bind(params)
     coordinates = self._coordinates(ids, segments)

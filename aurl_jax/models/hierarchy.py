@@ -1,7 +1,8 @@
 """Bars, and a piece of bars: for sequences of 16,000 steps and more.
 
-Three stacks of blocks. The bar encoder reads each bar by itself, both ways,
-and its mean is the bar's vector. The piece level is a causal transformer over
+Three stacks of blocks. The bar encoder reads each bar by itself, causally (so
+that generation need not read a bar again when it ends, `hierarchy_cache`), and
+its mean is the bar's vector. The piece level is a causal transformer over
 the vectors of a segment's bars. The decoder reads the steps of the own bar,
 causally, and what the piece level made of the bars before: that is added to
 every step of a bar. (Two levels as in MusicVAE's hierarchical decoder,
@@ -37,31 +38,6 @@ from aurl_jax.models.layers import INIT_SCALE, Linear, RMSNorm, normal
 from aurl_jax.parallel.rules import constrain_rows
 
 _Mix = Callable[[Array, Array, Array], Array]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class HierarchyConfig:
-  """How many blocks each level has.
-
-  Attributes:
-    encoder: Blocks that read a bar by itself.
-    piece: Blocks over the bars of a piece.
-    decoder: Blocks that predict the steps of a bar.
-    bars: Most bars of a row at the piece level, which costs their square;
-      a later bar sees those and itself.
-  """
-
-  encoder: int = 2
-  piece: int = 4
-  decoder: int = 4
-  bars: int = 1024
-
-  def __post_init__(self) -> None:
-    for name in ('encoder', 'piece', 'decoder', 'bars'):
-      if getattr(self, name) < 1:
-        raise ConfigError(
-          f'hierarchy.{name}: must be at least 1', code='hierarchy_config'
-        )
 
 
 class Stack(nnx.Module):
@@ -119,48 +95,52 @@ class Stack(nnx.Module):
 class Hierarchy(nnx.Module):
   """Bar encoder, piece level and bar decoder, in the place of `Decoder`."""
 
-  def __init__(
-    self, config: ModelConfig, levels: HierarchyConfig, key: PRNGKeyArray
-  ) -> None:
+  def __init__(self, config: ModelConfig, key: PRNGKeyArray) -> None:
     encoder, piece, decoder, down, start = jax.random.split(key, 5)
-    self.encoder = Stack(config, levels.encoder, encoder)
+    self.encoder = Stack(config, config.bar_layers, encoder)
     self.bar_norm = RMSNorm(config.width)
-    self.piece = Stack(config, levels.piece, piece)
+    self.piece = Stack(config, config.piece_layers, piece)
     self.piece_norm = RMSNorm(config.width)
     self.down = Linear(config.width, config.width, down, INIT_SCALE)
     # Stands for the bars before a segment's first.
     self.start = normal(start, (config.width,))
-    self.decoder = Stack(config, levels.decoder, decoder)
+    self.decoder = Stack(config, config.layers, decoder)
     self.norm = RMSNorm(config.width)
     self.config = config
-    self.levels = levels
 
   def __call__(
     self,
     x: Float[Array, 'b t d'],
-    *,
-    bars: Int[Array, 'b t'],
     segments: Int[Array, 'b t'],
+    positions: Int[Array, 'b t'] | None = None,
     key: Keys | None = None,
+    coordinates: Int[Array, 'b t 4'] | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns the normalised hidden state of every step.
 
     Args:
       x: Embedded steps.
-      bars: Bar of each step in its segment; never falls in a segment.
       segments: Number of the piece at each step; a piece is one run of steps.
+      positions: Not read: a step knows its index in its bar.
       key: Of the dropout; None keeps everything.
+      coordinates: Bar, position, time and pitch of each step; the bar never
+        falls in a segment.
+
+    Raises:
+      ConfigError: There are no coordinates.
     """
+    del positions
+    bars = bar_of(coordinates)
     keys = (None,) * 3 if key is None else tuple(random.split(key, 3))
-    plan = bar_plan.plan(bars, segments, near=(0,), coarse=False, causal=False)
-    rope = self._rope(_in_bar(plan))
-    read = self.encoder(x, rope, _inside(plan), keys[0])
+    plan = bar_plan.plan(bars, segments, near=(0,), coarse=False)
+    rope, mix = self.rope(_in_bar(plan)), _inside(plan)
+    read = self.encoder(x, rope, mix, keys[0])
     piece = self._piece(self._pooled(read, plan), bars, plan, keys[1])
     x = x + self._before(piece, plan)
-    causal = dataclasses.replace(plan, causal=True)
-    return self.norm(self.decoder(x, rope, _inside(causal), keys[2]))
+    return self.norm(self.decoder(x, rope, mix, keys[2]))
 
-  def _rope(self, where: Int[Array, 'b t']) -> Rope:
+  def rope(self, where: Int[Array, 'b t']) -> Rope:
+    """Returns the rotation of positions."""
     config = self.config
     return positions.angles(
       where, config.head_dim, config.rope_base, config.context
@@ -175,7 +155,7 @@ class Hierarchy(nnx.Module):
     count = jnp.pad(jnp.ones_like(read[..., :1]), added)
     sums = bar_sums(jnp.concatenate([steps, count], -1)[:, None], plan)[:, 0]
     mean = sums[..., :-1] / jnp.maximum(sums[..., -1:], 1)
-    return mean[:, : self.levels.bars].astype(read.dtype)
+    return mean[:, : self.config.piece_bars].astype(read.dtype)
 
   def _piece(
     self,
@@ -187,7 +167,7 @@ class Hierarchy(nnx.Module):
     """Returns what the piece level makes of each bar and those before it."""
     last = plan.last[:, : vectors.shape[1]]
     at = jnp.minimum(last, plan.length - 1)
-    rope = self._rope(jnp.take_along_axis(bars, at, axis=1))
+    rope = self.rope(jnp.take_along_axis(bars, at, axis=1))
     segments = _slot_segments(plan)[:, : vectors.shape[1]]
     mix = functools.partial(
       attend, segments=segments, backend=self.config.attention
@@ -207,6 +187,21 @@ class Hierarchy(nnx.Module):
     start = self.start[...].astype(piece.dtype)
     known = jnp.where(same[..., None], shifted, start)
     return bar_spread(self.down(known)[:, None], plan)[:, 0, : plan.length]
+
+
+def bar_of(coordinates: Int[Array, 'b t 4'] | None) -> Int[Array, 'b t']:
+  """Returns the bar of each step.
+
+  Raises:
+    ConfigError: There are no coordinates.
+  """
+  if coordinates is None:
+    raise ConfigError(
+      "model.pattern: 'hierarchy' needs the place of each step; build the "
+      'model with the Places of its tokenizer',
+      code='model_config',
+    )
+  return coordinates[..., 0]
 
 
 def _inside(plan: Plan) -> _Mix:

@@ -4,6 +4,8 @@ A part that the mode does not use is absent. Axes: `b` batch, `t` time,
 `d` model width, `f` fields.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -15,6 +17,7 @@ from aurl_jax.core.typing import Keys
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.decoder import Decoder
 from aurl_jax.models.head import FieldHead
+from aurl_jax.models.hierarchy import Hierarchy
 from aurl_jax.models.layers import Embedding, dropout, normal
 from aurl_jax.parallel.rules import constrain_rows
 
@@ -33,7 +36,9 @@ class MusicTransformerVAEGAN(nnx.Module):
     embed, decoder, head = jax.random.split(key, 3)
     d = config.width
     self.embed = Embedding(vocabulary, d, embed, pitches)
-    self.decoder = Decoder(config, decoder)
+    body = Hierarchy if config.pattern == 'hierarchy' else Decoder
+    # Called alike; beyond that the pattern says which one there is.
+    self.decoder: Any = body(config, decoder)
     self.head = FieldHead(len(vocabulary), d, config.head_width, head)
     if config.metrical:
       place = jax.random.fold_in(embed, 1)

@@ -33,6 +33,9 @@ RULES: tuple[Rule, ...] = (
   (r'mlp/narrow/kernel$', P('tensor', 'fsdp')),
   (r'head/fields/\d+/(hidden|earlier)/kernel$', P('fsdp', 'tensor')),
   (r'head/fields/\d+/out/kernel$', P('tensor', 'fsdp')),
+  # Of the hierarchy.
+  (r'(^|/)down/kernel$', P('fsdp', 'tensor')),
+  (r'(^|/)start$', P()),
   (r'norm/scale$', P()),
 )
 """Megatron's split (Shoeybi et al. 2019, section 3) times FSDP's."""

@@ -41,6 +41,8 @@ def full_forward(model, params, ids):
     {'positions': 'musical'},
     {'pattern': 'bars'},
     {'metrical': 4, 'shared_pitch': True},
+    {'pattern': 'hierarchy', 'bar_layers': 1},
+    {'pattern': 'hierarchy', 'piece_bars': 2, 'metrical': 4},
     *(
       pytest.param(changes, marks=pytest.mark.slow)
       for changes in (

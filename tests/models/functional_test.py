@@ -66,6 +66,7 @@ def rows(*pieces, context=24):
     {'positions': 'relative', 'window': 7, 'kv_heads': 1},
     {'pattern': 'bars'},
     {'metrical': 3, 'shared_pitch': True},
+    {'pattern': 'hierarchy'},
   ],
 )
 def test_packed_logits_are_each_piece_s_alone(attention, options):
@@ -166,6 +167,7 @@ def test_attention_has_the_parameters_of_its_options(changes, shapes):
   [
     {'positions': 'musical'},
     {'pattern': 'bars'},
+    {'pattern': 'hierarchy'},
     {'metrical': 3},
     {'shared_pitch': True},
   ],

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -8,17 +9,24 @@ from flax import nnx
 
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.models.config import ModelConfig
-from aurl_jax.models.hierarchy import Hierarchy, HierarchyConfig
+from aurl_jax.models.hierarchy import Hierarchy
 
-CONFIG = ModelConfig(width=16, heads=2, layers=1, context=256, dropout=0.2)
-LEVELS = HierarchyConfig(encoder=1, piece=2, decoder=1, bars=64)
+CONFIG = ModelConfig(
+  width=16,
+  heads=2,
+  layers=1,
+  context=256,
+  dropout=0.2,
+  pattern='hierarchy',
+  bar_layers=1,
+  piece_layers=2,
+  piece_bars=64,
+)
 T = 90
 
 
-def build(levels=LEVELS, **changes):
-  module = Hierarchy(
-    dataclasses.replace(CONFIG, **changes), levels, jax.random.key(0)
-  )
+def build(**changes):
+  module = Hierarchy(dataclasses.replace(CONFIG, **changes), jax.random.key(0))
   # Initial weights are small, and what they hide is hard to see.
   grow = lambda x: x * 5 if x.ndim > 1 else x  # noqa: E731
   state = jax.tree.map(grow, nnx.state(module))
@@ -26,12 +34,13 @@ def build(levels=LEVELS, **changes):
 
 
 def run(module, x, bars, segments, key=None):
-  call = jax.jit(
-    lambda x, bars, segments, key: module(
-      x, bars=bars, segments=segments, key=key
-    )
-  )
-  return call(x, bars, segments, key)
+  return jax.jit(functools.partial(apply, module))(x, bars, segments, key)
+
+
+def apply(module, x, bars, segments, key=None):
+  others = jnp.zeros_like(bars)
+  coordinates = jnp.stack([bars, others, others, others], axis=-1)
+  return module(x, segments, key=key, coordinates=coordinates)
 
 
 @pytest.fixture(scope='module')
@@ -50,7 +59,7 @@ def music():
 @pytest.mark.parametrize('room', [64, 5])
 def test_a_step_sees_no_later_step(music, room):
   x, bars, segments = music
-  module = build(dataclasses.replace(LEVELS, bars=room))
+  module = build(piece_bars=room)
   plain = run(module, x, bars, segments)
   for cut in (1, 30, 64, 77):
     moved = run(module, x.at[:, cut:].add(1), bars, segments)
@@ -63,7 +72,7 @@ def test_a_step_sees_its_bar_and_every_bar_before_it(music):
   module = build()
 
   def reach(x, at):
-    return module(x, bars=bars[:1], segments=segments[:1])[0, at]
+    return apply(module, x, bars[:1], segments[:1])[0, at]
 
   at = T - 1
   grads = jax.jit(jax.jacrev(reach), static_argnums=1)(x[:1], at)
@@ -73,11 +82,11 @@ def test_a_step_sees_its_bar_and_every_bar_before_it(music):
 @pytest.mark.slow
 def test_bars_past_the_room_see_those_in_it_and_themselves(music):
   x, bars, segments = music
-  module = build(dataclasses.replace(LEVELS, bars=5))
+  module = build(piece_bars=5)
   slots = np.cumsum(np.diff(bars[0], prepend=bars[0, 0]) > 0)
 
   def reach(x):
-    return module(x, bars=bars[:1], segments=segments[:1])[0, T - 1]
+    return apply(module, x, bars[:1], segments[:1])[0, T - 1]
 
   grads = np.abs(jax.jit(jax.jacrev(reach))(x[:1])).max((0, 1, 3))
   seen = (slots < 5) | (slots == slots[-1])
@@ -111,7 +120,7 @@ def test_remat_and_dropout(music):
 
   def loss(module):
     def value(x):
-      return (module(x, bars=bars, segments=segments, key=key) ** 3).sum()
+      return (apply(module, x, bars, segments, key) ** 3).sum()
 
     return jax.jit(jax.value_and_grad(value))(x)
 
@@ -128,7 +137,7 @@ def test_gradient_reaches_every_parameter(music):
   graph = nnx.graphdef(module)
 
   def value(state):
-    out = nnx.merge(graph, state)(x, bars=bars, segments=segments)
+    out = apply(nnx.merge(graph, state), x, bars, segments)
     return (out**3).sum()
 
   grads = jax.jit(jax.grad(value))(nnx.state(module))
@@ -137,6 +146,7 @@ def test_gradient_reaches_every_parameter(music):
     assert np.abs(leaf).max() > 0
 
 
-def test_a_level_without_blocks_is_refused():
-  with pytest.raises(ConfigError, match=r'hierarchy.piece: must be at least 1'):
-    HierarchyConfig(piece=0)
+def test_places_are_needed(music):
+  x, _, segments = music
+  with pytest.raises(ConfigError, match="'hierarchy' needs the place"):
+    build()(x, segments)

@@ -32,6 +32,7 @@ OPTIONS = (
   {'kv_heads': 1, 'positions': 'relative'},
   {'pattern': 'bars'},
   {'metrical': 8, 'shared_pitch': True},
+  {'pattern': 'hierarchy'},
 )
 
 

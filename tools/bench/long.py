@@ -16,6 +16,7 @@ resident size of its process in GB (10^9 bytes), at most 16.
 """
 
 import argparse
+import dataclasses
 import functools
 import json
 import resource
@@ -162,7 +163,9 @@ def network(length: int, kind: str, remat: str):
   config = ModelConfig(
     width=384, layers=6, heads=6, context=length, dropout=0.0, remat=remat
   )
-  levels = hierarchy.HierarchyConfig(encoder=2, piece=2, decoder=2)
+  levels = dataclasses.replace(
+    config, pattern='hierarchy', layers=2, bar_layers=2, piece_layers=2
+  )
 
   class Flat(nnx.Module):
     """Blocks with bar-structured or full attention."""
@@ -193,14 +196,17 @@ def network(length: int, kind: str, remat: str):
       embed, body = jax.random.split(key)
       self.embed = Embedding((IDS,), config.width, embed)
       self.body = (
-        hierarchy.Hierarchy(config, levels, body)
-        if kind == 'hierarchy'
-        else Flat(body)
+        hierarchy.Hierarchy(levels, body) if kind == 'hierarchy' else Flat(body)
       )
 
     def __call__(self, ids, bars):
       segments = jax.numpy.ones_like(bars)
-      x = self.body(self.embed(ids[..., None]), bars=bars, segments=segments)
+      x = self.embed(ids[..., None])
+      if kind == 'hierarchy':
+        places = jax.numpy.stack([bars] * 4, axis=-1)
+        x = self.body(x, segments, coordinates=places)
+      else:
+        x = self.body(x, bars=bars, segments=segments)
       return x @ self.embed.table(0).T
 
   return Network(jax.random.key(0))
