@@ -73,6 +73,17 @@ def test_greedy_equals_a_loop_over_full_forwards(piece):
     np.testing.assert_array_equal(one.ids, wanted)
 
 
+def test_a_model_of_bars_is_decoded_as_its_full_forwards_say(piece):
+  changes = {'pattern': 'hierarchy', 'metrical': 20, 'shared_pitch': True}
+  model, params = writers.model_of('grid', **changes)
+  grammar = writers.TOKENIZERS['grid'].grammar
+  prompts, steps = [piece[:1], piece[:13]], [40, 33]
+  found = decode(model, params, grammar, prompts, steps=steps, sampler=GREEDY)
+  for prompt, budget, one in zip(prompts, steps, found, strict=True):
+    wanted = writers.greedy(model, params, grammar, prompt, budget)
+    np.testing.assert_array_equal(one.ids, wanted)
+
+
 def test_a_seed_gives_the_same_piece_in_any_batch(piece):
   many = run([first()] * 64, steps=96, seed=5)
   again = run([first()] * 64, steps=96, seed=5)

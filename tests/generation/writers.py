@@ -23,9 +23,11 @@ TOKENIZERS = {
 
 
 @functools.cache
-def model_of(name):
+def model_of(name, **changes):
   """An untrained model of a tokenization, and its parameters."""
-  config = ModelConfig(width=16, layers=2, heads=2, context=128, head_width=8)
+  config = ModelConfig(
+    width=16, layers=2, heads=2, context=128, head_width=8, **changes
+  )
   tokenizer = TOKENIZERS[name]
   model = Model.build(config, tokenizer.codec.sizes, Places.of(tokenizer))
   params = model.init(jax.random.key(0))
