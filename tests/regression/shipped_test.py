@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import tomllib
 
 import pytest
 
@@ -15,6 +16,15 @@ LIMIT, IN_ALL = 10e6, 30e6
 
 def size(folder):
   return sum(path.stat().st_size for path in pathlib.Path(folder).iterdir())
+
+
+def test_they_are_installed_with_the_package(repository):
+  table = tomllib.loads((repository / 'pyproject.toml').read_text())
+  patterns = table['tool']['setuptools']['package-data']['*']
+  root = repository / 'aurl_jax'
+  named = {path for pattern in patterns for path in root.glob(pattern)}
+  for name in bundle.shipped():
+    assert set((root / 'bundles' / name).iterdir()) <= named
 
 
 def test_they_are_small():
