@@ -97,11 +97,7 @@ def save(
     CONFIG: config_lib.to_json(config).encode(),
     CARD: (card or _card(arrays, model_config, tokenizer)).encode(),
   }
-  digests = {name: files.digest(data) for name, data in contents.items()}
-  with files.atomic_folder(folder) as work:
-    for name, data in contents.items():
-      files.write_atomic(work / name, data)
-    files.write_atomic(work / DIGESTS, json.dumps(digests, indent=1) + '\n')
+  _write(folder, contents)
   return folder
 
 
@@ -151,6 +147,15 @@ def shipped_folder(name: str) -> pathlib.Path:
 
 def _home() -> pathlib.Path:
   return pathlib.Path(str(importlib.resources.files('aurl_jax'))) / 'bundles'
+
+
+def _write(folder: pathlib.Path, contents: Mapping[str, bytes]) -> None:
+  """Writes files and their digests, all or nothing."""
+  digests = {name: files.digest(data) for name, data in contents.items()}
+  with files.atomic_folder(folder) as work:
+    for name, data in contents.items():
+      files.write_atomic(work / name, data)
+    files.write_atomic(work / DIGESTS, json.dumps(digests, indent=1) + '\n')
 
 
 def _check_free(folder: pathlib.Path) -> None:

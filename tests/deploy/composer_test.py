@@ -114,7 +114,11 @@ def outside(notes, start, end, held_over):
 
 
 @pytest.mark.parametrize(
-  'tokenizer', [VoiceGrid(infill=True), Compound(infill=True)]
+  'tokenizer',
+  [
+    Compound(infill=True),
+    pytest.param(VoiceGrid(infill=True), marks=pytest.mark.slow),
+  ],
 )
 def test_bars_are_written_anew_and_all_else_stays(tokenizer):
   composer, notes = composer_of(tokenizer), pieces.chorale(4, bars=3)
@@ -146,15 +150,13 @@ def test_a_model_that_infills_writes_no_masks_of_its_own():
     assert not names & {'mask', 'fill'}
 
 
-def test_guidance_changes_what_is_written_and_one_does_not():
+def test_guidance_changes_what_is_written():
   composer = composer_of(Compound(controls=True))
   controls = Controls(piece=Levels(key=7, density=9))
-  asked = {'controls': controls, 'steps': 100, 'bars': 3, 'seed': 5, 'n': 4}
+  asked = {'controls': controls, 'steps': 60, 'bars': 2, 'seed': 5, 'n': 4}
   plain = composer.generate(Request(**asked))
-  same = composer.generate(Request(**asked, guidance=1))
   strong = composer.generate(Request(**asked, guidance=8))
   written = lambda pieces: [p.ids.tolist() for p in pieces]  # noqa: E731
-  assert written(plain) == written(same)
   assert written(plain) != written(strong)
   with pytest.raises(RequestError, match='this request has none'):
     composer.generate(Request(steps=60, guidance=2))
