@@ -4,7 +4,15 @@
 
 Reads the folder `jsb_chorales` of AURL_DATA (229 chorales to train on, 76 to
 judge by). Nothing of the embedded corpus may be used: it holds most of the
-pieces that judge. Context 640 holds the longest chorale whole.
+pieces that judge. Context 640 holds the longest chorale whole. 1 h 34 min on
+one core, 1 GB. Nats a voice-16th on the 76 chorales, as frames and, in
+brackets, with strikes and holds told apart:
+
+  0.345 (0.348)   this model, seed 0, 8,000 steps
+  0.370 (0.376)   the same run after 3,200 steps, 40 minutes
+        (0.715)   a count table of last pitch, voice and place in the beat
+
+The shipped model `chorale` is this run's.
 """
 
 import ml_collections

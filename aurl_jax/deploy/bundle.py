@@ -88,10 +88,7 @@ def save(
     'weights': dtype,
     'request': told,
   }
-  arrays = {
-    path: _stored(path, np.asarray(jax.device_get(leaf)), dtype)
-    for path, leaf in _by_path(params).items()
-  }
+  arrays = _arrays(params, dtype)
   contents = {
     WEIGHTS: safetensors.numpy.save(arrays),
     CONFIG: config_lib.to_json(config).encode(),
@@ -258,6 +255,14 @@ def _config(folder: pathlib.Path, data: bytes) -> dict[str, Any]:
       code='format',
     )
   return config
+
+
+def _arrays(params: Mapping[str, Any], dtype: str) -> dict[str, np.ndarray]:
+  """Returns the parameters as they are stored, by path."""
+  return {
+    path: _stored(path, np.asarray(jax.device_get(leaf)), dtype)
+    for path, leaf in _by_path(params).items()
+  }
 
 
 def _stored(path: str, array: np.ndarray, dtype: str) -> np.ndarray:
