@@ -154,11 +154,9 @@ def network(length: int, kind: str, remat: str):
   import jax
   from flax import nnx
 
-  from aurl_jax.models import bar_plan, hierarchy, positions, structured
-  from aurl_jax.models.attention import attend
-  from aurl_jax.models.bar_summary import BarSummary
+  from aurl_jax.models import hierarchy
   from aurl_jax.models.config import ModelConfig
-  from aurl_jax.models.layers import Embedding, RMSNorm
+  from aurl_jax.models.layers import Embedding
 
   config = ModelConfig(
     width=384, layers=6, heads=6, context=length, dropout=0.0, remat=remat
@@ -167,28 +165,6 @@ def network(length: int, kind: str, remat: str):
     config, pattern='hierarchy', layers=2, bar_layers=2, piece_layers=2
   )
 
-  class Flat(nnx.Module):
-    """Blocks with bar-structured or full attention."""
-
-    def __init__(self, key) -> None:
-      self.stack = hierarchy.Stack(config, config.layers, key)
-      self.summary = BarSummary(config.heads, config.head_dim)
-      self.norm = RMSNorm(config.width)
-
-    def __call__(self, x, *, bars, segments):
-      where = jax.numpy.broadcast_to(jax.numpy.arange(length), bars.shape)
-      rope = positions.angles(
-        where, config.head_dim, config.rope_base, config.context
-      )
-      mix = functools.partial(attend, segments=segments)
-      if kind == 'bars':
-        mix = functools.partial(
-          structured.attend_plan,
-          query=self.summary.query[...],
-          plan=bar_plan.plan(bars, segments),
-        )
-      return self.norm(self.stack(x, rope, mix))
-
   class Network(nnx.Module):
     """Embedding, blocks, and logits by the embedding."""
 
@@ -196,20 +172,56 @@ def network(length: int, kind: str, remat: str):
       embed, body = jax.random.split(key)
       self.embed = Embedding((IDS,), config.width, embed)
       self.body = (
-        hierarchy.Hierarchy(levels, body) if kind == 'hierarchy' else Flat(body)
+        hierarchy.Hierarchy(levels, body)
+        if kind == 'hierarchy'
+        else flat(config, kind, body)
       )
 
     def __call__(self, ids, bars):
       segments = jax.numpy.ones_like(bars)
-      x = self.embed(ids[..., None])
-      if kind == 'hierarchy':
-        places = jax.numpy.stack([bars] * 4, axis=-1)
-        x = self.body(x, segments, coordinates=places)
-      else:
-        x = self.body(x, bars=bars, segments=segments)
+      places = jax.numpy.stack([bars] * 4, axis=-1)
+      x = self.body(self.embed(ids[..., None]), segments, coordinates=places)
       return x @ self.embed.table(0).T
 
   return Network(jax.random.key(0))
+
+
+def flat(config, kind: str, key):
+  """Returns blocks with bar-structured or full attention, and a norm."""
+  import jax
+  from flax import nnx
+
+  from aurl_jax.models import bar_plan, hierarchy, positions, structured
+  from aurl_jax.models.attention import attend
+  from aurl_jax.models.bar_summary import BarSummary
+  from aurl_jax.models.layers import RMSNorm
+
+  class Flat(nnx.Module):
+    """Called as a `Hierarchy` is."""
+
+    def __init__(self, key) -> None:
+      self.stack = hierarchy.Stack(config, config.layers, key)
+      self.summary = BarSummary(config.heads, config.head_dim)
+      self.norm = RMSNorm(config.width)
+
+    def __call__(self, x, segments, *, coordinates):
+      index = jax.numpy.arange(x.shape[1])
+      rope = positions.angles(
+        jax.numpy.broadcast_to(index, segments.shape),
+        config.head_dim,
+        config.rope_base,
+        config.context,
+      )
+      mix = functools.partial(attend, segments=segments)
+      if kind == 'bars':
+        mix = functools.partial(
+          structured.attend_plan,
+          query=self.summary.query[...],
+          plan=bar_plan.plan(coordinates[..., 0], segments),
+        )
+      return self.norm(self.stack(x, rope, mix))
+
+  return Flat(key)
 
 
 if __name__ == '__main__':
