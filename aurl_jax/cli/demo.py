@@ -34,10 +34,5 @@ def run(args: argparse.Namespace) -> int:
     output.emit_json(found)
     return 0
   for result in found:
-    output.table(
-      ('piece', 'notes', 'seconds', 'grammatical'),
-      result['rows'],
-      title=result['model'],
-    )
-    output.facts({'page': result['page']})
+    output.written(result, title=result['model'])
   return 0

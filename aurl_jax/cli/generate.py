@@ -114,6 +114,5 @@ def run(args: argparse.Namespace) -> int:
   if args.json:
     output.emit_json(result)
   else:
-    output.table(('piece', 'notes', 'seconds', 'grammatical'), result['rows'])
-    output.facts({'page': result['page']})
+    output.written(result)
   return 0

@@ -27,6 +27,18 @@ def _shown(cell: Any) -> str:
   return str(cell).encode('utf-8', 'backslashreplace').decode()
 
 
+def written(result: Mapping[str, Any], title: str | None = None) -> None:
+  """Prints what pieces were written, and where their page is.
+
+  Args:
+    result: `rows` and `page`, as of `experiment.generate.write`.
+    title: Above the table.
+  """
+  columns = ('piece', 'notes', 'seconds', 'grammatical')
+  table(columns, result['rows'], title=title)
+  facts({'page': result['page']})
+
+
 def table(
   columns: Iterable[str],
   rows: Iterable[Iterable[Any]],

@@ -27,7 +27,7 @@ from aurl_jax.core import files, trees
 from aurl_jax.core.errors import AurlError, BundleError
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.generation.errors import RequestError
-from aurl_jax.generation.request import Request
+from aurl_jax.generation.request import OF_MODELS, Request
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.functional import Model
 from aurl_jax.tokens import tokenizer as tokenizer_lib
@@ -42,8 +42,6 @@ CARD = 'MODEL_CARD.md'
 DIGESTS = 'digests.json'
 DTYPES = ('float32', 'float16')
 """Of stored weights; the model computes with float32 whatever they are."""
-_DEFAULTS = ('bars', 'temperature', 'top_k', 'top_p', 'min_p')
-"""What a bundle may say of requests; the rest is the asker's affair."""
 
 
 def save(
@@ -66,8 +64,8 @@ def save(
     card: The model card, Markdown; '' writes the bare facts.
     dtype: Of the stored weights, one of `DTYPES`; `float16` halves the folder
       and keeps 11 bits of each number.
-    defaults: What `Request` has where its asker says nothing: any of bars,
-      temperature, top_k, top_p and min_p.
+    defaults: What `Request` has where its asker says nothing; any of
+      `generation.request.OF_MODELS`.
 
   Returns:
     The folder.
@@ -287,8 +285,8 @@ def _stored(path: str, array: np.ndarray, dtype: str) -> np.ndarray:
 def _check_defaults(folder: pathlib.Path, told: Any) -> None:
   """Raises BundleError unless a request can have these values."""
   try:
-    if not isinstance(told, Mapping) or not set(told) <= set(_DEFAULTS):
-      raise RequestError('only ' + ', '.join(_DEFAULTS) + ' can have some')
+    if not isinstance(told, Mapping) or not set(told) <= set(OF_MODELS):
+      raise RequestError('only ' + ', '.join(OF_MODELS) + ' can have some')
     Request(**told)
   except RequestError as error:
     raise BundleError(

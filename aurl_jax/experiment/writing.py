@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from aurl_jax.generation.request import Request
+from aurl_jax.generation.request import OF_MODELS, Request
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,7 @@ class GenerateConfig:
   @property
   def defaults(self) -> dict[str, Any]:
     """What the bundle of a run says of requests."""
-    names = ('bars', 'temperature', 'top_k', 'top_p', 'min_p')
-    return {name: getattr(self, name) for name in names}
+    return {name: getattr(self, name) for name in OF_MODELS}
 
   def request(self, **changes: Any) -> Request:
     """Returns the request that these values make."""

@@ -24,6 +24,8 @@ _WHOLE = {
   'seed': (0, (1 << 63) - 1),
 }
 """The ranges of the whole numbers of a request."""
+OF_MODELS = ('bars', 'temperature', 'top_k', 'top_p', 'min_p')
+"""What a model may have defaults of; the rest is the asker's affair."""
 _STRONGEST = 20.0
 """Guidance beyond which nothing of the model is left."""
 

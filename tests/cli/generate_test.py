@@ -3,7 +3,9 @@
 import pytest
 
 from aurl_jax.cli import __main__ as cli
+from aurl_jax.cli import generate as generate_cli
 from aurl_jax.experiment import generate
+from aurl_jax.tokens import control_steps
 from aurl_jax.tokens.controls import Controls, Levels
 
 
@@ -35,6 +37,10 @@ def test_controls_are_named_one_by_one(asked):
     piece=Levels(key=7, density=6), instruments=(0, 16), style=2
   )
   assert asked[0][2] == {'controls': controls, 'guidance': 2.0}
+
+
+def test_every_kind_of_control_has_a_name():
+  assert generate_cli._CONTROLS == control_steps.KINDS
 
 
 @pytest.mark.parametrize(
