@@ -56,7 +56,6 @@ class Plan:
     chunk: Tiles of queries worked on at once; divides `n`.
     near: How many bars back steps are seen.
     coarse: Whether earlier bars that are not near are seen as summaries.
-    causal: Whether a step sees no later one.
   """
 
   segment: Int[Array, 'b p']
@@ -70,7 +69,6 @@ class Plan:
   chunk: int = dataclasses.field(metadata={'static': True})
   near: tuple[int, ...] = dataclasses.field(metadata={'static': True})
   coarse: bool = dataclasses.field(metadata={'static': True})
-  causal: bool = dataclasses.field(metadata={'static': True})
 
   @property
   def padded(self) -> int:
@@ -117,7 +115,7 @@ class Plan:
     )
     found = near(place[0] - place[1], self.near) == fine[..., None, None]
     found &= segment[0] == segment[1]
-    return found & (last[1] <= last[0]) if self.causal else found
+    return found & (last[1] <= last[0])
 
 
 def near(
@@ -133,7 +131,6 @@ def plan(
   *,
   near: tuple[int, ...] = NEAR,
   coarse: bool = True,
-  causal: bool = True,
   tile: int = TILE,
   chunk: int = 0,
 ) -> Plan:
@@ -144,8 +141,7 @@ def plan(
       where it does, a segment begins. It may leave out bars (empty ones).
     segments: Number of the piece at each step; a piece is one run of steps.
     near: How many bars back steps are seen in full, ascending, 0 first.
-    coarse: Whether other earlier bars are seen as summaries; needs `causal`.
-    causal: Whether a step sees no later one; without it `near` is `(0,)`.
+    coarse: Whether other earlier bars are seen as summaries.
     tile: Steps of a tile.
     chunk: Most tiles of queries worked on at once; 0 chooses by platform.
   """
@@ -157,7 +153,7 @@ def plan(
   added = chunks * chunk * tile - length
   segment, place, slot = coordinates(bars, segments, near, added)
   last = _last(slot)
-  needed = _fine(place.reshape(len(bars), -1, tile), near, causal)
+  needed = _fine(place.reshape(len(bars), -1, tile), near)
   if coarse:
     needed = jnp.concatenate([needed, _coarse(segment, last, tile)], axis=-1)
   count = needed.shape[-1]
@@ -174,7 +170,6 @@ def plan(
     chunk=chunk,
     near=near,
     coarse=coarse,
-    causal=causal,
   )
 
 
@@ -215,7 +210,7 @@ def _last(slot: Int[Array, 'b p']) -> Int[Array, 'b p']:
 
 
 def _fine(
-  place: Int[Array, 'b n s'], bars: tuple[int, ...], causal: bool
+  place: Int[Array, 'b n s'], bars: tuple[int, ...]
 ) -> Bool[Array, 'b n n']:
   """Which tiles of steps hold a bar that a tile of queries sees."""
   first, last = place[..., 0], place[..., -1]
@@ -223,7 +218,7 @@ def _fine(
   most = last[:, :, None] - first[:, None, :]
   found = [(least <= bar) & (bar <= most) for bar in bars]
   needed = functools.reduce(operator.or_, found)
-  return needed & jnp.tri(place.shape[1], dtype=bool) if causal else needed
+  return needed & jnp.tri(place.shape[1], dtype=bool)
 
 
 def _coarse(
