@@ -175,6 +175,7 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
     ),
     train=section(
       steps=2000,
+      begin_from='',
       batch_size=16,
       accumulate=1,
       log_every=20,

@@ -2,6 +2,7 @@ r"""Train a model on a folder of MIDI, or go on with a run.
 
 Examples:
   aurl train --data ~/midi --workdir runs/mine
+  aurl train --data ~/midi --from pop --workdir runs/mine
   aurl train --config quickstart --workdir runs/quickstart
   aurl train --config base --data ~/midi --workdir runs/big \
     --set model.width=512 --set train.steps=20000
@@ -25,6 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   parser.add_argument('--data', metavar='FOLDER', help='MIDI to train on')
   parser.add_argument(
+    '--from',
+    dest='begin_from',
+    metavar='MODEL',
+    help='begin with the parameters, sizes and tokenizer of a run, a bundle '
+    'or a shipped model',
+  )
+  parser.add_argument(
     '--workdir', default='runs/train', metavar='DIR', help='the run'
   )
   parser.add_argument(
@@ -38,16 +46,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Trains to the end and prints the last figures."""
-  from aurl_jax.experiment import pages, train, workdir
+  from aurl_jax.experiment import beginning, pages, train, workdir
 
   folder = workdir.Workdir(pathlib.Path(args.workdir))
   overrides = list(args.set)
   if args.data:
     overrides.append(f'data.source={pathlib.Path(args.data).resolve()}')
+  other = args.begin_from
+  if other and pathlib.Path(other).is_dir():
+    other = str(pathlib.Path(other).resolve())
   config = None
   if args.config or not folder.holds_run:
-    config = pages.load(pages.find(args.config or 'base'), overrides)
-  elif overrides:
+    config = pages.load(pages.find(args.config or 'base'))
+    if other:
+      config = beginning.like(config, other)
+    config = pages.override(config, overrides)
+  elif overrides or other:
+    overrides += [f'train.begin_from={other}'] if other else []
     config = pages.override(folder.read_config(), overrides)
   result = train.run(config, folder, quiet=args.json)
   if args.json:

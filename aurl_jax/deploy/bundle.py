@@ -127,6 +127,17 @@ def load(
   )
 
 
+def sections(path_or_name: str | os.PathLike[str]) -> dict[str, Any]:
+  """Returns the sections `model` and `tokenizer` of a bundle's config.
+
+  Raises:
+    BundleError: As `load`.
+  """
+  folder = _find(path_or_name)
+  config = _config(folder, _read(folder)[CONFIG])
+  return {name: config[name] for name in ('model', 'tokenizer')}
+
+
 def shipped() -> list[str]:
   """Returns the names of the models that come with the package."""
   home = _home()

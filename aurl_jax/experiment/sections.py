@@ -112,6 +112,8 @@ class TrainConfig:
 
   Attributes:
     steps: Optimiser steps in all.
+    begin_from: A run, a bundle or a shipped name whose parameters this run
+      begins with; '' draws its own.
     batch_size: Rows of a step, over all processes and accumulated parts.
     accumulate: Parts that a batch is split into, one after the other.
     log_every: Steps between records of `metrics.jsonl`.
@@ -138,6 +140,7 @@ class TrainConfig:
   """
 
   steps: int = 1000
+  begin_from: str = ''
   batch_size: int = 16
   accumulate: int = 1
   log_every: int = 20

@@ -10,7 +10,14 @@ from aurl_jax.core.checkpoint import Checkpoints
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.data.pipeline import Stream
 from aurl_jax.data.quarantine import Quarantine
-from aurl_jax.experiment import data, evaluate, keeping, records, rollback
+from aurl_jax.experiment import (
+  beginning,
+  data,
+  evaluate,
+  keeping,
+  records,
+  rollback,
+)
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.parallel import ahead
@@ -76,7 +83,7 @@ def train(
     )
     before = _callbacks(parts, cache, folder, session, keeper)
     state = loop.fit(
-      resumed.state if resumed else parts.fresh_state(),
+      resumed.state if resumed else beginning.state(parts),
       _step(parts, cache, kept, session),
       batches,
       [*before, save, profile, callbacks_lib.Tidy(every=_TIDY_EVERY)],
@@ -126,7 +133,7 @@ def _step(
     kept,
     parts.run.train.checkpoint_every,
     like=parts.abstract_state,
-    fresh=parts.fresh_state,
+    fresh=lambda: beginning.state(parts),
   )
   why = parts.diagnosis(cache)
   return watch.Watch(step, parts.options.guard, back, why)

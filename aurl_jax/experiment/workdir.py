@@ -30,6 +30,7 @@ IDENTITY = (
   'objective',
   'optimizer.name',
   'train.batch_size',
+  'train.begin_from',
 )
 """Keys, or whole sections, that must match when a run is resumed."""
 FREE = (
