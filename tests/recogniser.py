@@ -89,13 +89,13 @@ _USES = {
   'note': (
     'position',
     'program',
+    'voice',
     'pitch',
     'duration',
     'velocity',
-    'voice',
     'micro',
   ),
-  'pedal': ('position', 'program', 'pedal', 'none', 'none', 'voice', 'micro'),
+  'pedal': ('position', 'program', 'voice', 'pedal', 'none', 'none', 'micro'),
 }
 """What stands in the fields after the kind; the rest must be unused."""
 
@@ -143,11 +143,11 @@ def _check_field(kind, name, wanted):
 def _spelled(kind, events):
   micro = events[7:]
   if kind == 'pedal':
-    turned = (events[2][1], events[6][1], events[3][1])
+    turned = (events[2][1], events[3][1], events[4][1])
     return [('pedal', turned), *micro]
   if kind != 'note':
     return [events[2]]
-  _, _, program, pitch, duration, velocity, voice = events[:7]
+  _, _, program, voice, pitch, duration, velocity = events[:7]
   voices = [voice] if voice[1] > 0 else []
   return [program, *voices, pitch, velocity, duration, *micro]
 

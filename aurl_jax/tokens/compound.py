@@ -31,10 +31,10 @@ class Compound(EventTokenizer):
 
   Fields of a step: `kind`, `position` (in a bar step: the cells left of a
   bar that is cut short), `value` (program, 128 for drums; tempo; meter;
-  chord), `pitch`, `duration`, `velocity`, `voice`. A bar step has a meter
+  chord), `voice`, `pitch`, `duration`, `velocity`. A bar step has a meter
   only when it changes. With `micro` there is one more, of the same name; with
   `pedal` there are steps of that kind, which have `position`, `value` (the
-  program), `pitch` (0 up, 1 down), `voice` and `micro`. Neither changes the
+  program), `voice`, `pitch` (0 up, 1 down) and `micro`. Neither changes the
   ids of what is told without it. Ids are `[t, 7]`, with `micro` `[t, 8]`.
 
   Attributes:
@@ -80,10 +80,10 @@ class Compound(EventTokenizer):
         Field('kind', tuple(Range(name, 0, 0) for name in one)),
         Field('position', cells),
         Field('value', tuple(value)),
+        Field('voice', (Range('voice', 0, self.voices - 1),)),
         Field('pitch', tuple(pitch)),
         Field('duration', (duration,)),
         Field('velocity', (velocity,)),
-        Field('voice', (Range('voice', 0, self.voices - 1),)),
         *(micro,) * bool(self.micro),
       )
     )
@@ -169,8 +169,8 @@ class Compound(EventTokenizer):
     value = _VALUES[_KINDS.index(kind)]
     uses = {events.POSITION: 'position', events.VALUE: value}
     if kind == 'note':
-      names = ('pitch', 'duration', 'velocity', 'voice')
-      uses |= dict(enumerate(names, start=events.PITCH))
+      names = ('voice', 'pitch', 'duration', 'velocity')
+      uses |= dict(enumerate(names, start=events.VOICE))
     if kind == 'pedal':
       uses |= {events.PITCH: 'pedal', events.VOICE: 'voice'}
     if kind in ('note', 'pedal') and self.micro:
@@ -203,7 +203,7 @@ class Compound(EventTokenizer):
     at = holds(kind, rows[0]).nonzero()[0]
     if kind == 'pedal':
       return self._pedals(rows, at)
-    ids = rows[: len(rows) if kind == 'note' else events.PITCH, at]
+    ids = rows[: len(rows) if kind == 'note' else events.VOICE, at]
     fields = self.codec.fields[: len(ids)]
     part = np.empty(ids.shape, np.int64)
     part[events.ROW] = at
@@ -218,7 +218,7 @@ class Compound(EventTokenizer):
     whole = value & placed
     if kind == 'note':
       drum = holds('drum', ids[events.PITCH], events.PITCH)
-      whole &= ids[events.PITCH :].min(axis=0) > 0
+      whole &= ids[events.VOICE :].min(axis=0) > 0
       whole &= drum == (part[events.VALUE] == events.DRUMS)
       if self.pedal:
         whole &= ~holds('pedal', ids[events.PITCH], events.PITCH)

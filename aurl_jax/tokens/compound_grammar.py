@@ -9,7 +9,7 @@ changes; steps ascend by position, in a position by tempo, chord, pedal, note,
 notes by (program, voice, pitch, offset), pedals by (program, voice), each of
 which changes the pedal; no offset leads before the start of the piece. The
 fields of a step are chosen in order, so a cut comes before the meter that has
-to be longer, and a pitch before the voice that has to keep the notes ascending.
+to be longer, and a voice before the pitch that has to keep the notes ascending.
 """
 
 import dataclasses
@@ -30,6 +30,7 @@ _KINDS = ('start', 'bos', 'eos', 'bar', 'tempo', 'chord', 'pedal', 'note')
 _START, _BOS, _EOS, _BAR, _TEMPO, _CHORD, _PEDAL, _NOTE = range(len(_KINDS))
 
 _NO_LIMIT = np.iinfo(np.int32).max
+_HIGHEST = 127
 
 _KIND = 0
 """The field that comes before those of `events`: POSITION and so on."""
@@ -166,8 +167,7 @@ class CompoundGrammar:
     allowed = lib.mask(self.codec.fields[field], spans, free)
     if field == events.VOICE and len(state.pedals):
       pedal = step.kind == _PEDAL
-      turns = self._pedals(state, step) != step.pitch
-      turns &= self._pedals(state, step) >= 0
+      turns = self._pedals(state, step) >= 0
       allowed |= pedal & jnp.concatenate([jnp.zeros(1, bool), turns])
     if field == events.VALUE:
       allowed &= self._cells_of_id > step.cut
@@ -234,7 +234,7 @@ class CompoundGrammar:
 
   def _spent(self, state: CompoundState) -> Flag:
     """Returns whether the last note's program has no higher note left."""
-    last = (state.voice == self.grid.voices - 1) & (state.pitch == 127)
+    last = (state.voice == self.grid.voices - 1) & (state.pitch == _HIGHEST)
     return last & self._over(state)
 
   def _over(self, state: CompoundState) -> Flag | bool:
@@ -286,17 +286,16 @@ class CompoundGrammar:
     note = step.kind == _NOTE
     drums = step.value == events.DRUMS
     shared = (step.position == state.position) & (step.value == state.program)
-    last_voice = state.voice == self.grid.voices - 1
     over = self._over(state)
-    pitch = jnp.where(shared & last_voice, state.pitch + over, 0)
-    below = step.pitch < state.pitch
-    below |= (step.pitch == state.pitch) & over
-    voice = jnp.where(shared, state.voice + below, 0)
+    # Of the last note's own voice only higher notes are left, if any.
+    spent = (state.pitch == _HIGHEST) & over
+    voice = jnp.where(shared, state.voice + spent, 0)
+    same = shared & (step.voice == state.voice)
+    pitch = jnp.where(same, state.pitch + over, 0)
     pedal = step.kind == _PEDAL
     first = (state.bars == 1) & (step.position == 0)
     early = jnp.where(first, 0, -_NO_LIMIT)
-    again = note & shared & (step.pitch == state.pitch)
-    again &= step.voice == state.voice
+    again = note & same & (step.pitch == state.pitch)
     early = jnp.where(again, state.micro + 1, early)
     return {
       'pedal': self._turns(state, step),
@@ -312,9 +311,9 @@ class CompoundGrammar:
     """Returns whether a pedal may go up (0) and down (1)."""
     if not len(state.pedals):
       return Span(False)
-    pedals = self._pedals(state, step)
+    pedal = self._pedals(state, step)[step.voice]
     # 2 is a pedal of which nothing is known: it may turn either way.
-    up, down = (pedals >= 1).any(), ((pedals == 0) | (pedals == 2)).any()
+    up, down = pedal >= 1, (pedal == 0) | (pedal == 2)
     return Span(step.kind == _PEDAL, jnp.where(up, 0, 1), jnp.where(down, 1, 0))
 
   def _pedals(

@@ -21,8 +21,10 @@ from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.expressive import Pedals
 
-ROW, POSITION, VALUE, PITCH, DURATION, VELOCITY, VOICE = range(7)
-"""Columns; from POSITION on they are the fields of a compound step. VALUE is
+ROW, POSITION, VALUE, VOICE, PITCH, DURATION, VELOCITY = range(7)
+"""Columns; from POSITION on they are the fields of a compound step. Voice
+comes before pitch, as notes are sorted: a network that knows whose note it is
+learns far sooner which. VALUE is
 the bin of a tempo, the index of a chord, the program of a note. A bar has
 its meter in VALUE, -1 if it is as before, and in POSITION the cells that are
 left of it when it is cut short, else 0."""

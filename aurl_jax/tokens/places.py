@@ -35,6 +35,8 @@ _PITCHES = ('pitch', 'release', 'hold')
 """Events whose values are pitches; drums have sounds, which are none."""
 _FRAME = 'hold'
 """A first field with this event is of steps that last a cell each."""
+_HALF_SECOND = 50
+"""Cells of 10 ms."""
 _OLD, _METER = -1, 0
 """Lengths of a bar that an id does not know: that before it, of the meter."""
 
@@ -132,12 +134,14 @@ class Places:
     meter: Cells of a bar until a meter is told.
     frames: Whether each step is a cell (`grid`).
     infill: Whether parts may be taken out.
+    beat: Cells of a beat; of half a second without beats (`performance`).
   """
 
   tables: tuple[bytes, ...] = dataclasses.field(repr=False)
   meter: int
   frames: bool = False
   infill: bool = False
+  beat: int = 1
 
   @classmethod
   def of(cls, tokenizer: Tokenizer) -> 'Places':
@@ -173,6 +177,7 @@ class Places:
       meter=grid.meter_cells(*usual),
       frames=frames,
       infill='mask' in fields[0].starts,
+      beat=_beat(base),
     )
 
   @functools.cached_property
@@ -297,6 +302,12 @@ class Places:
       opens = step.opens | (found.opens & (step.bars == 0))
       step = _Effect(*map(jnp.maximum, step, found))._replace(opens=opens)
     return step
+
+
+def _beat(tokenizer: Tokenizer) -> int:
+  """Returns the cells of a beat in the time that steps are told in."""
+  shifts = any('shift' in field.starts for field in tokenizer.codec.fields)
+  return _HALF_SECOND if shifts else tokenizer.grid.cells_per_beat
 
 
 def _ended(

@@ -70,23 +70,27 @@ def test_a_cut_bar_is_followed_by_another_meter():
   assert ('meter', THREE) in values
 
 
-def test_a_lower_pitch_needs_a_higher_voice():
+def test_the_same_voice_leaves_higher_pitches_only():
   note = NOTE | {'position': 0, 'program': 7}
   state = walk(*START, step('note', **note, pitch=60, voice=2))
-  assert ('program', 6) not in allowed(state, 'value', step('note', position=0))
-  same = step('note', **note, pitch=60)
-  assert min(allowed(state, 'voice', same)) == ('voice', 3)
-  above = step('note', **note, pitch=61)
-  assert min(allowed(state, 'voice', above)) == ('voice', 2)
-  later = step('note', **(note | {'position': 1}), pitch=60)
+  head = step('note', position=0)
+  assert ('program', 6) not in allowed(state, 'value', head)
+  head = step('note', **note)
+  assert min(allowed(state, 'voice', head)) == ('voice', 2)
+  same = step('note', **note, voice=2)
+  assert min(allowed(state, 'pitch', same)) == ('pitch', 61)
+  above = step('note', **note, voice=3)
+  assert min(allowed(state, 'pitch', above)) == ('pitch', 0)
+  later = step('note', **(note | {'position': 1}), voice=0)
   assert min(allowed(state, 'voice', later)) == ('voice', 0)
+  assert min(allowed(state, 'pitch', later)) == ('pitch', 0)
 
 
-def test_the_last_voice_leaves_higher_pitches_only():
-  last = COMPOUND.voices - 1
+def test_a_voice_whose_highest_pitch_was_struck_is_over():
   note = NOTE | {'position': 0, 'program': 7}
-  state = walk(*START, step('note', **note, pitch=60, voice=last))
-  assert min(allowed(state, 'pitch', step('note', **note))) == ('pitch', 61)
+  state = walk(*START, step('note', **note, pitch=127, voice=2))
+  assert min(allowed(state, 'voice', step('note', **note))) == ('voice', 3)
+  last = COMPOUND.voices - 1
   full = walk(*START, step('note', **note, pitch=127, voice=last))
   values = allowed(full, 'value', step('note', position=0))
   assert min(values) == ('program', 8)

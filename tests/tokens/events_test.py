@@ -51,9 +51,9 @@ def test_order_of_the_events_of_a_bar_does_not_matter():
 def test_equal_notes_become_the_longest_then_loudest():
   none = np.zeros((3, 0), np.int64)
   notes = [
-    [1, 3, 0, 60, 2, 1, 0],
-    [2, 3, 0, 60, 4, 1, 0],
-    [3, 3, 0, 60, 4, 0, 0],
+    [1, 3, 0, 0, 60, 2, 1],
+    [2, 3, 0, 0, 60, 4, 1],
+    [3, 3, 0, 0, 60, 4, 0],
   ]
   parts = events.Parts(np.array([[0], [0], [0]]), none, none, np.array(notes).T)
   assert assembly.to_notes(parts, GRID) == Notes.build(

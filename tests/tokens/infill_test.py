@@ -145,8 +145,8 @@ def events_of(tokenizer, ids):
     elif kind in ('pitch', 'drum'):
       note['pitch'] = value
     elif kind == 'duration' and note:
-      row = (note['program'], note['pitch'], value)
-      row += (note['velocity'], note['voice'])
+      row = (note['program'], note['voice'], note['pitch'])
+      row += (value, note['velocity'])
       bars[-1].append(('note', position, *row))
   return bars
 
@@ -169,7 +169,7 @@ def slow_kept(bar, part, whole):
 
 def track_of(event):
   """Returns the program and the voice of a note or pedal."""
-  return (event[2], event[6] if event[0] == 'note' else event[4])
+  return event[2:4]
 
 
 def slow_line(notes, given, whole):
@@ -180,7 +180,7 @@ def slow_line(notes, given, whole):
   if len(tracks) > 1:
     means = {}
     for track in tracks:
-      own = [e[3] for e in pitched if track_of(e) == track]
+      own = [e[4] for e in pitched if track_of(e) == track]
       means[track] = sum(own) / len(own)
     wanted = best(means.values())
     first = next(t for t in tracks if means[t] == wanted)
@@ -189,8 +189,8 @@ def slow_line(notes, given, whole):
   kept = []
   for position in {e[1] for e in notes}:
     here = [e for e in notes if e[1] == position]
-    wanted = best(e[3] for e in here)
-    kept += [e for e in here if e[3] == wanted]
+    wanted = best(e[4] for e in here)
+    kept += [e for e in here if e[4] == wanted]
   return kept
 
 

@@ -422,13 +422,13 @@ def test_a_pickup_a_cut_bar_and_controls_by_hand():
   steps = np.zeros((9, 7), np.int32)
   steps[0, 0] = id_('bos')
   steps[1, [0, 2]] = id_('bar'), id_('meter', one, 2)
-  steps[2, :4] = id_('note'), id_('position', 3, 1), 0, id_('pitch', 60, 3)
+  steps[2, [0, 1, 4]] = id_('note'), id_('position', 3, 1), id_('pitch', 60, 4)
   steps[3, [0, 2]] = id_('bar'), id_('meter', three, 2)
   steps[4, [0, 2]] = id_('control'), id_('key', 5, 2)
-  steps[5, :4] = id_('note'), id_('position', 2, 1), 0, id_('pitch', 61, 3)
+  steps[5, [0, 1, 4]] = id_('note'), id_('position', 2, 1), id_('pitch', 61, 4)
   steps[6, :2] = id_('bar'), id_('cut', 5, 1)
   steps[7, 0] = id_('bar')
-  steps[8, :4] = id_('note'), id_('position', 1, 1), 0, id_('drum', 36, 3)
+  steps[8, [0, 1, 4]] = id_('note'), id_('position', 1, 1), id_('drum', 36, 4)
   assert COORDINATES == ('bar', 'position', 'time', 'pitch')
   expected = [
     [0, 0, 0, 0],
