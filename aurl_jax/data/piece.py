@@ -61,18 +61,23 @@ class Options:
       `exact` ones, or those and `near` ones (`data.duplicates`).
     controls: What of them is told of each piece (`tokens.controls`): `none`,
       those of the `piece`, or of its `bars`, too.
+    excerpt: Bars that pieces are cut into, each a piece then; 0 for whole
+      pieces.
   """
 
   preprocess: Preprocess = dataclasses.field(default_factory=Preprocess)
   quality: Filter = dataclasses.field(default_factory=Filter)
   duplicates: str = 'keep'
   controls: str = 'none'
+  excerpt: int = 0
 
   def __post_init__(self) -> None:
     if self.controls not in CONTROLS:
       raise ConfigError(
         f'controls {self.controls!r}; choose one of {", ".join(CONTROLS)}'
       )
+    if self.excerpt < 0:
+      raise ConfigError(f'excerpt {self.excerpt} is not 0 (whole) or more')
     if self.duplicates not in DUPLICATES:
       raise ConfigError(
         f'duplicates {self.duplicates!r}; choose '
@@ -90,6 +95,8 @@ class Options:
     if self.controls == 'none':
       # What was prepared before there were any stays valid.
       del values['controls']
+    if not self.excerpt:
+      del values['excerpt']
     return values
 
 

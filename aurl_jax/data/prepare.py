@@ -23,7 +23,7 @@ from typing import Any
 
 from aurl_jax.core import files
 from aurl_jax.core.errors import DataError
-from aurl_jax.data import cache, duplicates, sources
+from aurl_jax.data import cache, duplicates, excerpts, sources
 from aurl_jax.data import piece as piece_lib
 from aurl_jax.data import report as report_lib
 from aurl_jax.data import splits as splits_lib
@@ -33,6 +33,7 @@ from aurl_jax.data.builders.note_sequences import Example
 from aurl_jax.data.cache import KEY
 from aurl_jax.data.parts import Piece
 from aurl_jax.data.piece import Options, Transform
+from aurl_jax.data.preprocess import Preprocess
 from aurl_jax.data.report import Report, Tally
 from aurl_jax.data.sources import Source
 from aurl_jax.data.store import Store
@@ -80,7 +81,7 @@ def prepare(
     DataError: No source can be used, or `out` holds something else.
   """
   transform = _transform(tokenizer, options, splits, store)
-  job = _Job(_found(source), transform, progress or _silent)
+  job = _job(_found(source), transform, progress)
   return job.run(pathlib.Path(out).expanduser())
 
 
@@ -117,7 +118,7 @@ def keep(
     DataError: As `prepare`.
   """
   transform = _transform(tokenizer, options, splits, store)
-  job = _Job(_found(source), transform, progress or _silent)
+  job = _job(_found(source), transform, progress)
   name = f'{_short_name(source)}_{store_lib.key_of(job.made_of)[:16]}'
   out = pathlib.Path(root) / name
 
@@ -155,6 +156,24 @@ def _transform(
     given=splits_lib.given(splits),
     store=store,
   )
+
+
+def _job(
+  found: Sequence[Source], transform: Transform, progress: Progress | None
+) -> '_Job':
+  """Returns the job, of excerpts if they are asked for."""
+  options = transform.options
+  if options.excerpt:
+    found = excerpts.of(
+      found,
+      options.excerpt,
+      preprocess=options.preprocess,
+      given=transform.given,
+    )
+    # Whole pieces have been changed before they were cut.
+    cut = dataclasses.replace(options, preprocess=Preprocess())
+    transform = dataclasses.replace(transform, options=cut)
+  return _Job(found, transform, progress or _silent)
 
 
 @dataclasses.dataclass(frozen=True)

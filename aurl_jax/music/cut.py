@@ -69,7 +69,9 @@ def shift(notes: Notes, ticks: int) -> Notes:
   )
 
 
-def slice_ticks(notes: Notes, start: int, end: int | None) -> Notes:
+def slice_ticks(
+  notes: Notes, start: int, end: int | None, *, held: bool = False
+) -> Notes:
   """Returns the music of start <= tick < end, moved to tick 0.
 
   Notes that begin before `start` are left out, those that sound past `end`
@@ -80,6 +82,8 @@ def slice_ticks(notes: Notes, start: int, end: int | None) -> Notes:
     notes: The piece; tracks stay, even without notes.
     start: First tick, from 0 on.
     end: One past the last tick; None takes all.
+    held: Whether notes that sound on from before `start` begin there, with
+      what is left of them.
   """
   if start < 0 or (end is not None and end < start):
     raise TransformError(
@@ -88,7 +92,12 @@ def slice_ticks(notes: Notes, start: int, end: int | None) -> Notes:
     )
   stop = 1 << 62 if end is None else end
   inside = (notes.onset >= start) & (notes.onset < stop)
+  if held:
+    inside |= (notes.onset < start) & (notes.onset + notes.duration > start)
   columns = {name: getattr(notes, name)[inside] for name in _COLUMNS}
+  late = np.maximum(start - columns['onset'], 0)
+  columns['onset'] = columns['onset'] + late
+  columns['duration'] = columns['duration'] - late
   room = stop - columns['onset']
   columns['duration'] = np.minimum(columns['duration'], room)
   columns['onset'] = columns['onset'] - start
@@ -105,8 +114,12 @@ def slice_ticks(notes: Notes, start: int, end: int | None) -> Notes:
   )
 
 
-def slice_bars(notes: Notes, first: int, last: int) -> Notes:
+def slice_bars(
+  notes: Notes, first: int, last: int, *, held: bool = False
+) -> Notes:
   """Returns bars first..last - 1, counted from 0, moved to tick 0.
+
+  `held` is as in `slice_ticks`.
 
   Raises:
     TransformError: The piece has no such bars (code `slice`).
@@ -124,7 +137,7 @@ def slice_bars(notes: Notes, first: int, last: int) -> Notes:
       code='slice',
     )
   end = int(starts[last]) if last < len(starts) else None
-  return slice_ticks(notes, int(starts[first]), end)
+  return slice_ticks(notes, int(starts[first]), end, held=held)
 
 
 def concatenate(pieces: Sequence[Notes], *, whole: bool = False) -> Notes:

@@ -49,6 +49,21 @@ def test_a_slice_holds_what_begins_inside(piece, start, length):
         assert in_force(after, tick, key) == in_force(before, start + tick, key)
 
 
+@hypothesis.given(
+  pieces(nested=True), st.integers(0, 21_000), st.integers(0, 21_000)
+)
+def test_notes_that_sound_on_may_begin_with_a_slice(piece, start, length):
+  end = start + length
+  part = cut.slice_ticks(piece, start, end, held=True)
+  part.check()
+  expected = []
+  for onset, track, pitch, duration, velocity in rows(piece):
+    first, last = max(onset, start), min(onset + duration, end)
+    if start <= onset < end or (onset < start < onset + duration):
+      expected.append((first - start, track, pitch, last - first, velocity))
+  assert rows(part) == sorted(expected)
+
+
 @hypothesis.given(pieces())
 def test_the_whole_slice_is_the_piece(piece):
   assert cut.slice_ticks(piece, 0, None) == piece
