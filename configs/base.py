@@ -82,6 +82,7 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       ),
       duplicates='keep',
       controls='none',
+      excerpt=0,
     ),
     tokenizer=section(
       name='aurl_jax.tokens.compound:Compound',
@@ -123,6 +124,9 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       balance_rate=0.025,
       balance_alpha=1.5,
     ),
+    elbo=section(
+      beta=1.0, free_bits=0.0, schedule='constant', ramp=0, patience=0
+    ),
     curriculum=section(by='none', first=0.1, ramp=0, unit='epochs', power=2.0),
     model=section(
       mode='transformer',
@@ -140,6 +144,7 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       rope_base=10_000.0,
       metrical=0,
       shared_pitch=False,
+      lead=0,
       pattern='full',
       window=0,
       bar_layers=2,
@@ -149,6 +154,9 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       remat='none',
       scan=False,
       attention='auto',
+      latent=section(
+        slot=0, beats=1, slots=8, piece=0, reach=4, layers=2, drop=0.0
+      ),
     ),
     mesh=section(
       data=-1,

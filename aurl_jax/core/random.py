@@ -23,6 +23,13 @@ def split(key: jax.Array, count: int) -> jax.Array:
   return jax.vmap(lambda one: jax.random.split(one, count), out_axes=1)(key)
 
 
+def fold_rows(key: jax.Array, *parts: int | str) -> jax.Array:
+  """Returns `fold` of a key, or of each of one a row."""
+  if not key.ndim:
+    return fold(key, *parts)
+  return jax.vmap(lambda one: fold(one, *parts))(key)
+
+
 def fold(key: jax.Array, *parts: int | str | jax.Array) -> jax.Array:
   """Returns the key for a purpose: `key` with each part folded in, in order.
 

@@ -10,6 +10,9 @@ from aurl_jax.tokens.tokenizer import Tokenizer
 from aurl_jax.training import perceptual
 from aurl_jax.training.balance import BalanceConfig
 
+_ALONE = ('pad', 'bucket')
+"""Ways to fill rows that put one piece into each."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LossSection:
@@ -98,6 +101,27 @@ def check_controls(asked: str, tokenizer: Tokenizer) -> None:
     raise ConfigError(
       f'data.controls is {asked!r}, and the tokenizer tells none; set '
       'tokenizer.controls=True (compound or remi)'
+    )
+
+
+def check_latents(
+  batching: str, loss: LossSection, objective: ObjectiveConfig
+) -> None:
+  """Raises ConfigError if a model with latents cannot be trained so."""
+  if batching not in _ALONE:
+    raise ConfigError(
+      f'data.batching: {batching!r} puts several pieces into a row, but a row '
+      'has one set of latents; set it to ' + ' or '.join(map(repr, _ALONE))
+    )
+  if loss.balance != 'fixed':
+    raise ConfigError(
+      f'loss.balance: {loss.balance!r} does not weigh the divergence of '
+      "latents; set it to 'fixed' (elbo.beta weighs it)"
+    )
+  if objective.infills:
+    raise ConfigError(
+      'objective: what is taken out would stand in the latents all the same; '
+      'set bars, tracks and given to 0, or model.mode to transformer'
     )
 
 

@@ -30,6 +30,7 @@ from aurl_jax.tokens import tokenizer as tokenizer_lib
 from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.tokens.tokenizer import Tokenizer
 from aurl_jax.training.averages import AverageConfig
+from aurl_jax.training.elbo import ElboConfig
 from aurl_jax.training.guard import GuardConfig
 from aurl_jax.training.optimizer import OptimizerConfig
 from aurl_jax.training.options import StepConfig
@@ -57,6 +58,8 @@ class DataConfig:
     duplicates: `keep`, or leave out `exact` ones, or `near` ones, too.
     controls: Which are told of each piece, for tokenizers that have them:
       `none`, those of the `piece`, or of its `bars`, too.
+    excerpt: Bars that pieces are cut into, each a piece then; 0 for whole
+      pieces. For models of short pieces (`data.excerpts`).
   """
 
   source: str = 'chorales'
@@ -70,6 +73,7 @@ class DataConfig:
   quality: Filter = dataclasses.field(default_factory=Filter)
   duplicates: str = 'keep'
   controls: str = 'none'
+  excerpt: int = 0
 
   def __post_init__(self) -> None:
     if self.batching not in gather.MODES:
@@ -100,6 +104,7 @@ class DataConfig:
       quality=self.quality,
       duplicates=self.duplicates,
       controls=self.controls,
+      excerpt=self.excerpt,
     )
 
 
@@ -314,6 +319,7 @@ class RunConfig:
   curriculum: Curriculum
   objective: ObjectiveConfig
   loss: LossSection
+  elbo: ElboConfig
 
   @property
   def row_unit(self) -> int:
@@ -341,6 +347,7 @@ class RunConfig:
     return dataclasses.replace(
       self.train.step_options(self.model.dtype),
       **self.loss.options(self.tokenizer),
+      elbo=self.elbo,
     )
 
   @property
@@ -362,9 +369,10 @@ SECTIONS: dict[str, type] = {
   'logging': LoggingConfig,
   'objective': ObjectiveConfig,
   'loss': LossSection,
+  'elbo': ElboConfig,
 }
 """Section -> its dataclass; `tokenizer` names its own."""
-_LATER = ('augment', 'curriculum', 'checkpoint', 'objective', 'loss')
+_LATER = ('augment', 'curriculum', 'checkpoint', 'objective', 'loss', 'elbo')
 
 
 def parse(config: Mapping[str, Any], allow: tuple[str, ...] = ()) -> RunConfig:
@@ -431,6 +439,8 @@ def _whole_tokenizer(section: Any) -> Any:
 def check(run: RunConfig) -> None:
   """Raises ConfigError where sections do not fit each other."""
   learning.check_controls(run.data.controls, run.tokenizer)
+  if run.model.has_latents:
+    learning.check_latents(run.data.batching, run.loss, run.objective)
   # The buckets, if there are any, must fit context and batch.
   gather.shapes(run.rows)
   _ = run.step_options

@@ -78,8 +78,9 @@ def decode(
     model: The network.
     params: Its parameters.
     grammar: What may follow what, in the model's vocabulary; hashable.
-    prompts: Steps to begin with, at least one (BOS) each; `Guided`, for
-      guidance, has the twins of the prompts as well, and doubles the work.
+    prompts: Steps to begin with, at least one (BOS) each; `Guided` has more
+      to go by: twins of the prompts for guidance, which doubles the work, or
+      latents.
     steps: Steps a piece may have in all, prompt and EOS included.
     seed: Of the first piece; the others count on.
     sampler: How ids are drawn; None draws from the model's distribution.
@@ -132,6 +133,9 @@ class _Batch:
       start=jnp.asarray(start),
       budget=jnp.array([self.budgets[i] for i in index], jnp.int32),
       uniform=jnp.asarray(uniform),
+      latents=jax.tree.map(
+        lambda x: jnp.asarray(np.asarray(x)[index]), self.asked.latents
+      ),
       **self._guided(index),
     )
 

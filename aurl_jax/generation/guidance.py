@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from aurl_jax.models.latent import Latents
 from aurl_jax.tokens.codec import Codec
 
 
@@ -40,23 +41,27 @@ def guided(
 
 
 class Guided(NamedTuple):
-  """Prompts for guided writing.
+  """Prompts, and what else guides the writing.
 
   Attributes:
     prompts: Steps to begin with.
     twins: The same without what guides, each no longer than its prompt; None
       for no guidance.
     weight: As of `guided`.
+    latents: A row a prompt, for models that have some; None for the middle
+      of the standard normal.
   """
 
   prompts: Sequence[Int[np.ndarray, '_ f']]
-  twins: Sequence[Int[np.ndarray, '_ f']] | None
+  twins: Sequence[Int[np.ndarray, '_ f']] | None = None
   weight: float = 1.0
+  latents: Latents | None = None
 
   def part(self, rows: slice) -> 'Guided':
     """Returns some of the prompts."""
     twins = None if self.twins is None else self.twins[rows]
-    return Guided(self.prompts[rows], twins, self.weight)
+    latents = jax.tree.map(lambda x: x[rows], self.latents)
+    return Guided(self.prompts[rows], twins, self.weight, latents)
 
 
 class Without:

@@ -10,7 +10,7 @@ left, so that all rows write at one index. Everything here is traced;
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from aurl_jax.generation.constraints import Rules
 from aurl_jax.generation.sampling import Sampler
 from aurl_jax.models import cache as cache_lib
 from aurl_jax.models.functional import Model
+from aurl_jax.models.latent import Latents
 
 
 @jax.tree_util.register_dataclass
@@ -38,6 +39,8 @@ class Rows:
       guidance.
     twin_start: Index of the first step of each twin.
     weight: Of the guidance; see `generation.guidance`.
+    latents: What each row is told of, for models with latents; None takes
+      the middle of the standard normal.
   """
 
   prompts: Int[Array, 'b p f']
@@ -47,6 +50,7 @@ class Rows:
   twins: Int[Array, 'b p f'] | None = None
   twin_start: Int[Array, ' b'] | None = None
   weight: Float[Array, ' b'] | None = None
+  latents: Latents | None = None
 
   @property
   def read(self) -> tuple[Int[Array, 'r p f'], Int[Array, ' r']]:
@@ -128,10 +132,15 @@ class Program:
   ) -> _Carry:
     prompts, start = rows.read
     r, p, f = prompts.shape
-    cache = self.model.init_cache(r, self.lengths[0], start)
+    latents = rows.latents
+    if latents is not None and rows.twins is not None:
+      latents = jax.tree.map(lambda x: jnp.concatenate([x, x]), latents)
+    cache = self.model.init_cache(r, self.lengths[0], start, latents)
     if p > 1:
       # The loop reads the last step before it writes the next one.
-      cache = self.model.prefill(params, cache, prompts[:, :-1])[1]
+      cache = self.model.prefill(
+        params, cache, prompts[:, :-1], prompts[:, 1:]
+      )[1]
     ids = jnp.zeros((r, self.lengths[-1], f), jnp.int32)
     return _Carry(
       index=jnp.int32(p),
@@ -152,50 +161,76 @@ class Program:
     rows: Rows,
     carry: _Carry,
   ) -> _Carry:
-    last = _at(carry.ids, carry.index - 1)
-    hidden, cache = self.model.step(params, carry.cache, last, carry.index - 1)
-    chance = _at(rows.uniform, carry.index)
-    draw = functools.partial(self._draw, params, sampler, chance, rows.weight)
-    step, broken = draw(hidden, carry.state)
-    state = jax.vmap(self.rules.advance)(carry.state, step)
+    at, fields = carry.index - 1, rows.uniform.shape[2]
+    last, lead = _at(carry.ids, at), self.model.config.lead
+    drawn = _Drawn.none(rows.uniform.shape[0], fields)
+    draw = functools.partial(self._draw, sampler, rows, carry)
+    early = functools.partial(
+      self.model.lead_logits, params, carry.cache, (last, at)
+    )
+    drawn = draw(early, range(lead), drawn)
+    following = _twice(drawn.step, last) if lead else None
+    hidden, cache = self.model.step(params, carry.cache, last, at, following)
+    late = functools.partial(self.model.field_logits, params, hidden)
+    drawn = draw(late, range(lead, fields), drawn)
+    state = jax.vmap(self.rules.advance)(carry.state, drawn.step)
     return _Carry(
       index=carry.index + 1,
       ids=jax.lax.dynamic_update_slice_in_dim(
-        carry.ids, _twice(step, hidden)[:, None], carry.index, 1
+        carry.ids, _twice(drawn.step, last)[:, None], carry.index, 1
       ),
       cache=cache,
       state=state,
       ended=self._ended(state),
-      broken=broken & ~carry.ended,
+      broken=drawn.broken & ~carry.ended,
     )
 
   def _draw(
     self,
-    params: Any,
     sampler: Sampler,
-    uniform: Float[Array, 'b f'],
-    weight: Float[Array, ' b'] | None,
-    hidden: Float[Array, 'r d'],
-    state: Any,
-  ) -> tuple[Int[Array, 'b f'], Bool[Array, ' b']]:
-    """Returns the next step, field after field, and where logits fail."""
-    step = jnp.zeros(uniform.shape, jnp.int32)
-    broken = jnp.zeros(uniform.shape[:1], bool)
-    for field in range(uniform.shape[1]):
-      partial = _twice(step, hidden)
-      logits = self.model.field_logits(params, hidden, partial, field)
-      if weight is not None:
+    rows: Rows,
+    carry: _Carry,
+    score: Callable[[Int[Array, 'r f'], int], Float[Array, 'r v']],
+    fields: range,
+    drawn: '_Drawn',
+  ) -> '_Drawn':
+    """Returns the next step with some fields more, one after the other.
+
+    `score` gives the logits of a field, given the step so far.
+    """
+    step, broken = drawn
+    uniform = _at(rows.uniform, carry.index)
+    for field in fields:
+      logits = score(_twice(step, carry.ids), field)
+      if rows.weight is not None:
         told, plain = jnp.split(logits, 2)
-        logits = guidance.guided(told, plain, weight[:, None])
+        logits = guidance.guided(told, plain, rows.weight[:, None])
       allowed = functools.partial(self.rules.mask, field=field)
       mask = jax.vmap(lambda s, p, allowed=allowed: allowed(s, partial=p))(
-        state, step
+        carry.state, step
       )
-      drawn = sampler.sample(uniform[:, field], logits, mask)
-      step = step.at[:, field].set(drawn)
+      chosen = sampler.sample(uniform[:, field], logits, mask)
+      step = step.at[:, field].set(chosen)
       # The maximum of a row with a NaN in it is NaN.
       broken |= ~jnp.isfinite(jnp.max(logits, -1))
-    return step, broken
+    return _Drawn(step, broken)
+
+
+class _Drawn(NamedTuple):
+  """A step as far as it is drawn.
+
+  Attributes:
+    step: Its ids, 0 where nothing is drawn yet.
+    broken: Whether a logit was no finite number.
+  """
+
+  step: Int[Array, 'b f']
+  broken: Bool[Array, ' b']
+
+  @classmethod
+  def none(cls, rows: int, fields: int) -> '_Drawn':
+    """Returns steps of which nothing is drawn."""
+    return cls(jnp.zeros((rows, fields), jnp.int32), jnp.zeros((rows,), bool))
 
 
 def _fill(
@@ -210,10 +245,10 @@ def _fill(
 
 
 def _twice(
-  step: Int[Array, 'b f'], hidden: Float[Array, 'r d']
+  step: Int[Array, 'b f'], read: Shaped[Array, 'r *n']
 ) -> Int[Array, 'r f']:
-  """Returns the steps for as many rows as there are states."""
-  if len(hidden) == len(step):
+  """Returns the steps for as many rows as the network reads."""
+  if len(read) == len(step):
     return step
   return jnp.concatenate([step, step])
 

@@ -195,11 +195,13 @@ def prefill_places(
 
   Args:
     bars: As of `structured.attend_bars`.
-    segments: Likewise; what a prompt is padded with is another one.
+    segments: Likewise; what a prompt is padded with is 0.
     plan: Of these.
     length: Steps to have room for, `t` or more.
   """
-  bars = jnp.where(segments == segments[:, -1:], bars, -1)
+  # A row may be all padding: the prompts beside it are longer.
+  real = (segments == segments[:, -1:]) & (segments > 0)
+  bars = jnp.where(real, bars, -1)
   at = jnp.minimum(plan.last, plan.length - 1)
   slot = plan.slot[:, plan.length - 1]
   filled = jnp.arange(plan.padded) <= slot[:, None]

@@ -21,11 +21,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from aurl_jax.models import bar_cache, cached, hierarchy_cache
+from aurl_jax.models import bar_cache, cached, hierarchy_cache, latent
 from aurl_jax.models.bar_cache import BarLayer, BarPlaces
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.decoder import Block
 from aurl_jax.models.hierarchy_cache import Levels
+from aurl_jax.models.latent import Latents
 from aurl_jax.models.relative import picked
 from aurl_jax.models.vaegan import MusicTransformerVAEGAN
 
@@ -44,6 +45,8 @@ class Cache:
     layers: What the pattern `bars` remembers instead of keys and values.
     bars: Bars of the steps, for that pattern.
     levels: What the pattern `hierarchy` remembers instead.
+    latents: What the rows are told of; None for a model without latents.
+    before: The state after the steps so far, for a config with a `lead`.
   """
 
   keys: tuple[Float[Array, 'n s k'], ...]
@@ -53,6 +56,8 @@ class Cache:
   layers: tuple[BarLayer, ...] = ()
   bars: BarPlaces | None = None
   levels: Levels | None = None
+  latents: Latents | None = None
+  before: Float[Array, 'b d'] | None = None
 
   @property
   def length(self) -> int:
@@ -69,6 +74,7 @@ def init(
   length: int,
   start: Int[Array, ' b'] | None = None,
   places: Any = None,
+  latents: Latents | None = None,
 ) -> Cache:
   """Returns an empty cache for `length` steps of `batch` rows.
 
@@ -78,6 +84,7 @@ def init(
     length: Steps there is room for.
     start: Index of each row's first step; None is 0.
     places: Of the tokenizer, for a config that `needs_places`.
+    latents: Of the rows, for a config that `has_latents`.
   """
   rows, width = batch * config.key_heads, config.head_dim
   cache = Cache(
@@ -85,6 +92,8 @@ def init(
     values=(),
     start=jnp.zeros((batch,), jnp.int32) if start is None else start,
     places=None if places is None else places.init((batch,)),
+    latents=latents,
+    before=_before(config, batch),
   )
   if config.pattern == 'hierarchy':
     levels = hierarchy_cache.init(config, batch, length)
@@ -128,6 +137,7 @@ def prefill(
   cache: Cache,
   ids: Int[Array, 'b t f'],
   places: Any = None,
+  following: Int[Array, 'b t f'] | None = None,
 ) -> tuple[Float[Array, 'b d'], Cache]:
   """Reads prompts in one pass.
 
@@ -136,6 +146,7 @@ def prefill(
     cache: With room for `t` steps or more; what it holds is replaced.
     ids: Prompts, padded on the left up to the cache's `start`.
     places: As of `init`.
+    following: The next step of each, for a config with a `lead`.
 
   Returns:
     The state after the last step, and the cache filled up to `t`.
@@ -146,21 +157,20 @@ def prefill(
   start = cache.start[:, None]
   segments = (index >= start).astype(jnp.int32)
   coordinates, state = _walked(places, ids, segments)
-  where = decoder.where(segments, jnp.maximum(index - start, 0), coordinates)
-  x, layers = module.embedded(ids, coordinates), []
+  told = _told(module.config, places, cache, coordinates)
+  where = decoder.where(
+    segments, jnp.maximum(index - start, 0), coordinates, told
+  )
+  x, layers = module.read(ids, coordinates, following), []
   for block, layer in _layers(module, cache):
-    q, k, v = block.qkv(x, where.rope)
+    x = block.begin(x, told)
+    qkv = block.qkv(x, where.rope)
     if where.plan is not None:
       query = block.attention.summary.query[...]
-      mixed, layer = bar_cache.prefill(
-        (q, k, v), query, where.plan, cache.length
-      )
+      mixed, layer = bar_cache.prefill(qkv, query, where.plan, cache.length)
     else:
-      mixed = decoder.mix(block, q, k, v, where)
-      layer = tuple(
-        cached.write(held, cached.merge(new), 0)
-        for held, new in zip(layer, (k, v), strict=True)
-      )
+      mixed = decoder.mix(block, *qkv, where)
+      layer = _filled(layer, qkv[1:])
     x = block.finish(x, mixed)
     layers.append(layer)
   bars = None
@@ -168,7 +178,8 @@ def prefill(
     bars = bar_cache.prefill_places(
       where.bars, segments, where.plan, cache.length
     )
-  return decoder.norm(x[:, -1]), _with(cache, layers, state, bars)
+  hidden = decoder.norm(x[:, -1])
+  return hidden, _with(_after(cache, hidden), layers, state, bars)
 
 
 def step(
@@ -177,6 +188,7 @@ def step(
   ids: Int[Array, 'b f'],
   index: Int[Array, ''],
   places: Any = None,
+  following: Int[Array, 'b f'] | None = None,
 ) -> tuple[Float[Array, 'b d'], Cache]:
   """Reads one step more.
 
@@ -186,6 +198,7 @@ def step(
     ids: The step of each row.
     index: Where it stands, the same for all rows.
     places: As of `init`.
+    following: The next step, for a config with a `lead`.
 
   Returns:
     The state after the step, and the cache with it.
@@ -201,8 +214,11 @@ def step(
     if bars is not None:
       bars = bar_cache.advance(bars, coordinates[:, 0, 0], index)
   rope = module.decoder.rope(index - cache.start[:, None], coordinates)
-  x, layers = module.embedded(ids[:, None], coordinates), []
+  told = _told(config, places, cache, coordinates)
+  next_ = None if following is None else following[:, None]
+  x, layers = module.read(ids[:, None], coordinates, next_), []
   for block, layer in _layers(module, cache):
+    x = block.begin(x, told)
     q, k, v = cached.qkv(block, x, rope)
     if bars is not None:
       query = block.attention.summary.query[...]
@@ -215,7 +231,7 @@ def step(
     x = block.finish(x, mixed)
     layers.append(layer)
   hidden = module.decoder.norm(x[:, 0])
-  return hidden, _with(cache, layers, state, bars)
+  return hidden, _with(_after(cache, hidden), layers, state, bars)
 
 
 def _prefill_levels(
@@ -258,6 +274,43 @@ def _step_levels(
     module.decoder, cache.levels, x, coordinates[:, 0, 0], index, real
   )
   return hidden, dataclasses.replace(cache, levels=levels, places=state)
+
+
+def _filled(
+  layer: tuple[Float[Array, 'n s k'], ...],
+  new: tuple[Float[Array, 'b c t k'], ...],
+) -> tuple[Float[Array, 'n s k'], ...]:
+  """Returns keys and values of a layer, those of a prompt in front."""
+  return tuple(
+    cached.write(held, cached.merge(steps), 0)
+    for held, steps in zip(layer, new, strict=True)
+  )
+
+
+def _before(config: ModelConfig, batch: int) -> Float[Array, 'b d'] | None:
+  """Returns room for the state before a step, None without a lead."""
+  if not config.lead:
+    return None
+  return jnp.zeros((batch, config.width), jnp.dtype(config.dtype))
+
+
+def _after(cache: Cache, hidden: Float[Array, 'b d']) -> Cache:
+  """Returns the cache with the state after a step, if it keeps it."""
+  if cache.before is None:
+    return cache
+  return dataclasses.replace(cache, before=hidden)
+
+
+def _told(
+  config: ModelConfig,
+  places: Any,
+  cache: Cache,
+  coordinates: Int[Array, 'b t 4'] | None,
+) -> Float[Array, 'b t _'] | None:
+  """Returns what the rows' latents tell steps, None without any."""
+  if cache.latents is None or coordinates is None:
+    return None
+  return latent.told(config.latent, places, cache.latents, coordinates)
 
 
 def _walked(

@@ -23,7 +23,7 @@ _POSITIVE = (
   'piece_layers',
   'piece_bars',
 )
-_COUNTS = ('hidden', 'kv_heads', 'window', 'relative', 'metrical')
+_COUNTS = ('hidden', 'kv_heads', 'window', 'relative', 'metrical', 'lead')
 # SwiGLU has three matrices where GELU has two: 2/3 of the hidden width
 # gives equal parameters (Shazeer 2020, section 2); rounded for the GEMMs.
 _GATED_MULTIPLE = 32
@@ -32,11 +32,51 @@ _MUSICAL = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LatentConfig:
+  """Latents of the modes `vae` and `vae_gan`; all 0 where there are none.
+
+  Attributes:
+    slot: Dims of the latent of a slot; 0 for none.
+    beats: Beats of a slot.
+    slots: Most slots of a piece; what follows belongs to the last one.
+    piece: Dims of the latent of a whole piece; 0 for none.
+    reach: Slots that a step is told, from the one it stands in on.
+    layers: Blocks of the encoder.
+    drop: Chance that the decoder does not see a step in training, so that it
+      has to ask the latents (Bowman et al. 2016, word dropout).
+  """
+
+  slot: int = 0
+  beats: int = 1
+  slots: int = 8
+  piece: int = 0
+  reach: int = 4
+  layers: int = 2
+  drop: float = 0.0
+
+  @property
+  def width(self) -> int:
+    """Numbers that a step of the decoder is told."""
+    return self.reach * self.slot + self.piece
+
+  def __post_init__(self) -> None:
+    for name in ('slot', 'piece'):
+      _require(
+        getattr(self, name) >= 0, f'latent.{name}', 'must be 0 (none) or more'
+      )
+    for name in ('beats', 'slots', 'reach', 'layers'):
+      _require(getattr(self, name) > 0, f'latent.{name}', 'must be at least 1')
+    _require(0 <= self.drop < 1, 'latent.drop', 'must lie in [0, 1)')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelConfig:
   """Hyperparameters of `MusicTransformerVAEGAN`.
 
   Attributes:
-    mode: Which parts exist; this version has `transformer`.
+    mode: Which parts exist: `transformer` is the decoder, `vae` has an
+      encoder and latents as well.
+    latent: Of these.
     width: Model width `d`, divisible by `heads`.
     layers: Number of decoder blocks.
     heads: Attention heads a layer; `width / heads` is even, for RoPE.
@@ -62,6 +102,10 @@ class ModelConfig:
     shared_pitch: Whether ids of one pitch, struck or held, in any field,
       share a part of their embedding, and those of one pitch class another.
       A model learns in far fewer steps what a pitch is.
+    lead: Fields of the next step, the first so many, that attention knows;
+      they are predicted a step earlier (`models.lead`). 0 for none. In
+      `compound` 4 are the kind, the position, the instrument and the voice:
+      pitches are learnt sooner.
     pattern: What a step attends to: `full` is all steps before it (or the
       last `window`, if that is set), `window` the same but needs `window`,
       `bars` what `models.structured` picks by bars, `hierarchy` its own bar
@@ -103,9 +147,11 @@ class ModelConfig:
   window: int = 0
   metrical: int = 0
   shared_pitch: bool = False
+  lead: int = 0
   bar_layers: int = 2
   piece_layers: int = 2
   piece_bars: int = 1024
+  latent: LatentConfig = dataclasses.field(default_factory=LatentConfig)
 
   def __post_init__(self) -> None:
     for name, choices in _CHOICES.items():
@@ -144,7 +190,13 @@ class ModelConfig:
       or self.pattern in ('bars', 'hierarchy')
       or self.metrical > 0
       or self.shared_pitch
+      or self.has_latents
     )
+
+  @property
+  def has_latents(self) -> bool:
+    """Whether the decoder is told latents."""
+    return self.mode != 'transformer'
 
   @property
   def mlp_width(self) -> int:
@@ -159,10 +211,11 @@ class ModelConfig:
 
 def _check_values(config: ModelConfig) -> None:
   _require(
-    config.mode == 'transformer',
+    config.mode != 'vae_gan',
     'mode',
-    f"{config.mode!r} is not in this version; set it to 'transformer'",
+    "'vae_gan' is not in this version; set it to 'transformer' or 'vae'",
   )
+  _check_latents(config)
   _require(
     config.width % config.heads == 0,
     'heads',
@@ -177,6 +230,37 @@ def _check_values(config: ModelConfig) -> None:
   _require(config.context >= 2, 'context', 'must be at least 2')
   _require(0 <= config.dropout < 1, 'dropout', 'must lie in [0, 1)')
   _require(config.rope_base > 1, 'rope_base', 'must be above 1')
+
+
+def _check_latents(config: ModelConfig) -> None:
+  latent = config.latent
+  if not config.has_latents:
+    _require(
+      latent == LatentConfig(),
+      'latent',
+      "has no place where model.mode is 'transformer'; leave its keys at their "
+      "defaults, or set the mode to 'vae'",
+    )
+    return
+  _require(
+    latent.slot + latent.piece > 0,
+    'latent',
+    f'{config.mode!r} without latents is a transformer; set model.latent.slot '
+    'to 16, say, or the mode to that',
+  )
+  _require(
+    latent.slots <= config.context,
+    'latent.slots',
+    f'{latent.slots} slots are more than the {config.context} steps of the '
+    'longest piece (model.context), so that some could hold nothing; take '
+    'fewer or longer ones (model.latent.beats)',
+  )
+  _require(
+    config.pattern in ('full', 'window'),
+    'pattern',
+    f'{config.pattern!r} has no place where model.mode is {config.mode!r}; '
+    "set it to 'full'",
+  )
 
 
 def _check_attention(config: ModelConfig) -> None:
@@ -256,6 +340,7 @@ def _check_hierarchy(config: ModelConfig) -> None:
     ('positions', 'rope'),
     ('kv_heads', 0),
     ('scan', False),
+    ('lead', 0),
   ):
     _require(
       getattr(config, name) == plain,

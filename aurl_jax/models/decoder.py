@@ -25,6 +25,7 @@ from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.layers import (
   INIT_SCALE,
   MLP,
+  Linear,
   RMSNorm,
   dropout,
   normal,
@@ -52,12 +53,14 @@ class Where:
     coordinates: Place of each step in its music; None where none is asked
       for (`ModelConfig.needs_places`).
     plan: Which bars see which, for the pattern `bars`.
+    told: What each step is told by latents; None without any.
   """
 
   segments: Int[Array, 'b t']
   rope: Rope | None = None
   coordinates: Int[Array, 'b t 4'] | None = None
   plan: bar_plan.Plan | None = None
+  told: Float[Array, 'b t _'] | None = None
 
   @property
   def bars(self) -> Int[Array, 'b t']:
@@ -146,10 +149,21 @@ class Block(nnx.Module):
 
   def __init__(self, config: ModelConfig, key: PRNGKeyArray) -> None:
     attention, mlp = jax.random.split(key)
+    if config.has_latents:
+      latent = jax.random.fold_in(key, 1)
+      self.latent = Linear(
+        config.latent.width, config.width, latent, INIT_SCALE
+      )
     self.attention_norm = RMSNorm(config.width)
     self.attention = Attention(config, attention)
     self.mlp_norm = RMSNorm(config.width)
     self.mlp = MLP(config, mlp)
+
+  def begin(
+    self, x: Float[Array, 'b t d'], told: Float[Array, 'b t _'] | None
+  ) -> Float[Array, 'b t d']:
+    """Returns the stream with what latents tell each step, if they do."""
+    return x if told is None else x + self.latent(told.astype(x.dtype))
 
   def qkv(
     self, x: Float[Array, 'b t d'], rope: Rope | None
@@ -200,12 +214,14 @@ class Decoder(nnx.Module):
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
     coordinates: Int[Array, 'b t 4'] | None = None,
+    told: Float[Array, 'b t _'] | None = None,
   ) -> Where:
     """Returns what attention is to know of the steps; see `__call__`."""
     where = Where(
       segments=segments,
       rope=self.rope(positions, coordinates),
       coordinates=coordinates,
+      told=told,
     )
     if self.config.pattern != 'bars':
       return where
@@ -244,6 +260,7 @@ class Decoder(nnx.Module):
     positions: Int[Array, 'b t'],
     key: Keys | None = None,
     coordinates: Int[Array, 'b t 4'] | None = None,
+    told: Float[Array, 'b t _'] | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns the normalised hidden state of every step.
 
@@ -254,9 +271,10 @@ class Decoder(nnx.Module):
       key: Of the dropout; None keeps everything.
       coordinates: Bar, position, time and pitch of each step, for a config
         that `needs_places`.
+      told: What latents tell each step (`models.latent`), before each block.
     """
     run: _Run = functools.partial(
-      self._block, where=self.where(segments, positions, coordinates)
+      self._block, where=self.where(segments, positions, coordinates, told)
     )
     keys = None
     if key is not None:
@@ -304,11 +322,13 @@ class Decoder(nnx.Module):
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
     coordinates: Int[Array, 'b t 4'] | None = None,
+    told: Float[Array, 'b t _'] | None = None,
   ) -> Float[Array, 'layers b h t t']:
     """Returns the attention weights of every layer; arguments as above."""
-    where = self.where(segments, positions, coordinates)
+    where = self.where(segments, positions, coordinates, told)
     mask, found = visible(segments, self.config.window), []
     for block in self.blocks:
+      x = block.begin(x, where.told)
       q, k, v = block.qkv(x, where.rope)
       if self.config.pattern == 'bars':
         query = block.attention.summary.query[...]
@@ -332,6 +352,7 @@ class Decoder(nnx.Module):
     mix: _Run = self._mixed
     if self.config.remat == 'attention':
       mix = jax.checkpoint(mix)
+    x = self._merged(state).begin(x, where.told)
     mixed = mix(state, x, where)
     x = self._merged(state).finish(x, mixed, self.config.dropout, key)
     return constrain_rows(x)

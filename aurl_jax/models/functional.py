@@ -14,11 +14,14 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from aurl_jax.core import random
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.core.typing import Keys
 from aurl_jax.models import cache as cache_lib
+from aurl_jax.models import latent as latent_lib
 from aurl_jax.models.cache import Cache
 from aurl_jax.models.config import ModelConfig
+from aurl_jax.models.latent import Latents, Posterior
 from aurl_jax.models.vaegan import MusicTransformerVAEGAN
 
 Params = dict[str, Any]
@@ -34,7 +37,8 @@ class Outputs:
 
   Attributes:
     logits: One float32 `[b, t, v]` a field, in the order of the fields.
-    aux: Named extra results of the mode; empty for `transformer`.
+    aux: Named extra results of the mode: none of `transformer`; of `vae`
+      `kl_slots` and `kl_piece`, nats of each dim of each latent.
   """
 
   logits: tuple[Float[Array, 'b t _'], ...]
@@ -69,6 +73,13 @@ class Model:
         f'model.shared_pitch {self.config.shared_pitch} needs to know where '
         'steps stand in the music; pass Model.build the Places of the '
         "tokenizer, or set 'rope', 'full', 0 and False",
+        code='model_config',
+      )
+    if self.config.lead >= len(self.vocabulary):
+      raise ConfigError(
+        f'model.lead: {self.config.lead} fields are told early, but a step of '
+        f'this tokenizer has {len(self.vocabulary)}; leave at least one, or '
+        'set it to 0',
         code='model_config',
       )
     by_bars = self.config.pattern in ('bars', 'hierarchy')
@@ -132,18 +143,16 @@ class Model:
       segments: Number of the piece at each step, 0 for padding.
       positions: Index of each step inside its piece.
       targets: The steps to predict; the head reads a target's earlier
-        fields when it predicts a later one.
+        fields when it predicts a later one, and with a `lead` attention reads
+        its first ones.
       key: Of the dropout, one or one for each row; None means none.
 
     Raises:
       ConfigError: `t` is more than the context.
     """
     module = self.bind(params)
-    hidden = self._hidden(module, ids, segments, positions, key)
-    fields = range(len(self.vocabulary))
-    return Outputs(
-      tuple(module.field_logits(hidden, targets, f) for f in fields), {}
-    )
+    hidden, aux = self._hidden(module, ids, segments, positions, targets, key)
+    return Outputs(module.logits(hidden, ids, segments, targets), aux)
 
   def log_probs(
     self,
@@ -153,17 +162,21 @@ class Model:
     positions: Int[Array, 'b t'],
     targets: Int[Array, 'b t f'],
     key: Keys | None = None,
+    latents: Latents | None = None,
   ) -> Float[Array, 'b t f']:
     """Returns the log-probability of each target id, in nats, float32.
 
-    It is 0 where the target id is 0. Arguments as of `apply`.
+    It is 0 where the target id is 0. Arguments as of `apply`. Of a model with
+    latents it is that of the reconstruction from these; None takes the mean of
+    the posterior, with a key a sample of it.
     """
     module = self.bind(params)
-    hidden = self._hidden(module, ids, segments, positions, key)
-    columns = []
-    for field in range(len(self.vocabulary)):
-      logits = module.field_logits(hidden, targets, field)
-      columns.append(_chosen(logits, targets[..., field]))
+    steps = ids, segments, positions, targets
+    hidden, _ = self._hidden(module, *steps, key, latents)
+    found = module.logits(hidden, ids, segments, targets)
+    columns = [
+      _chosen(logits, targets[..., field]) for field, logits in enumerate(found)
+    ]
     return jnp.stack(columns, axis=-1)
 
   def attention_weights(
@@ -191,30 +204,60 @@ class Model:
     self._check_length(ids.shape[1])
     module = self.bind(params)
     coordinates = self._coordinates(ids, segments)
-    return module.decoder.weights(
-      module.embedded(ids, coordinates), segments, positions, coordinates
-    )
+    x = module.read(ids, coordinates, _following(ids, segments))
+    told = None
+    if self.config.has_latents:
+      told, _ = self._told(module, ids, segments, coordinates, None)
+    return module.decoder.weights(x, segments, positions, coordinates, told)
 
   def init_cache(
-    self, batch: int, length: int, start: Int[Array, ' b'] | None = None
+    self,
+    batch: int,
+    length: int,
+    start: Int[Array, ' b'] | None = None,
+    latents: Latents | None = None,
   ) -> Cache:
     """Returns an empty cache for `length` steps of `batch` rows.
 
     Rows end together: they are padded on the left, and `start` is the index
     of each one's first step (None: 0); see `models.cache`.
     """
-    return cache_lib.init(self.config, batch, length, start, self.places)
+    if self.config.has_latents:
+      latents = latents or self.prior_mean(batch)
+      latent_lib.check(self.config.latent, latents, batch)
+    return cache_lib.init(
+      self.config, batch, length, start, self.places, latents
+    )
+
+  def prior_mean(self, batch: int) -> Latents:
+    """Returns the latents in the middle of the standard normal: zeros."""
+    latent = self.config.latent
+    return Latents(
+      slots=jnp.zeros((batch, latent.slots, latent.slot)),
+      piece=jnp.zeros((batch, latent.piece)),
+    )
 
   def prefill(
-    self, params: Params, cache: Cache, ids: Int[Array, 'b t f']
+    self,
+    params: Params,
+    cache: Cache,
+    ids: Int[Array, 'b t f'],
+    following: Int[Array, 'b t f'] | None = None,
   ) -> tuple[Float[Array, 'b d'], Cache]:
     """Returns the state after prompts, and their cache.
+
+    Args:
+      params: As of `init`.
+      cache: With room for them.
+      ids: The prompts, padded on the left.
+      following: The next step of each, for a config with a `lead`.
 
     Raises:
       ConfigError: The prompts are longer than the context.
     """
     self._check_length(ids.shape[1] - _PADDING)
-    return cache_lib.prefill(self.bind(params), cache, ids, self.places)
+    module = self.bind(params)
+    return cache_lib.prefill(module, cache, ids, self.places, following)
 
   def step(
     self,
@@ -222,10 +265,37 @@ class Model:
     cache: Cache,
     ids: Int[Array, 'b f'],
     index: Int[Array, ''],
+    following: Int[Array, 'b f'] | None = None,
   ) -> tuple[Float[Array, 'b d'], Cache]:
-    """Returns the state after one step more, which stands at `index`."""
+    """Returns the state after one step more, which stands at `index`.
+
+    `following` is the next step, for a config with a `lead`, of which no more
+    is read.
+    """
     module = self.bind(params)
-    return cache_lib.step(module, cache, ids, index, self.places)
+    return cache_lib.step(module, cache, ids, index, self.places, following)
+
+  def lead_logits(
+    self,
+    params: Params,
+    cache: Cache,
+    last: tuple[Int[Array, 'b f'], Int[Array, '']],
+    partial: Int[Array, 'b f'],
+    field: int,
+  ) -> Float[Array, 'b v']:
+    """Returns float32 logits of a field of the lead of the next step.
+
+    Args:
+      params: As of `init`.
+      cache: Before the last step is read.
+      last: The last step, and its index.
+      partial: Ids of the next one; those at or after `field` are not read.
+      field: Which field, below `config.lead`; static.
+    """
+    assert cache.before is not None
+    module, (ids, index) = self.bind(params), last
+    before = module.lead.or_start(cache.before, index == cache.start)
+    return module.lead_logits(before, ids, partial, field)
 
   def field_logits(
     self,
@@ -244,17 +314,92 @@ class Model:
     """
     return self.bind(params).field_logits(hidden, partial, field)
 
+  def posterior(
+    self,
+    params: Params,
+    ids: Int[Array, 'b t f'],
+    segments: Int[Array, 'b t'],
+  ) -> Posterior:
+    """Returns the distribution of the latents of pieces, one a row.
+
+    Args:
+      params: As of `init`.
+      ids: The steps.
+      segments: 0 for padding, else 1.
+
+    Raises:
+      ConfigError: The model has no latents, or `t` is more than the context.
+    """
+    if not self.config.has_latents:
+      raise ConfigError(
+        f'model.mode: {self.config.mode!r} has no latents; train a model with '
+        "model.mode 'vae'",
+        code='model_config',
+      )
+    self._check_length(ids.shape[1])
+    coordinates = self._coordinates(ids, segments)
+    return self._posterior(self.bind(params), ids, segments, coordinates, None)
+
+  def _posterior(
+    self,
+    module: MusicTransformerVAEGAN,
+    ids: Int[Array, 'b t f'],
+    segments: Int[Array, 'b t'],
+    coordinates: Any,
+    key: Keys | None,
+  ) -> Posterior:
+    slot = latent_lib.slot_of(self.config.latent, self.places, coordinates)
+    return module.posterior(ids, segments > 0, coordinates, slot, key)
+
   def _hidden(
     self,
     module: MusicTransformerVAEGAN,
     ids: Int[Array, 'b t f'],
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
+    targets: Int[Array, 'b t f'],
     key: Keys | None,
-  ) -> Float[Array, 'b t d']:
+    latents: Latents | None = None,
+  ) -> tuple[Float[Array, 'b t d'], dict[str, Array]]:
+    """Returns the decoder's states, and what the mode gives beside."""
     self._check_length(ids.shape[1])
     coordinates = self._coordinates(ids, segments)
-    return module.hidden(ids, segments, positions, key, coordinates)
+    told: Array | None = None
+    aux: dict[str, Array] = {}
+    if latents is not None:
+      latent_lib.check(self.config.latent, latents, len(ids))
+      told = self._spread(latents, coordinates)
+    elif self.config.has_latents:
+      first, key = (None, None) if key is None else random.split(key, 2)
+      told, aux = self._told(module, ids, segments, coordinates, first)
+    hidden = module.hidden(
+      ids, segments, positions, key, coordinates, told, targets
+    )
+    return hidden, aux
+
+  def _told(
+    self,
+    module: MusicTransformerVAEGAN,
+    ids: Int[Array, 'b t f'],
+    segments: Int[Array, 'b t'],
+    coordinates: Any,
+    key: Keys | None,
+  ) -> tuple[Float[Array, 'b t _'], dict[str, Array]]:
+    """Returns what a sample of the posterior tells, and its divergence.
+
+    Without a key that is its mean.
+    """
+    read, drawn = (None, None) if key is None else random.split(key, 2)
+    found = self._posterior(module, ids, segments, coordinates, read)
+    kl, told = found.kl(), self._spread(found.sample(drawn), coordinates)
+    return told, {'kl_slots': kl.slots, 'kl_piece': kl.piece}
+
+  def _spread(
+    self, latents: Latents, coordinates: Any
+  ) -> Float[Array, 'b t _']:
+    """Returns what latents tell each step."""
+    latent = self.config.latent
+    return latent_lib.told(latent, self.places, latents, coordinates)
 
   def _coordinates(
     self, ids: Int[Array, 'b t f'], segments: Int[Array, 'b t']
@@ -269,6 +414,14 @@ class Model:
         'train with a longer model.context',
         code='model_config',
       )
+
+
+def _following(
+  ids: Int[Array, 'b t f'], segments: Int[Array, 'b t']
+) -> Int[Array, 'b t f']:
+  """Returns the next step of each in its piece, else zeros."""
+  same = jnp.pad(segments[:, 1:] == segments[:, :-1], ((0, 0), (0, 1)))
+  return jnp.where(same[..., None], jnp.roll(ids, -1, axis=1), 0)
 
 
 def _chosen(

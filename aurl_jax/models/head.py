@@ -32,6 +32,16 @@ class FieldMLP(nnx.Module):
     return hidden + self.out(jax.nn.gelu(inside, approximate=True))
 
 
+def project_on(
+  embedding: Embedding, state: Float[Array, '*n d'], field: int
+) -> Float[Array, '*n v']:
+  """Returns the products of states with the rows of a field, float32."""
+  table = embedding.table(field).astype(state.dtype)
+  return jnp.einsum(
+    '...d,vd->...v', state, table, preferred_element_type=jnp.float32
+  )
+
+
 class FieldHead(nnx.Module):
   """Logits of every field; the tables stay the embedding's."""
 
@@ -58,10 +68,19 @@ class FieldHead(nnx.Module):
       partial: Ids of the step; those at or after `field` are not read.
       field: Which field to predict.
     """
+    if not field:
+      return project_on(embedding, hidden, field)
+    earlier = embedding(partial[..., :field]).astype(hidden.dtype)
+    return self.logits_after(embedding, hidden, earlier, field)
+
+  def logits_after(
+    self,
+    embedding: Embedding,
+    hidden: Float[Array, '*n d'],
+    earlier: Float[Array, '*n d'],
+    field: int,
+  ) -> Float[Array, '*n v']:
+    """As `field_logits`, given the sum of the rows of the earlier fields."""
     if field:
-      earlier = embedding(partial[..., :field]).astype(hidden.dtype)
       hidden = self.fields[str(field)](hidden, earlier)
-    table = embedding.table(field).astype(hidden.dtype)
-    return jnp.einsum(
-      '...d,vd->...v', hidden, table, preferred_element_type=jnp.float32
-    )
+    return project_on(embedding, hidden, field)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from aurl_jax.core.typing import Keys
 from aurl_jax.models.config import ModelConfig
@@ -166,10 +166,31 @@ def dropout(
   """
   if key is None or not rate:
     return x
-  shape = x.shape[key.ndim :]
-  draw = functools.partial(jax.random.bernoulli, p=1 - rate, shape=shape)
-  kept = jax.vmap(draw)(key) if key.ndim else draw(key)
+  kept = _kept(x.shape, rate, key)
   return jnp.where(kept, x / (1 - rate), 0).astype(x.dtype)
+
+
+def unseen(
+  x: Float[Array, 'b t d'], rate: float, key: Keys
+) -> Float[Array, 'b t d']:
+  """Blanks whole steps with probability `rate`; nothing is rescaled.
+
+  Args:
+    x: Embedded steps.
+    rate: In [0, 1).
+    key: One key, or one for each row.
+  """
+  if not rate:
+    return x
+  return jnp.where(_kept(x.shape[:2], rate, key)[..., None], x, 0)
+
+
+def _kept(shape: tuple[int, ...], rate: float, key: Keys) -> Bool[Array, '*n']:
+  draw = functools.partial(
+    jax.random.bernoulli, p=1 - rate, shape=shape[key.ndim :]
+  )
+  kept: Array = jax.vmap(draw)(key) if key.ndim else draw(key)
+  return kept
 
 
 def residual_scale(config: ModelConfig) -> float:

@@ -9,21 +9,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from aurl_jax.core import random
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.core.typing import Keys
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.decoder import Decoder
+from aurl_jax.models.encoder import Encoder
 from aurl_jax.models.head import FieldHead
 from aurl_jax.models.hierarchy import Hierarchy
-from aurl_jax.models.layers import Embedding, dropout, normal
+from aurl_jax.models.latent import Posterior
+from aurl_jax.models.layers import Embedding, dropout, normal, unseen
+from aurl_jax.models.lead import Lead
 from aurl_jax.parallel.rules import constrain_rows
 
 
 class MusicTransformerVAEGAN(nnx.Module):
-  """Embedding, decoder and field head of mode `transformer`."""
+  """Embedding, decoder and field head; of mode `vae` an encoder, too."""
 
   def __init__(
     self,
@@ -40,10 +43,33 @@ class MusicTransformerVAEGAN(nnx.Module):
     # Called alike; beyond that the pattern says which one there is.
     self.decoder: Any = body(config, decoder)
     self.head = FieldHead(len(vocabulary), d, config.head_width, head)
+    if config.lead:
+      self.lead = Lead(config, vocabulary, jax.random.fold_in(head, 1))
     if config.metrical:
       place = jax.random.fold_in(embed, 1)
       self.metrical_embed = normal(place, (config.metrical, d))
+    if config.has_latents:
+      self.encoder = Encoder(config, jax.random.fold_in(key, 1))
     self.config = config
+
+  def posterior(
+    self,
+    ids: Int[Array, 'b t f'],
+    real: Bool[Array, 'b t'],
+    coordinates: Int[Array, 'b t 4'],
+    slot: Int[Array, 'b t'],
+    key: Keys | None = None,
+  ) -> Posterior:
+    """Returns the posterior of the latents of pieces, one a row.
+
+    Args:
+      ids: The steps.
+      real: Which are no padding.
+      coordinates: Place of each.
+      slot: The slot of each (`latent.slot_of`).
+      key: Of the dropout; None keeps everything.
+    """
+    return self.encoder(self.embedded(ids, coordinates), real, slot, key)
 
   def embedded(
     self,
@@ -65,6 +91,23 @@ class MusicTransformerVAEGAN(nnx.Module):
       x = x + self._metrical(coordinates)
     return x.astype(jnp.dtype(self.config.dtype))
 
+  def read(
+    self,
+    ids: Int[Array, 'b t f'],
+    coordinates: Int[Array, 'b t 4'] | None = None,
+    following: Int[Array, 'b t f'] | None = None,
+  ) -> Float[Array, 'b t d']:
+    """Returns steps as the decoder reads them: embedded, with their lead."""
+    x = self.embedded(ids, coordinates)
+    if not self.config.lead:
+      return x
+    if following is None:
+      raise ConfigError(
+        'model.lead: the decoder reads the next step of each; pass it',
+        code='model_config',
+      )
+    return x + self.lead.told(following).astype(x.dtype)
+
   def _metrical(
     self, coordinates: Int[Array, 'b t 4'] | None
   ) -> Float[Array, 'b t d']:
@@ -85,12 +128,76 @@ class MusicTransformerVAEGAN(nnx.Module):
     positions: Int[Array, 'b t'],
     key: Keys | None = None,
     coordinates: Int[Array, 'b t 4'] | None = None,
+    told: Float[Array, 'b t _'] | None = None,
+    following: Int[Array, 'b t f'] | None = None,
   ) -> Float[Array, 'b t d']:
-    """Returns the decoder's normalised states; see `Decoder`."""
+    """Returns the decoder's normalised states; see `Decoder`.
+
+    `following` is the next step of each, of which the lead is read.
+    """
     first, second = (None, None) if key is None else random.split(key, 2)
-    x = constrain_rows(self.embedded(ids, coordinates))
+    x = constrain_rows(self.read(ids, coordinates, following))
     x = dropout(x, self.config.dropout, first)
-    return self.decoder(x, segments, positions, second, coordinates)
+    if told is None:
+      return self.decoder(x, segments, positions, second, coordinates)
+    if key is not None:
+      x = unseen(x, self.config.latent.drop, random.fold_rows(key, 'unseen'))
+    return self.decoder(x, segments, positions, second, coordinates, told)
+
+  def logits(
+    self,
+    hidden: Float[Array, 'b t d'],
+    ids: Int[Array, 'b t f'],
+    segments: Int[Array, 'b t'],
+    targets: Int[Array, 'b t f'],
+  ) -> tuple[Float[Array, 'b t _'], ...]:
+    """Returns float32 logits of all fields of the targets.
+
+    Each id is looked up once: on CPUs the gradient of a look-up is dear.
+
+    Args:
+      hidden: As of the method `hidden`.
+      ids: The steps that it has read.
+      segments: Number of the piece at each step.
+      targets: The steps to predict.
+    """
+    lead, found = self.config.lead, []
+    if lead:
+      before = self.lead.before(hidden, segments)
+      last = self.embed(ids).astype(hidden.dtype)
+    earlier = jnp.zeros_like(hidden)
+    for field in range(targets.shape[-1]):
+      if field:
+        rows = self.embed.lookup(field - 1, targets[..., field - 1])
+        earlier = earlier + rows.astype(hidden.dtype)
+      if field < lead:
+        logits = self.lead.logits(self.embed, before, last, earlier, field)
+      else:
+        logits = self.head.logits_after(self.embed, hidden, earlier, field)
+      found.append(logits)
+    return tuple(found)
+
+  def lead_logits(
+    self,
+    before: Float[Array, '*n d'],
+    last: Int[Array, '*n f'],
+    partial: Int[Array, '*n f'],
+    field: int,
+  ) -> Float[Array, '*n v']:
+    """Returns float32 logits of one field of the lead, while it is written.
+
+    Args:
+      before: State before the last step.
+      last: That step.
+      partial: The next one; fields at or after `field` are not read.
+      field: Which field.
+    """
+    known = self.embed(last).astype(before.dtype)
+    earlier = jnp.zeros_like(before)
+    if field:
+      earlier = self.embed(partial[..., :field]).astype(before.dtype)
+    logits: Array = self.lead.logits(self.embed, before, known, earlier, field)
+    return logits
 
   def field_logits(
     self,

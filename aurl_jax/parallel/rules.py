@@ -31,8 +31,15 @@ RULES: tuple[Rule, ...] = (
   (r'attention/out_kernel$', P('tensor', None, 'fsdp')),
   (r'mlp/(wide|gate)/kernel$', P('fsdp', 'tensor')),
   (r'mlp/narrow/kernel$', P('tensor', 'fsdp')),
-  (r'head/fields/\d+/(hidden|earlier)/kernel$', P('fsdp', 'tensor')),
-  (r'head/fields/\d+/out/kernel$', P('tensor', 'fsdp')),
+  (
+    r'(head|lead)/fields/\d+/(hidden|last|earlier)/kernel$',
+    P('fsdp', 'tensor'),
+  ),
+  (r'(head|lead)/fields/\d+/out/kernel$', P('tensor', 'fsdp')),
+  # Of latents.
+  (r'latent/kernel$', P('fsdp', 'tensor')),
+  (r'encoder/(slot|piece)/kernel$', P('fsdp', 'tensor')),
+  (r'(^|/)blank_embed$', P()),
   # Of the hierarchy.
   (r'(^|/)down/kernel$', P('fsdp', 'tensor')),
   (r'(^|/)start$', P()),

@@ -48,12 +48,12 @@ def make_diagnosis(
     if augment is not None:
       key = random.fold(jax.random.wrap_key_data(now['key']), 'augment')
       whole = jax.jit(augment)(whole, key, now['step'])
-    factor, balance = gradients.beside(now, whole)
+    beside = gradients.beside(now, whole, options)
     rows = gradients.with_keys(now, whole)
     for part in gradients.parts(rows, options.accumulate):
 
       def loss(params: Any, part: Any = part) -> jax.Array:
-        return terms.total(balance, terms(params, *part)[0]) * factor
+        return terms.total(beside, terms(params, *part)[0])
 
       found = finite.first(loss, now['params'])
       if found is not None:

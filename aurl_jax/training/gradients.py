@@ -20,10 +20,7 @@ from aurl_jax.training import adversarial
 from aurl_jax.training.losses import Sums
 from aurl_jax.training.options import StepConfig
 from aurl_jax.training.state import TrainState
-from aurl_jax.training.terms import Rows, Terms
-
-Beside = tuple[jax.Array | float, dict[str, Any]]
-"""What multiplies the summed loss, and the state of its balance."""
+from aurl_jax.training.terms import Beside, Rows, Terms
 
 
 def gradients(
@@ -48,9 +45,8 @@ def gradients(
   def objective(
     params: dict[str, Any], beside: Beside, rows: Rows, keys: Keys
   ) -> tuple[jax.Array, Sums]:
-    factor, balance = beside
     found, sums = terms(params, rows, keys)
-    return terms.total(balance, found) * factor, sums
+    return terms.total(beside, found), sums
 
   grad: Callable[..., Any] = jax.value_and_grad(objective, has_aux=True)
   if options.balance.mode == 'gradnorm':
@@ -58,28 +54,32 @@ def gradients(
   over = rowwise.over_rows(
     functools.partial(_accumulate, grad, options.accumulate), mesh
   )
-  around, rows = beside(state, batch), with_keys(state, batch)
+  around, rows = beside(state, batch, options), with_keys(state, batch)
   grads, sums = over((state['params'], around), rows)
   if options.adversarial:
     worse = adversarial.move(state['params'], grads, options.adversarial)
     more = over((worse, around), rows)[0]
     grads = jax.tree.map(lambda a, b: (a + b) / 2, grads, more)
   if 'scale' in state:
-    grads = jax.tree.map(lambda leaf: leaf / around[0], grads)
+    grads = jax.tree.map(lambda leaf: leaf / around.factor, grads)
   return terms.learn(state, grads, sums)
 
 
-def beside(state: TrainState, batch: Rows) -> Beside:
+def beside(state: TrainState, batch: Rows, options: StepConfig) -> Beside:
   """Returns what the losses need beside parameters and rows.
 
   The loss scale is for a mean; over the batch's ids, counted or not, and
   rounded to a power of two, so that the factor itself rounds nothing.
   """
-  balance = state.get('balance', {})
-  if 'scale' not in state:
-    return 1.0, balance
-  scale: jax.Array = state['scale']['value']
-  return scale / 2.0 ** math.ceil(math.log2(batch['ids'].size)), balance
+  factor: jax.Array | float = 1.0
+  if 'scale' in state:
+    rounded = 2.0 ** math.ceil(math.log2(batch['ids'].size))
+    factor = state['scale']['value'] / rounded
+  return Beside(
+    factor=factor,
+    balance=state.get('balance', {}),
+    beta=options.elbo.weight(state['step']),
+  )
 
 
 def with_keys(state: TrainState, batch: Rows) -> tuple[Rows, Keys]:

@@ -5,6 +5,7 @@ import dataclasses
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.training.averages import AverageConfig
 from aurl_jax.training.balance import BalanceConfig
+from aurl_jax.training.elbo import ElboConfig
 from aurl_jax.training.guard import GuardConfig
 from aurl_jax.training.losses import LossConfig
 from aurl_jax.training.scaling import ScalingConfig
@@ -26,6 +27,7 @@ class StepConfig:
     guard: What is done about steps that are not finite, or spikes.
     averages: Which averages of the parameters are kept.
     scaling: Of the loss, for float16.
+    elbo: Of models with latents: the weight of their divergence.
   """
 
   accumulate: int = 1
@@ -37,6 +39,7 @@ class StepConfig:
   guard: GuardConfig = dataclasses.field(default_factory=GuardConfig)
   averages: AverageConfig = dataclasses.field(default_factory=AverageConfig)
   scaling: ScalingConfig = dataclasses.field(default_factory=ScalingConfig)
+  elbo: ElboConfig = dataclasses.field(default_factory=ElboConfig)
 
   def __post_init__(self) -> None:
     if self.accumulate < 1:

@@ -20,7 +20,7 @@ from jaxtyping import PRNGKeyArray
 from aurl_jax.core import random
 from aurl_jax.core.typing import Batch
 from aurl_jax.parallel import rules as rules_lib
-from aurl_jax.training import gradients, losses, update
+from aurl_jax.training import elbo, gradients, losses, update
 from aurl_jax.training import state as state_lib
 from aurl_jax.training.auxiliary import Auxiliary
 from aurl_jax.training.losses import Sums
@@ -110,6 +110,9 @@ def make_eval_step(
   def step(params: dict[str, Any], batch: Rows) -> Sums:
     outputs, targets = terms.outputs(params, batch, None)
     sums = losses.sums(outputs.logits, targets)
+    aux = elbo.divergence(outputs)
+    if aux:
+      sums |= elbo.sums(aux, batch['segments'], sums['nats'])
     for measure in measures:
       for name, pair in measure(outputs.logits, targets).items():
         sums[f'ratio/{name}'] = jnp.stack([jnp.float32(x) for x in pair])

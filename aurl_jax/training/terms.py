@@ -6,14 +6,14 @@ All are sums in units of target ids, so that parts of a batch add up. Axes:
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.core.typing import Keys
-from aurl_jax.training import balance, losses
+from aurl_jax.training import balance, elbo, losses
 from aurl_jax.training.auxiliary import Auxiliary
 from aurl_jax.training.losses import Sums
 from aurl_jax.training.metrics import AUXILIARY
@@ -24,6 +24,20 @@ Rows = Mapping[str, Any]
 Each = dict[str, jax.Array]
 """Loss -> its sum."""
 NONE: Mapping[str, Auxiliary] = MappingProxyType({})
+
+
+class Beside(NamedTuple):
+  """What the losses of a step need beside parameters and rows.
+
+  Attributes:
+    factor: What multiplies the summed loss.
+    balance: State of the balance; empty if nothing is learnt.
+    beta: Weight of the latents' divergence.
+  """
+
+  factor: jax.Array | float
+  balance: balance.State
+  beta: jax.Array | float
 
 
 class Terms:
@@ -64,6 +78,10 @@ class Terms:
     for name, loss in self._auxiliary.items():
       found[name] = loss(outputs, batch) * count
       sums[f'{AUXILIARY}{name}'] = found[name]
+    aux = elbo.divergence(outputs)
+    if aux:
+      found[elbo.KL] = elbo.excess(aux, self._options.elbo.free_bits)
+      sums |= elbo.sums(aux, batch['segments'], sums['nats'])
     return found, sums
 
   def outputs(
@@ -75,16 +93,19 @@ class Terms:
     outputs = self._model.apply(params, *steps, targets, key)
     return outputs, losses.counted(targets, batch.get('weights'))
 
-  def total(self, state: balance.State, found: Each) -> jax.Array:
-    """Returns the weighted sum of the losses."""
-    if not self._auxiliary:
-      return found[balance.LIKELIHOOD]
-    return balance.total(found, self._options.balance, state)
+  def total(self, beside: Beside, found: Each) -> jax.Array:
+    """Returns the weighted sum of the losses, times the factor."""
+    total = found[balance.LIKELIHOOD]
+    if self._auxiliary:
+      total = balance.total(found, self._options.balance, beside.balance)
+    if elbo.KL in found:
+      total = total + beside.beta * found[elbo.KL]
+    return total * beside.factor
 
   def each(
     self,
     params: dict[str, Any],
-    beside: tuple[jax.Array | float, balance.State],
+    beside: Beside,
     batch: Rows,
     key: Keys,
   ) -> tuple[tuple[None, Sums], dict[str, Any]]:
@@ -92,11 +113,11 @@ class Terms:
 
     Args:
       params: As of the model.
-      beside: The factor, and the balance's state, which is not read.
+      beside: Of the step; only the factor is read.
       batch: Rows.
       key: Of the dropout, one a row.
     """
-    factor = beside[0]
+    factor = beside.factor
 
     def losses_of(params: dict[str, Any]) -> tuple[Each, Sums]:
       found, sums = self(params, batch, key)

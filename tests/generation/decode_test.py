@@ -8,11 +8,15 @@ import sys
 import numpy as np
 import pytest
 
+from aurl_jax.core.errors import ConfigError
 from aurl_jax.generation import constraints
 from aurl_jax.generation import decode as decode_lib
 from aurl_jax.generation.decode import decode, lengths
 from aurl_jax.generation.errors import DecodeError, RequestError
+from aurl_jax.generation.guidance import Guided
 from aurl_jax.generation.sampling import Sampler
+from aurl_jax.models.config import LatentConfig
+from aurl_jax.models.latent import Latents
 from tests import recogniser
 from tests.generation import writers
 
@@ -82,6 +86,44 @@ def test_a_model_of_bars_is_decoded_as_its_full_forwards_say(piece):
   for prompt, budget, one in zip(prompts, steps, found, strict=True):
     wanted = writers.greedy(model, params, grammar, prompt, budget)
     np.testing.assert_array_equal(one.ids, wanted)
+
+
+def test_what_is_told_early_is_drawn_early():
+  changes = {'lead': 4, 'metrical': 48, 'shared_pitch': True}
+  model, params = writers.model_of('compound', **changes)
+  grammar = writers.TOKENIZERS['compound'].grammar
+  longer = decode(model, params, grammar, [first('compound')], steps=30)[0].ids
+  prompts, steps = [first('compound'), longer[:9]], [26, 33]
+  found = decode(model, params, grammar, prompts, steps=steps, sampler=GREEDY)
+  for prompt, budget, one in zip(prompts, steps, found, strict=True):
+    wanted = writers.greedy(model, params, grammar, prompt, budget)
+    np.testing.assert_array_equal(one.ids, wanted)
+
+
+def test_each_piece_heeds_its_own_latents():
+  latent = LatentConfig(slot=4, piece=2, slots=8)
+  model, params = writers.model_of('grid', mode='vae', latent=latent)
+  grammar = writers.TOKENIZERS['grid'].grammar
+  rng = np.random.default_rng(0)
+  told = Latents(
+    slots=9 * rng.normal(size=(3, 8, 4)).astype(np.float32),
+    piece=9 * rng.normal(size=(3, 2)).astype(np.float32),
+  )
+
+  def write(latents):
+    prompts = [first()] * len(latents.piece)
+    asked = Guided(prompts, latents=latents)
+    return decode(model, params, grammar, asked, steps=40, sampler=GREEDY)
+
+  together = write(told)
+  for row in range(3):
+    alone = write(
+      Latents(slots=told.slots[row:][:1], piece=told.piece[row:][:1])
+    )
+    np.testing.assert_array_equal(together[row].ids, alone[0].ids)
+  assert len({one.ids.tobytes() for one in together}) == 3
+  with pytest.raises(ConfigError, match=r'latents of slots'):
+    write(Latents(slots=told.slots[:, :5], piece=told.piece))
 
 
 def test_a_seed_gives_the_same_piece_in_any_batch(piece):

@@ -1,15 +1,18 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from aurl_jax.models import cache as cache_lib
-from aurl_jax.models.config import ModelConfig
+from aurl_jax.models.config import LatentConfig, ModelConfig
 from aurl_jax.models.functional import Model
 from tests.models.counting import Counting
 
 STARTS = (0, 3, 7)
 STEPS, PROMPT = 12, 8
+LATENT = LatentConfig(slot=5, piece=3, slots=4, reach=2, layers=1)
 
 
 def build(**changes):
@@ -20,11 +23,16 @@ def build(**changes):
   return model, model.init(jax.random.key(0)), ids
 
 
-def full_forward(model, params, ids):
-  """Logits [b, t, v] of each field, rows moved to begin at 0."""
+def moved(ids):
+  """Rows moved to begin at 0, and their segments."""
   rows = np.stack([np.roll(ids[r], -s, 0) for r, s in enumerate(STARTS)])
   left = STEPS - np.array(STARTS)[:, None]
-  segments = (np.arange(STEPS) < left).astype(np.int32)
+  return rows, (np.arange(STEPS) < left).astype(np.int32)
+
+
+def full_forward(model, params, ids):
+  """Logits [b, t, v] of each field, rows moved to begin at 0."""
+  rows, segments = moved(ids)
   positions = np.arange(STEPS, dtype=np.int32)[None].repeat(3, 0)
   targets = np.roll(rows, -1, 1)
   return jax.jit(model.apply)(params, rows, segments, positions, targets).logits
@@ -43,6 +51,10 @@ def full_forward(model, params, ids):
     {'metrical': 4, 'shared_pitch': True},
     {'pattern': 'hierarchy', 'bar_layers': 1},
     {'pattern': 'hierarchy', 'piece_bars': 2, 'metrical': 4},
+    {'lead': 1},
+    {'lead': 1, 'pattern': 'bars', 'metrical': 4},
+    {'mode': 'vae', 'latent': LATENT},
+    {'mode': 'vae', 'latent': LATENT, 'lead': 1, 'window': 5},
     *(
       pytest.param(changes, marks=pytest.mark.slow)
       for changes in (
@@ -63,22 +75,37 @@ def full_forward(model, params, ids):
 )
 def test_cached_steps_equal_the_full_forward_of_each_row(changes):
   model, params, ids = build(**changes)
-  start = jnp.array(STARTS)
+  start, latents = jnp.array(STARTS), None
+  if model.config.has_latents:
+    latents = jax.jit(model.posterior)(params, *moved(ids)).mean
   # Room grows on the way, as the decoder lets it.
-  cache = model.init_cache(3, PROMPT, start)
-  hidden, cache = jax.jit(model.prefill)(params, cache, ids[:, :PROMPT])
+  cache = model.init_cache(3, PROMPT, start, latents)
+  last = PROMPT - 1
+  prompts = ids[:, :last], ids[:, 1:PROMPT]
+  _, cache = jax.jit(model.prefill)(params, cache, *prompts)
   cache = cache_lib.grow(cache, 16)
-  step = jax.jit(model.step)
-  logits = jax.jit(
-    lambda *at: [model.field_logits(params, *at, field) for field in (0, 1)]
-  )
+  write = jax.jit(functools.partial(written, model))
   wanted = full_forward(model, params, ids)
   for index in range(PROMPT, STEPS):
-    for field, found in enumerate(logits(hidden, ids[:, index])):
+    steps = ids[:, index - 1], ids[:, index]
+    logits, cache = write(params, cache, *steps, jnp.int32(index - 1))
+    for field, found in enumerate(logits):
       at = index - 1 - np.array(STARTS)
       right = np.asarray(wanted[field])[np.arange(3), at]
       np.testing.assert_allclose(found, right, atol=1e-5)
-    hidden, cache = step(params, cache, ids[:, index], jnp.int32(index))
+
+
+def written(model, params, cache, last, step, index):
+  """Logits of each field of a step, as it is written, and the cache."""
+  lead = model.config.lead
+  logits = [
+    model.lead_logits(params, cache, (last, index), step, field)
+    for field in range(lead)
+  ]
+  hidden, cache = model.step(params, cache, last, index, step)
+  for field in range(lead, step.shape[1]):
+    logits.append(model.field_logits(params, hidden, step, field))
+  return logits, cache
 
 
 def test_prefill_equals_its_steps():

@@ -1,7 +1,9 @@
 import pytest
 
 from aurl_jax.core.errors import ConfigError
-from aurl_jax.models.config import ModelConfig
+from aurl_jax.models.config import LatentConfig, ModelConfig
+
+VAE = {'mode': 'vae', 'latent': LatentConfig(slot=4)}
 
 
 def test_default_is_the_base_page_s_model():
@@ -34,6 +36,8 @@ def test_what_is_left_at_zero_is_resolved():
     ({'pattern': 'hierarchy'}, True),
     ({'metrical': 8}, True),
     ({'shared_pitch': True}, True),
+    ({'lead': 2}, False),
+    (VAE, True),
   ],
 )
 def test_only_what_reads_the_music_needs_places(changes, needs):
@@ -47,7 +51,12 @@ def test_hidden_is_taken_as_given():
 @pytest.mark.parametrize(
   ('changes', 'said'),
   [
-    ({'mode': 'vae'}, "model.mode: 'vae' is not in this version"),
+    ({'mode': 'vae'}, "model.latent: 'vae' without latents"),
+    ({'latent': LatentConfig(slot=4)}, "or set the mode to 'vae'"),
+    (VAE | {'context': 7}, 'model.latent.slots: 8 slots are more than the 7'),
+    (VAE | {'pattern': 'bars'}, "'bars' has no place where model.mode is"),
+    ({'lead': -1}, 'model.lead'),
+    ({'pattern': 'hierarchy', 'lead': 1}, 'model.lead: 1 has no place'),
     ({'mode': 'vae_gan'}, "model.mode: 'vae_gan' is not in this version"),
     ({'mode': 'rnn'}, 'choose one of transformer'),
     ({'heads': 3}, 'model.heads: 3 does not divide model.width 256'),

@@ -23,6 +23,8 @@ class Counting:
   cells: int = 40
   infill: bool = False
   pitches: tuple = ()
+  beat: int = 120
+  frames: bool = False
 
   @classmethod
   def of(cls, sizes):

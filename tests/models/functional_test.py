@@ -67,6 +67,7 @@ def rows(*pieces, context=24):
     {'pattern': 'bars'},
     {'metrical': 3, 'shared_pitch': True},
     {'pattern': 'hierarchy'},
+    {'lead': 2, 'metrical': 3},
   ],
 )
 def test_packed_logits_are_each_piece_s_alone(attention, options):

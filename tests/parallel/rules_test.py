@@ -11,6 +11,7 @@ from jax.sharding import AbstractMesh, AxisType
 from jax.sharding import PartitionSpec as P
 
 from aurl_jax.models import Model, ModelConfig
+from aurl_jax.models.config import LatentConfig
 from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.parallel import rules
 from tests.models.counting import Counting
@@ -33,6 +34,8 @@ OPTIONS = (
   {'pattern': 'bars'},
   {'metrical': 8, 'shared_pitch': True},
   {'pattern': 'hierarchy'},
+  {'lead': 1},
+  {'mode': 'vae', 'latent': LatentConfig(slot=3, piece=2, slots=4)},
 )
 
 

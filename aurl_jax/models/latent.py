@@ -1,0 +1,150 @@
+"""Latents of a piece: their posterior, samples of it, how steps are told.
+
+A piece has a latent a slot, a stretch of one or more beats, and one of its
+own. A step of the decoder is told its slot's latent, those of the slots
+behind it (what comes next may stand there) and the piece's. One latent a beat
+reconstructs what one pooled vector cannot (Roberts et al. 2018, MusicVAE, for
+the pooled one; Wu & Yang 2023, MuseMorphose, for latents told all along).
+Axes: `b` batch, `t` steps, `s` slots, `z` dims of a slot's latent, `p` dims
+of the piece's, `n` any.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from aurl_jax.core import random
+from aurl_jax.core.errors import ConfigError
+from aurl_jax.core.typing import Keys
+from aurl_jax.models.config import LatentConfig
+
+_TIME = 2
+"""Index of the time among the coordinates of a step."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Latents:
+  """What a piece is told as: standard normal under the plain prior.
+
+  A tree, so that it may hold arrays of any kind, and what JAX puts in their
+  place.
+
+  Attributes:
+    slots: float32 [b, s, z], a latent a slot; what stands behind a piece's
+      last one is not read.
+    piece: float32 [b, p], the latent of the whole.
+  """
+
+  slots: Any
+  piece: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Posterior:
+  """Normal distributions of the latents of pieces, independent dims.
+
+  Attributes:
+    mean: Of all latents.
+    log_variance: Likewise, in a bounded range.
+    used: bool [b, s], the slots that a piece has.
+  """
+
+  mean: Latents
+  log_variance: Latents
+  used: Any
+
+  def sample(self, key: Keys | None) -> Latents:
+    """Returns latents drawn with a key, or one a row; None gives the mean."""
+    if key is None:
+      return self.mean
+    first, second = random.split(key, 2)
+    means, logs = self.mean, self.log_variance
+    return Latents(
+      slots=_drawn(means.slots, logs.slots, first),
+      piece=_drawn(means.piece, logs.piece, second),
+    )
+
+  def kl(self) -> Latents:
+    """Returns the nats of each dim from the standard normal, 0 if unused."""
+    slots = normal_kl(self.mean.slots, self.log_variance.slots)
+    return Latents(
+      slots=jnp.where(self.used[..., None], slots, 0),
+      piece=normal_kl(self.mean.piece, self.log_variance.piece),
+    )
+
+
+def normal_kl(
+  mean: Float[Array, '*n'], log_variance: Float[Array, '*n']
+) -> Float[Array, '*n']:
+  """Returns the divergence of a normal from the standard one, in nats.
+
+  Kingma & Welling 2014, appendix B, dim by dim.
+
+  Example:
+    >>> float(normal_kl(jnp.float32(1.0), jnp.float32(0.0)))
+    0.5
+  """
+  return 0.5 * (jnp.exp(log_variance) + mean * mean - 1 - log_variance)
+
+
+def _drawn(
+  mean: Float[Array, 'b *n'], log_variance: Float[Array, 'b *n'], key: Keys
+) -> Float[Array, 'b *n']:
+  shape = mean.shape[key.ndim :]
+  draw = lambda one: jax.random.normal(one, shape)  # noqa: E731
+  noise = jax.vmap(draw)(key) if key.ndim else draw(key)
+  return mean + jnp.exp(0.5 * log_variance) * noise
+
+
+def slot_of(
+  config: LatentConfig, places: Any, coordinates: Int[Array, '*n 4']
+) -> Int[Array, '*n']:
+  """Returns the slot that each step stands in, the last one for what follows.
+
+  Args:
+    config: Of the latents.
+    places: Of the tokenizer.
+    coordinates: Of the steps.
+  """
+  slot = coordinates[..., _TIME] // (config.beats * places.beat)
+  return jnp.minimum(slot, config.slots - 1)
+
+
+def told(
+  config: LatentConfig,
+  places: Any,
+  latents: Latents,
+  coordinates: Int[Array, 'b t 4'],
+) -> Float[Array, 'b t _']:
+  """Returns what each step is told: `reach` slots and the piece, side by side.
+
+  The slots begin where the next step will stand, as far as that is known: in
+  a grid of frames a cell later, else in the step's own slot.
+  """
+  later = coordinates.at[..., _TIME].add(int(places.frames))
+  first = slot_of(config, places, later)
+  padded = jnp.pad(latents.slots, ((0, 0), (0, config.reach), (0, 0)))
+  slots = first[..., None] + jnp.arange(config.reach)
+  b, t, _ = slots.shape
+  near = jnp.take_along_axis(padded, slots.reshape(b, -1, 1), axis=1)
+  piece = jnp.broadcast_to(
+    latents.piece[:, None], (b, t, latents.piece.shape[-1])
+  )
+  return jnp.concatenate([near.reshape(b, t, -1), piece], axis=-1)
+
+
+def check(config: LatentConfig, latents: Latents, rows: int) -> None:
+  """Raises ConfigError unless latents have the shapes of a model's."""
+  wanted = (rows, config.slots, config.slot), (rows, config.piece)
+  found = latents.slots.shape, latents.piece.shape
+  if wanted != found:
+    raise ConfigError(
+      f'latents of slots {found[0]} and of the piece {found[1]} are not what '
+      f'the model reads: {wanted[0]} and {wanted[1]}',
+      code='latents',
+    )
