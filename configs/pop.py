@@ -1,9 +1,16 @@
 """Pop for piano: POP909, one step a note, three minutes in one context.
 
-    python -m aurl_jax.main --config=pop --workdir=runs/pop
+    python -m aurl_jax.main --config=pop_short --workdir=runs/pop_short
+    python -m aurl_jax.main --config=pop --workdir=runs/pop \
+      --config.train.begin_from=runs/pop_short
 
 Reads the folder `pop909` of AURL_DATA. A bar has about 20 steps, so that a
-context of 2,048 holds about 100 bars: most songs whole.
+context of 2,048 holds about 100 bars: most songs whole. Rows of 512 steps come
+first, since what a bar is made of is learnt from them in a quarter of the time.
+
+40 and 24 minutes on one busy core, 1.3 GB. Bits a note on the 62 songs of the
+valid split, velocities, controls and bar lines counted: 7.66, then 7.53. The
+meters of the files are those of POP909, 1/4 in most: bars are beats there.
 """
 
 import ml_collections
@@ -14,29 +21,34 @@ from aurl_jax.configs import base
 def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
   """Returns the page."""
   config = base.get_config(variant)
-  config.data.update(source=base.shared('pop909'), splits='pop909')
-  config.data.controls = 'piece'
-  config.tokenizer.update(infill=True, controls=True)
+  config.data.update(
+    source=base.shared('pop909'), splits='pop909', controls='piece'
+  )
+  # 16ths: the songs stand on them to within 5 ms on average.
+  config.tokenizer.update(cells_per_beat=4, infill=True, controls=True)
   # The context of what is filled in is learnt, too: few rows teach little.
   config.objective.update(
     causal=0.5, bars=0.2, tracks=0.15, given=0.15, context_loss=True
   )
   config.augment.update(transpose=6)
   config.model.update(
-    width=192,
-    layers=6,
+    width=160,
+    layers=5,
     heads=4,
-    head_width=192,
+    head_width=160,
     context=2048,
     dropout=0.0,
-    metrical=96,
+    metrical=32,
     shared_pitch=True,
+    lead=4,
   )
-  config.optimizer.update(learning_rate=1e-3, final_fraction=0.02)
+  config.optimizer.update(
+    name='muon', b1=0.95, learning_rate=4e-3, final_fraction=0.02
+  )
   config.train.update(batch_size=1, ema=0.998)
   if variant == 'prod':
     config.train.update(
-      steps=2400,
+      steps=800,
       log_every=20,
       evaluate_every=400,
       evaluate_batches=16,

@@ -22,7 +22,7 @@ from aurl_jax.parallel import gather, host
 from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.tokens.places import Places
-from aurl_jax.training import auxiliary, diagnosis, watch
+from aurl_jax.training import auxiliary, diagnosis, telemetry, watch
 from aurl_jax.training import optimizer as optimizer_lib
 from aurl_jax.training import state as state_lib
 from aurl_jax.training import steps as steps_lib
@@ -117,6 +117,11 @@ class Parts:
     if isinstance(tokenizer, VoiceGrid):
       measures.append(targets.Frames(tokenizer))
     return steps_lib.make_eval_step(self.model, self.mesh, measures=measures)
+
+  @functools.cached_property
+  def telemetry_step(self) -> Any:
+    """What measures latents, compiled once for all who judge."""
+    return telemetry.make_telemetry(self.model)
 
   def train_step(self, cache: TokenCache | None = None) -> Any:
     """Returns the jitted training step.

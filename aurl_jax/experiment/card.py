@@ -43,6 +43,9 @@ _LIMITS = (
   'passages of it.'
 )
 
+_PATHS = ('data.source', 'train.begin_from')
+"""Keys whose values may be places of one machine; their last part is told."""
+
 
 def write(
   folder: Workdir,
@@ -173,7 +176,7 @@ def _figures(figures: Mapping[str, Any]) -> str:
 def _config(config: Mapping[str, Any]) -> str:
   # A path of the machine that trained it is nobody else's business.
   flat = {
-    name: pathlib.Path(value).name if name == 'data.source' else value
+    name: pathlib.Path(value).name if name in _PATHS else value
     for name, value in config_lib.flatten(config).items()
   }
   rows = [f'{name} = {json.dumps(value)}' for name, value in flat.items()]

@@ -17,6 +17,7 @@ from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.training import baseline as baseline_lib
 from aurl_jax.training import evaluate as evaluate_lib
+from aurl_jax.training import telemetry
 
 
 def run(
@@ -117,6 +118,10 @@ def judge(
     for kind, judged in others.items():
       values = judged(params)
       found |= {f'{kind}/{name}': values[name] for name in _OF_OBJECTIVES}
+    if run.model.has_latents:
+      batches = data.split_batches(run, cache, split, parts.mesh, noted)
+      some = itertools.islice(batches, limit or None)
+      found |= telemetry.measure(parts.telemetry_step, params, some, parts.mesh)
     return found
 
   return function

@@ -9,6 +9,7 @@ from aurl_jax.core.checkpoint import Checkpoints
 from aurl_jax.core.errors import CheckpointError, DataError
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.sections import CheckpointConfig
+from aurl_jax.training.collapse import Collapse
 from aurl_jax.training.selection import Best, EarlyStop
 
 _log = logging.getLogger(__name__)
@@ -63,12 +64,16 @@ class Pick:
 class Keeper:
   """The callbacks that a config asks for to judge steps as they come."""
 
-  def __init__(self, config: CheckpointConfig, *, judged: bool) -> None:
+  def __init__(
+    self, config: CheckpointConfig, *, judged: bool, collapse: int = 0
+  ) -> None:
     """Makes the callbacks.
 
     Args:
       config: What they go by.
       judged: Whether there is anything to judge steps by.
+      collapse: Evaluations in a row that may show that latents have
+        collapsed before the run stops; 0 for never.
 
     Raises:
       DataError: There is not, and the config goes by it.
@@ -81,6 +86,7 @@ class Keeper:
     self._config = config
     self.best: Best | None = None
     self.stop: EarlyStop | None = None
+    self.collapse = Collapse(patience=collapse) if collapse else None
     if config.selects:
       self.best = Best(metric=config.metric, mode=config.mode)
     if config.patience:
@@ -94,7 +100,11 @@ class Keeper:
   @property
   def memories(self) -> dict[str, Any]:
     """What checkpoints remember, by name."""
-    found = {'best': self.best, 'early_stop': self.stop}
+    found = {
+      'best': self.best,
+      'early_stop': self.stop,
+      'collapse': self.collapse,
+    }
     return {name: who for name, who in found.items() if who is not None}
 
   @property

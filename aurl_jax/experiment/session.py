@@ -64,7 +64,12 @@ def train(
     Interrupted: A signal came; another call goes on.
     TrainingError: Too many steps were bad, or there is no batch.
   """
-  keeper = keeping.Keeper(parts.run.checkpoint, judged='valid' in cache)
+  latents = parts.run.model.has_latents
+  keeper = keeping.Keeper(
+    parts.run.checkpoint,
+    judged='valid' in cache,
+    collapse=parts.run.elbo.patience if latents else 0,
+  )
   beside: dict[str, Any] = {
     'run': {'data': data.digest(cache)},
     'memories': keeper.memories,

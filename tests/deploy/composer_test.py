@@ -150,6 +150,28 @@ def test_a_model_that_infills_writes_no_masks_of_its_own():
     assert not names & {'mask', 'fill'}
 
 
+def test_the_first_meter_stays_where_silence_would_tell_of_it():
+  model, params = writers.model_of('compound')
+  tokenizer = writers.TOKENIZERS['compound']
+  composer = Composer(model=model, params=params, tokenizer=tokenizer)
+  written = composer.generate(Request(n=8, bars=4, steps=120, seed=2))
+  told = [
+    [name for step in piece.ids[1:] for name in _events(tokenizer, step)]
+    for piece in written
+  ]
+  assert {names.count('meter') for names in told} == {1}
+  assert not any('cut' in names for names in told)
+  assert max(names.count('bar') for names in told) > 1
+
+
+def _events(tokenizer, step):
+  return [
+    tokenizer.codec.event(int(id_), field)[0]
+    for field, id_ in enumerate(step)
+    if id_
+  ]
+
+
 def test_guidance_changes_what_is_written():
   composer = composer_of(Compound(controls=True))
   controls = Controls(piece=Levels(key=7, density=9))

@@ -90,6 +90,9 @@ def test_a_run_learns_on_from_where_the_other_stood(home, tmp_path):
     Workdir(tmp_path / 'b'),
   )
   assert begun['valid/loss'] < untrained['valid/loss']
+  card = Workdir(tmp_path / 'b').card.read_text()
+  assert 'train.begin_from = "bundle"' in card
+  assert str(home) not in card
 
 
 def test_another_context_is_no_other_model(home):

@@ -285,7 +285,7 @@ def test_bad_data_is_refused_before_training(tmp_path, home):
     ('generate.steps=5000', 'context'),
     ('data.batching=stack', 'pack'),
     ('optimizer.name=adan', 'adamw'),
-    ('model.mode=vae', 'transformer'),
+    ('model.mode=vae', 'model.latent.slot'),
     ('mesh.data=3', 'devices'),
     ('seed=-1', 'seed'),
     ('model.context=1', 'context'),

@@ -1,0 +1,187 @@
+"""The latent space of a model: into it, out of it, and ways through it.
+
+Axes: `n` pieces, `s` slots, `z` dims of a slot's latent, `p` of the piece's.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from aurl_jax.core.errors import ConfigError
+from aurl_jax.deploy.composer import Composer
+from aurl_jax.generation import decode as decode_lib
+from aurl_jax.generation.errors import RequestError
+from aurl_jax.generation.guidance import Guided
+from aurl_jax.generation.piece import Piece
+from aurl_jax.generation.sampling import Sampler
+from aurl_jax.models.latent import Latents, Posterior
+from aurl_jax.music.notes import Notes
+
+_AT_ONCE = 64
+_PARALLEL = 1e-6
+"""Sine of an angle below which two directions are one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LatentSpace:
+  """Encodes pieces and writes them from latents.
+
+  Attributes:
+    composer: A model with latents.
+
+  Raises:
+    ConfigError: It has none (code `model_config`).
+  """
+
+  composer: Composer
+
+  def __post_init__(self) -> None:
+    config = self.composer.model.config
+    if not config.has_latents:
+      raise ConfigError(
+        f'a model of mode {config.mode!r} has no latents; take one that was '
+        "trained with model.mode 'vae'",
+        code='model_config',
+      )
+
+  def posterior(self, pieces: Sequence[Notes | np.ndarray]) -> Posterior:
+    """Returns the distributions of the latents of pieces, as numpy arrays.
+
+    Args:
+      pieces: Music, or its ids `[t, f]`.
+
+    Raises:
+      RequestError: There is none, or one is longer than the model's context
+        (code `too_long`).
+      TokenError: One is not what the tokenizer can hold.
+    """
+    rows = [self._ids(piece, at) for at, piece in enumerate(pieces)]
+    if not rows:
+      raise RequestError('there are no pieces to encode', code='no_pieces')
+    found = [
+      self._encoded(rows[first : first + _AT_ONCE])
+      for first in range(0, len(rows), _AT_ONCE)
+    ]
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
+
+  def encode(self, pieces: Sequence[Notes | np.ndarray]) -> Latents:
+    """Returns the middle of the `posterior` of each piece."""
+    found: Latents = self.posterior(pieces).mean
+    return found
+
+  def decode(
+    self,
+    latents: Latents,
+    *,
+    temperature: float = 0.0,
+    seed: int = 0,
+    steps: int = 0,
+  ) -> list[Piece]:
+    """Writes a piece of each row of latents, by itself alone.
+
+    Args:
+      latents: As of `encode`.
+      temperature: 0 takes the likeliest ids.
+      seed: Of the first piece; the others count on.
+      steps: Most steps of a piece; 0 takes the context.
+
+    Raises:
+      ConfigError: They are not of this model's shapes.
+    """
+    tokenizer = self.composer.tokenizer
+    samples = decode_lib.decode(
+      self.composer.model,
+      self.composer.params,
+      tokenizer.grammar,
+      Guided([tokenizer.bos()[None]] * len(latents.slots), latents=latents),
+      steps=steps or self.composer.model.config.context,
+      seed=seed,
+      sampler=Sampler(temperature=temperature),
+    )
+    return [
+      Piece(
+        notes=tokenizer.decode(sample.ids),
+        ids=sample.ids,
+        seed=seed + row,
+        ended=sample.ended,
+        grammatical=sample.legal,
+      )
+      for row, sample in enumerate(samples)
+    ]
+
+  def standard(self, n: int, seed: int = 0) -> Latents:
+    """Returns draws of the standard normal, the plain prior."""
+    latent, rng = self.composer.model.config.latent, np.random.default_rng(seed)
+    draw = lambda *shape: rng.normal(size=(n, *shape)).astype(np.float32)  # noqa: E731
+    return Latents(
+      slots=draw(latent.slots, latent.slot), piece=draw(latent.piece)
+    )
+
+  def _ids(self, piece: Notes | np.ndarray, at: int) -> np.ndarray:
+    encode = self.composer.tokenizer.encode
+    ids = encode(piece) if isinstance(piece, Notes) else np.asarray(piece)
+    context = self.composer.model.config.context
+    if len(ids) > context:
+      raise RequestError(
+        f'piece {at} has {len(ids)} steps, more than the {context} that the '
+        'model encodes at once; cut it into bars (music.cut.slice_bars)',
+        code='too_long',
+      )
+    return ids
+
+  def _encoded(self, rows: Sequence[np.ndarray]) -> Posterior:
+    context = self.composer.model.config.context
+    # One shape, so that one program does for all.
+    ids = np.zeros((_AT_ONCE, context, rows[0].shape[1]), np.int32)
+    segments = np.zeros((_AT_ONCE, context), np.int32)
+    for at, row in enumerate(rows):
+      ids[at, : len(row)], segments[at, : len(row)] = row, 1
+    found = self._run(
+      self.composer.params, jnp.asarray(ids), jnp.asarray(segments)
+    )
+    return jax.tree.map(lambda x: np.asarray(x)[: len(rows)], found)
+
+  @functools.cached_property
+  def _run(self) -> Callable[..., Any]:
+    return jax.jit(self.composer.model.posterior)
+
+
+def slerp(
+  one: Float[np.ndarray, '*n d'], other: Float[np.ndarray, '*n d'], share: float
+) -> Float[np.ndarray, '*n d']:
+  """Returns vectors on the great circle between others (Shoemake 1985).
+
+  A straight line between two draws of a normal in many dims passes nearer to
+  the middle than draws ever are; here the length goes evenly from one to the
+  other, and the direction turns evenly.
+
+  Args:
+    one: Where it starts, `share` 0.
+    other: Where it ends, `share` 1.
+    share: How far to go, 0..1.
+  """
+  lengths = [np.linalg.norm(x, axis=-1, keepdims=True) for x in (one, other)]
+  units = [
+    np.divide(x, length, out=np.zeros_like(x), where=length > 0)
+    for x, length in zip((one, other), lengths, strict=True)
+  ]
+  cosine = np.clip((units[0] * units[1]).sum(-1, keepdims=True), -1, 1)
+  angle = np.arccos(cosine)
+  sine = np.sin(angle)
+  near = sine < _PARALLEL
+  safe = np.where(near, 1, sine)
+  first = np.where(near, 1 - share, np.sin((1 - share) * angle) / safe)
+  second = np.where(near, share, np.sin(share * angle) / safe)
+  length = (1 - share) * lengths[0] + share * lengths[1]
+  return (first * units[0] + second * units[1]) * length
+
+
+def between(one: Latents, other: Latents, share: float) -> Latents:
+  """Returns latents between two sets of as many rows: `slerp` of each."""
+  return jax.tree.map(lambda x, y: slerp(x, y, share), one, other)

@@ -1,0 +1,101 @@
+"""Into the latent space and out of it, and the way between two points."""
+
+import jax
+import numpy as np
+import pytest
+
+from aurl_jax.core.errors import ConfigError
+from aurl_jax.deploy import latents as lib
+from aurl_jax.deploy.composer import Composer
+from aurl_jax.deploy.latents import LatentSpace
+from aurl_jax.generation.errors import RequestError
+from aurl_jax.models.config import LatentConfig
+from aurl_jax.tokens.grid import VoiceGrid
+from tests.generation import writers
+from tests.tokens import pieces
+
+LATENT = LatentConfig(slot=4, piece=2, slots=8)
+
+
+@pytest.fixture(scope='module')
+def space():
+  model, params = writers.model_of('grid', mode='vae', latent=LATENT)
+  return LatentSpace(
+    Composer(model=model, params=params, tokenizer=VoiceGrid())
+  )
+
+
+@pytest.fixture(scope='module')
+def music():
+  return [pieces.chorale(seed, bars=2) for seed in range(3)]
+
+
+def test_a_piece_s_latents_do_not_depend_on_the_others(space, music):
+  whole = space.posterior(music)
+  assert whole.mean.slots.shape == (3, 8, 4)
+  assert whole.mean.piece.shape == (3, 2)
+  alone = space.posterior([music[1]])
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x[1:2], y, atol=1e-5), whole, alone
+  )
+  ids = [VoiceGrid().encode(piece) for piece in music]
+  jax.tree.map(np.testing.assert_array_equal, whole, space.posterior(ids))
+  mean = space.encode(music)
+  jax.tree.map(np.testing.assert_array_equal, mean, whole.mean)
+
+
+def test_latents_become_pieces_again_and_again(space, music):
+  told = space.encode(music)
+  told = jax.tree.map(lambda x: 50 * x, told)
+  once, again = (space.decode(told, steps=40) for _ in range(2))
+  assert [p.ids.tolist() for p in once] == [p.ids.tolist() for p in again]
+  assert all(piece.grammatical and piece.ended for piece in once)
+  assert len({piece.ids.tobytes() for piece in once}) == 3
+  drawn = space.decode(told, steps=40, temperature=1.0, seed=4)
+  assert [p.ids.tolist() for p in drawn] != [p.ids.tolist() for p in once]
+
+
+def test_the_plain_prior(space):
+  drawn = space.standard(500, seed=1)
+  assert drawn.slots.shape == (500, 8, 4)
+  assert abs(drawn.slots.mean()) < 0.02
+  assert abs(drawn.slots.std() - 1) < 0.02
+  np.testing.assert_array_equal(drawn.piece, space.standard(500, seed=1).piece)
+
+
+def test_slerp_turns_and_stretches_evenly():
+  one, other = np.array([[2.0, 0.0]]), np.array([[0.0, 4.0]])
+  np.testing.assert_allclose(lib.slerp(one, other, 0.0), one, atol=1e-12)
+  np.testing.assert_allclose(lib.slerp(one, other, 1.0), other, atol=1e-12)
+  half = lib.slerp(one, other, 0.5)
+  np.testing.assert_allclose(half, 3 * np.sqrt(0.5) * np.ones((1, 2)))
+  third = lib.slerp(one, other, 1 / 3)[0]
+  assert np.arctan2(third[1], third[0]) == pytest.approx(np.pi / 6)
+
+
+def test_slerp_of_one_direction_and_of_nothing_is_straight():
+  one, zero = np.array([[1.0, 1.0]]), np.zeros((1, 2))
+  np.testing.assert_allclose(lib.slerp(one, 3 * one, 0.25), 1.5 * one)
+  np.testing.assert_allclose(lib.slerp(zero, zero, 0.5), zero)
+  assert np.isfinite(lib.slerp(one, -one, 0.5)).all()
+
+
+def test_between_takes_every_row(space, music):
+  told = space.encode(music)
+  middle = lib.between(told, told, 0.3)
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6),
+    middle,
+    told,
+  )
+
+
+def test_what_cannot_be_is_refused(space, music):
+  with pytest.raises(RequestError, match='no pieces'):
+    space.encode([])
+  long = pieces.chorale(0, bars=9)
+  with pytest.raises(RequestError, match=r'piece 1 has 146 steps.*slice_bars'):
+    space.encode([music[0], long])
+  model, params = writers.model_of('grid')
+  with pytest.raises(ConfigError, match=r"'transformer' has no latents"):
+    LatentSpace(Composer(model=model, params=params, tokenizer=VoiceGrid()))
