@@ -15,17 +15,14 @@ The model has to be trained with tokenizer.controls=True and data.controls.
 
 import argparse
 import json
-import pathlib
 import sys
 from collections.abc import Sequence
 
 import numpy as np
 
 from aurl_jax.core.errors import AurlError
-from aurl_jax.deploy import bundle
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.experiment import generate
-from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.generation.request import Request
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.controls import Controls, Levels
@@ -49,7 +46,7 @@ def main() -> int:
   parser.add_argument('--controls', nargs='+', default=list(LEVELS))
   args = parser.parse_args()
   try:
-    composer = load(args.model)
+    composer = generate.load(args.model)
     for name in args.controls:
       for weight in args.guidance:
         asked = Request(
@@ -64,12 +61,6 @@ def main() -> int:
     print(error, file=sys.stderr)
     return error.exit_code
   return 0
-
-
-def load(model: str) -> Composer:
-  """Returns the model of a run, a bundle or a shipped name."""
-  folder = Workdir(pathlib.Path(model))
-  return generate.from_run(folder) if folder.holds_run else bundle.load(model)
 
 
 def effect(composer: Composer, name: str, like: Request) -> dict[str, object]:

@@ -31,10 +31,8 @@ import numpy as np
 import programs
 from matplotlib.figure import Figure
 
-from aurl_jax.deploy import bundle
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.experiment import generate
-from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.music import midi
 
 _PANEL, _DPI = 2.3, 110
@@ -52,7 +50,7 @@ def main() -> int:
   parser.add_argument('--bars', type=int, default=8, help='0 for all that fit')
   parser.add_argument('--step', type=int, default=-1, help='-1 for the last')
   args = parser.parse_args()
-  composer = loaded(args.model)
+  composer = generate.load(args.model)
   ids, bars = read(composer, args.piece, args.bars)
   if not -len(ids) <= args.step < len(ids):
     parser.error(f'--step {args.step}: the piece has steps 0..{len(ids) - 1}')
@@ -73,12 +71,6 @@ def main() -> int:
   print(args.out / 'attention.png')
   print(args.out / 'roll.png')
   return 0
-
-
-def loaded(model: str) -> Composer:
-  """Returns the model of a run's newest checkpoint, or of a bundle."""
-  folder = Workdir(pathlib.Path(model))
-  return generate.from_run(folder) if folder.holds_run else bundle.load(model)
 
 
 def read(

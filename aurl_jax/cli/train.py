@@ -2,7 +2,7 @@ r"""Train a model on a folder of MIDI, or go on with a run.
 
 Examples:
   aurl train --data ~/midi --workdir runs/mine
-  aurl train --data ~/midi --from pop --workdir runs/mine
+  aurl train --data ~/midi --from runs/other --workdir runs/mine
   aurl train --config quickstart --workdir runs/quickstart
   aurl train --config base --data ~/midi --workdir runs/big \
     --set model.width=512 --set train.steps=20000

@@ -118,12 +118,17 @@ def check_same(
   ]
   if not rows:
     return
-  more = [f'  and {len(rows) - _SHOWN} more'] if len(rows) > _SHOWN else []
   raise CheckpointError(
-    '\n'.join([f'{what} is of another model:', *rows[:_SHOWN], *more])
+    '\n'.join([f'{what} is of another model:', *shown(rows)])
     + '\nUse the config that it was trained with.',
     code='other_tree',
   )
+
+
+def shown(rows: list[str]) -> list[str]:
+  """Returns the first rows of a list for a message, and how many more."""
+  more = [f'  and {len(rows) - _SHOWN} more'] if len(rows) > _SHOWN else []
+  return [*rows[:_SHOWN], *more]
 
 
 def _key_impl(like: Leaf) -> Any:

@@ -73,7 +73,7 @@ class Composer:
       constraints=self._wanted(request, prompt, steps),
     )
     return [
-      self._piece(sample, request.seed + row)
+      self.piece(sample, request.seed + row)
       for row, sample in enumerate(samples)
     ]
 
@@ -112,7 +112,8 @@ class Composer:
       )
     return steps
 
-  def _piece(self, sample: Sample, seed: int) -> Piece:
+  def piece(self, sample: Sample, seed: int) -> Piece:
+    """Returns the piece that a decoded sample is, and its seed's."""
     return Piece(
       notes=self.tokenizer.decode(sample.ids),
       ids=sample.ids,

@@ -105,13 +105,7 @@ class LatentSpace:
       sampler=Sampler(temperature=temperature),
     )
     return [
-      Piece(
-        notes=tokenizer.decode(sample.ids),
-        ids=sample.ids,
-        seed=seed + row,
-        ended=sample.ended,
-        grammatical=sample.legal,
-      )
+      self.composer.piece(sample, seed + row)
       for row, sample in enumerate(samples)
     ]
 

@@ -45,7 +45,7 @@ def state(parts: Parts) -> dict[str, Any]:
   fresh, name = parts.fresh_state(), parts.run.train.begin_from
   if not name:
     return fresh
-  other = load(name)
+  other = generate.load(name)
   _check_ids(other, parts, name)
   given = dict(trees.flatten(other.params))
   own = dict(trees.flatten(fresh['params']))
@@ -55,16 +55,6 @@ def state(parts: Parts) -> dict[str, Any]:
     part: _taken(fresh[part], given) for part in _COPIES if part in fresh
   }
   return fresh | begun
-
-
-def load(name: str) -> Composer:
-  """Returns the model of a run, of a bundle, or of a shipped name.
-
-  Raises:
-    BundleError, CheckpointError: There is no such model, or it is damaged.
-  """
-  folder = Workdir(pathlib.Path(name))
-  return generate.from_run(folder) if folder.holds_run else bundle.load(name)
 
 
 def like(values: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -119,9 +109,8 @@ def _check_shapes(
   ]
   if not rows and any(path in own for path in given):
     return
-  rows = rows or ['  no parameter of it has a place here']
-  more = [f'  and {len(rows) - _SHOWN} more'] if len(rows) > _SHOWN else []
-  lines = [f'train.begin_from: {name} is another model:', *rows[:_SHOWN], *more]
+  rows = trees.shown(rows or ['  no parameter of it has a place here'])
+  lines = [f'train.begin_from: {name} is another model:', *rows]
   remedy = 'Give this run its `model` section; `aurl train --from` does so.'
   raise ConfigError('\n'.join([*lines, remedy]), code='other_model')
 

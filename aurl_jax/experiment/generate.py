@@ -62,6 +62,16 @@ def to_folder(
   return write(from_run(folder), request, pathlib.Path(out))
 
 
+def load(model: str) -> Composer:
+  """Returns the model of a run, of a bundle, or of a shipped name.
+
+  Raises:
+    BundleError, CheckpointError: There is no such model, or it is damaged.
+  """
+  folder = Workdir(pathlib.Path(model))
+  return from_run(folder) if folder.holds_run else bundle_lib.load(model)
+
+
 def from_run(
   folder: Workdir, allow: tuple[str, ...] = (), pick: Pick | None = None
 ) -> Composer:
