@@ -83,7 +83,7 @@ def _remi(tokenizer, steps):
 _USES = {
   'bos': (),
   'eos': (),
-  'bar': ('?cut', '?meter'),
+  'bar': ('whole|cut', 'same|meter'),
   'tempo': ('position', 'tempo'),
   'chord': ('position', 'chord'),
   'note': (
@@ -113,7 +113,7 @@ def _compound(tokenizer, steps):
     elif kind == 'bar':
       stream.append(events[0])
       # REMI tells the meter before the cut.
-      stream += [e for e in (events[2], events[1]) if e[0] != 'none']
+      stream += [e for e in events[2:0:-1] if e[0] in ('meter', 'cut')]
       position = None
     else:
       if events[1][1] != position:
@@ -134,8 +134,8 @@ def zip_longest_none(events, wanted):
 def _check_field(kind, name, wanted):
   if wanted == 'pitch':
     _require(name in ('pitch', 'drum'), f'{name} for the pitch of a {kind}')
-  elif wanted.startswith('?'):
-    _require(name in ('none', wanted[1:]), f'{name} in a {kind} step')
+  elif '|' in wanted:
+    _require(name in wanted.split('|'), f'{name} in a {kind} step')
   else:
     _require(name == wanted, f'{name} in a {kind} step, not {wanted}')
 

@@ -90,8 +90,6 @@ class Composer:
       left_out = ('mask', 'fill')
     if request.rewrite is not None:
       left_out = ('meter', 'cut')
-    elif _tells_by_silence(self.tokenizer):
-      left_out += ('meter', 'cut')
     if left_out:
       wanted.append(Without(self.tokenizer.codec, left_out))
     return tuple(wanted)
@@ -121,14 +119,3 @@ class Composer:
       ended=sample.ended,
       grammatical=sample.legal,
     )
-
-
-def _tells_by_silence(tokenizer: Tokenizer) -> bool:
-  """Returns whether a bar says by an empty field that its meter holds on.
-
-  Nothing predicts empty fields, so that a model would change the meter, or cut
-  the bar, at almost every bar line: the first meter stays.
-  """
-  return len(tokenizer.codec.fields) > 1 and any(
-    field.tells('cut') for field in tokenizer.codec.fields
-  )

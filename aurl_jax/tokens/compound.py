@@ -22,6 +22,11 @@ from aurl_jax.tokens.options import EventTokenizer
 _KINDS = ('bar', 'tempo', 'chord', 'note', 'pedal')
 _VALUES = ('meter', 'tempo', 'chord', 'program', 'program')
 """Names of the kinds of `events`, in their order, and of their values."""
+_BAR = (
+  (events.VALUE, 'meter', 0, 'same'),
+  (events.POSITION, 'cut', 1, 'whole'),
+)
+"""Fields of a bar step: what changes, its least value, and what does not."""
 _MOST_MICRO = 64
 
 
@@ -29,10 +34,11 @@ _MOST_MICRO = 64
 class Compound(EventTokenizer):
   """The tokenizer; its fields are its options (see `EventTokenizer`).
 
-  Fields of a step: `kind`, `position` (in a bar step: the cells left of a
-  bar that is cut short), `value` (program, 128 for drums; tempo; meter;
-  chord), `voice`, `pitch`, `duration`, `velocity`. A bar step has a meter
-  only when it changes. With `micro` there is one more, of the same name; with
+  Fields of a step: `kind`, `position` (in a bar step: `whole`, or the cells
+  left of a bar that is cut short), `value` (program, 128 for drums; tempo;
+  chord; in a bar step a meter that changes, or `same`), `voice`, `pitch`,
+  `duration`, `velocity`. No field says anything by being empty, so that what
+  holds on is predicted as what changes is. With `micro` there is one more, of the same name; with
   `pedal` there are steps of that kind, which have `position`, `value` (the
   program), `voice`, `pitch` (0 up, 1 down) and `micro`. Neither changes the
   ids of what is told without it. Ids are `[t, 7]`, with `micro` `[t, 8]`.
@@ -65,10 +71,12 @@ class Compound(EventTokenizer):
       Range('program', 0, events.DRUMS),
       Range('tempo', 0, len(grid.tempos) - 1),
       Range('meter', 0, len(grid.meters) - 1),
+      Range('same', 0, 0),
       *(Range(name, 0, chords_lib.SIZE - 1) for name in self._chord('chord')),
     ]
     last = grid.bar_cells - 1
     cells = (Range('position', 0, last), Range('cut', 1, last))
+    cells += (Range('whole', 0, 0),)
     pitch = [Range('pitch', 0, 127), Range('drum', 0, 127)]
     pitch += [Range('pedal', 0, 1)] * self.pedal
     low = -(self.micro // 2)
@@ -139,13 +147,12 @@ class Compound(EventTokenizer):
         steps[part[events.ROW]] = self._steps(name, part)
     bars = parts.bars
     steps[bars[events.ROW], 0] = self.codec.id('bar')
-    for column, event, low in (
-      (events.VALUE, 'meter', 0),
-      (events.POSITION, 'cut', 1),
-    ):
-      told = (bars[column] >= low).nonzero()[0]
+    for column, event, low, other in _BAR:
+      told = bars[column] >= low
       first = self.codec.fields[column].starts[event]
-      steps[bars[events.ROW][told], column] = bars[column][told] + first - low
+      usual = self.codec.id(other, field=column)
+      value = np.where(told, bars[column] + first - low, usual)
+      steps[bars[events.ROW], column] = value
     ids[0], ids[-1, 0] = self.bos(), self.codec.id('eos')
     return ids
 

@@ -5,7 +5,7 @@ Those of `remi_grammar`, an event a step:
   BOS ( Bar ( [Tempo] [Chord] Pedal* Note* )* )* EOS
 
 where a bar step has a meter in bar 1, after a bar that was cut, and where it
-changes; steps ascend by position, in a position by tempo, chord, pedal, note,
+changes, and else says that it is the same; steps ascend by position, in a position by tempo, chord, pedal, note,
 notes by (program, voice, pitch, offset), pedals by (program, voice), each of
 which changes the pedal; no offset leads before the start of the piece. The
 fields of a step are chosen in order, so a cut comes before the meter that has
@@ -178,12 +178,13 @@ class CompoundGrammar:
     fields = self.codec.fields
     values = [lib.lookup(f.values, ids[i]) for i, f in enumerate(fields)]
     cut = self.codec.holds('cut', ids[events.POSITION], events.POSITION)
+    meter = self.codec.holds('meter', ids[events.VALUE], events.VALUE)
     return _Step(
       kind=lib.lookup(self._kind_of_id, ids[_KIND]),
       position=values[events.POSITION],
       cut=lib.scalar(jnp.where(cut, values[events.POSITION], 0)),
       value=values[events.VALUE],
-      has_value=ids[events.VALUE] > 0,
+      has_meter=meter,
       pitch=values[events.PITCH],
       voice=values[events.VOICE],
       micro=values[-1],
@@ -259,7 +260,8 @@ class CompoundGrammar:
     return {
       'position': Span(step.kind >= _TEMPO, low, last),
       'cut': Span(bar & affordable, 1, longest - 1),
-    }, step.kind <= _BAR
+      'whole': Span(bar),
+    }, step.kind < _BAR
 
   def _values(
     self, state: CompoundState, step: '_Step'
@@ -276,10 +278,11 @@ class CompoundGrammar:
     last = jnp.where(pedal, events.DRUMS - 1, events.DRUMS)
     return {
       'meter': Span(bar, but=state.meter),
+      'same': Span(bar & kept & ~self._due(state)),
       'tempo': Span(step.kind == _TEMPO, but=state.tempo),
       'chord': Span(step.kind == _CHORD, but=state.chord),
       'program': Span(step.kind >= _PEDAL, program, last),
-    }, (step.kind < _BAR) | (bar & kept & ~self._due(state))
+    }, step.kind < _BAR
 
   def _note(self, state: CompoundState, step: '_Step') -> dict[str, Span]:
     """Returns the spans of all fields that only notes have."""
@@ -335,7 +338,7 @@ class CompoundGrammar:
     pedal = new.kind == _PEDAL
     slot = new.value * self.grid.voices + new.voice
     turned = pedal & (np.arange(len(state.pedals)) == slot)
-    meter = jnp.where(bar & new.has_value, new.value, state.meter)
+    meter = jnp.where(bar & new.has_meter, new.value, state.meter)
     full = lib.lookup(self._cells, jnp.maximum(meter, 0))
     length = jnp.where(new.cut > 0, new.cut, full)
     placed = jnp.where(new.kind > _BAR, new.position, state.position)
@@ -367,7 +370,7 @@ class _Step(NamedTuple):
   position: Scalar
   cut: Scalar
   value: Scalar
-  has_value: Flag
+  has_meter: Flag
   pitch: Scalar
   voice: Scalar
   micro: Scalar

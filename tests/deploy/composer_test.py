@@ -150,18 +150,18 @@ def test_a_model_that_infills_writes_no_masks_of_its_own():
     assert not names & {'mask', 'fill'}
 
 
-def test_the_first_meter_stays_where_silence_would_tell_of_it():
+def test_meters_change_and_bars_are_cut_where_they_may():
   model, params = writers.model_of('compound')
   tokenizer = writers.TOKENIZERS['compound']
   composer = Composer(model=model, params=params, tokenizer=tokenizer)
-  written = composer.generate(Request(n=8, bars=4, steps=120, seed=2))
+  written = composer.generate(Request(n=8, steps=120, seed=2))
   told = [
     [name for step in piece.ids[1:] for name in _events(tokenizer, step)]
     for piece in written
   ]
-  assert {names.count('meter') for names in told} == {1}
-  assert not any('cut' in names for names in told)
-  assert max(names.count('bar') for names in told) > 1
+  # A model that has learnt nothing chooses between all that is legal.
+  assert max(names.count('meter') for names in told) > 1
+  assert any('cut' in names for names in told)
 
 
 def _events(tokenizer, step):

@@ -53,7 +53,7 @@ def test_spells_a_known_piece():
     note
     | {'position': 12, 'program': 5, 'pitch': 64, 'duration': 23}
     | {'velocity': 0, 'voice': 1},
-    {'bar': 0, 'meter': meters.index((2, 4))},
+    {'bar': 0, 'meter': meters.index((2, 4)), 'whole': 0},
     {'eos': 0},
   ]
 
@@ -65,6 +65,20 @@ def test_tells_the_same_as_remi():
     assert compound.decode(compound.encode(notes)) == remi.decode(
       remi.encode(notes)
     )
+
+
+def test_a_bar_says_what_holds_on():
+  notes = Notes.build(
+    4, {'onset': [0, 16, 32], 'duration': 4, 'pitch': 60}, meters=[(0, 4, 4)]
+  )
+  rows = spelled(COMPOUND, COMPOUND.encode(notes))
+  bars = [row for row in rows if 'bar' in row]
+  four = COMPOUND.grid.meters.index((4, 4))
+  assert bars == [
+    {'bar': 0, 'whole': 0, 'meter': four},
+    {'bar': 0, 'whole': 0, 'same': 0},
+    {'bar': 0, 'whole': 0, 'same': 0},
+  ]
 
 
 def test_one_step_a_note():
