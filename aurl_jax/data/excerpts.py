@@ -19,27 +19,48 @@ from aurl_jax.data.sources import Source
 from aurl_jax.music import cut, time
 from aurl_jax.music.midi import Reading
 
+_KEPT = 2_000_000
+"""Notes of pieces that are kept, 80 MB."""
 _SMALL = 100
 """Sets of so many pieces are split together, so that no split is empty."""
 
 
 class Reader:
-  """Reads whole pieces, and keeps the last one for its other excerpts."""
+  """Reads whole pieces, and keeps the last ones for their excerpts.
 
-  def __init__(self, preprocess: Preprocess) -> None:
-    """Takes what is done to whole pieces before they are cut."""
+  Tracking the beats of a piece takes longer than all else, and each piece is
+  asked for twice: how many bars it has, and then for its bars.
+  """
+
+  def __init__(self, preprocess: Preprocess, kept: int = _KEPT) -> None:
+    """Takes what is done to whole pieces before they are cut.
+
+    Args:
+      preprocess: That.
+      kept: Notes of the pieces that are kept, at most; the last piece always.
+    """
     self.preprocess = preprocess
-    self._last: tuple[Source, Reading, list[int]] | None = None
+    self._most, self._notes = kept, 0
+    self._kept: dict[int, tuple[Source, Reading, list[int]]] = {}
 
   def __call__(self, source: Source) -> tuple[Reading, list[int]]:
     """Returns a piece as it is cut, and the ticks at which bars start."""
-    if self._last is None or self._last[0] is not source:
+    # By identity: the source is kept beside, so that no other has its number.
+    if id(source) not in self._kept:
       found = source.read()
       notes = self.preprocess(found.notes)
       starts = [int(tick) for tick in time.bar_starts(notes)]
       whole = dataclasses.replace(found, notes=notes)
-      self._last = source, whole, starts
-    return self._last[1:]
+      self._kept[id(source)] = source, whole, starts
+      self._notes += len(notes)
+      self._forget()
+    return self._kept[id(source)][1:]
+
+  def _forget(self) -> None:
+    """Lets the pieces go that were read first."""
+    while self._notes > self._most and len(self._kept) > 1:
+      oldest = next(iter(self._kept))
+      self._notes -= len(self._kept.pop(oldest)[1].notes)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,11 +9,12 @@ import dataclasses
 from aurl_jax.music.dynamics import Dynamics
 from aurl_jax.music.notes import Notes
 from aurl_jax.music.snap import Snap
+from aurl_jax.studies import bars
 from aurl_jax.studies import beats as beats_lib
 from aurl_jax.studies.chords import Recogniser
 from aurl_jax.studies.voices import Voices
 
-BEATS = ('keep', 'auto', 'track')
+BEATS = ('keep', 'auto', 'track', 'align')
 _OFF_GRID = 0.75
 
 
@@ -22,7 +23,9 @@ class Preprocess:
   """The steps, in this order; without options nothing is changed.
 
   1. `beats`: a tempo map that follows tracked beats (`studies.beats`), for
-     performances whose ticks mean nothing.
+     performances whose ticks mean nothing; or bar lines where the downbeats
+     are (`studies.bars`), for pieces of steady pulse whose meter means
+     nothing.
   2. `quantise`: onsets and ends go towards 16ths and triplets
      (`music.snap`), on the beats of step 1.
   3. `velocity`: loudness goes towards a common distribution, its order kept
@@ -35,6 +38,9 @@ class Preprocess:
   Attributes:
     beats: `keep` the tempo map, `track` beats always, or `auto`: where the
       onsets do not heed the ticks (`studies.beats.off_grid` above 0.75).
+      `align` keeps the tempo map and moves the piece so that its bars, now
+      of 4/4, begin on downbeats; silence before the first of them goes. What
+      has no steady pulse or says 3/4 or 6/8 stays.
     quantise: Strength 0..1.
     triplets: Whether a beat may be one of triplets.
     velocity: Strength 0..1.
@@ -74,6 +80,8 @@ class Preprocess:
       >>> Preprocess(quantise=1, chords=True)(late).onset.tolist()
       [0, 480]
     """
+    if self.beats == 'align':
+      notes = bars.aligned(notes)
     if self._tracks(notes):
       notes = beats_lib.follow(notes)
     notes = self._snap()(notes)

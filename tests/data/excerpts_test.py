@@ -107,3 +107,26 @@ def test_what_cannot_be_read_is_reported_once(folder, tmp_path):
 def test_a_negative_length_is_refused():
   with pytest.raises(ConfigError, match=r'excerpt -1'):
     Options(excerpt=-1)
+
+
+class Counted(Preprocess):
+  """Counts the pieces that it is asked to change."""
+
+  def __call__(self, notes):
+    calls.append(len(notes))
+    return super().__call__(notes)
+
+
+calls = []
+
+
+@pytest.mark.parametrize(('kept', 'times'), [(1000, 1), (20, 2)])
+def test_whole_pieces_are_changed_once_as_far_as_memory_goes(
+  folder, kept, times
+):
+  calls.clear()
+  reader = excerpts.Reader(Counted(), kept=kept)
+  found = sources.folder(folder)[:12]
+  read = [[reader(source)[0].notes for source in found] for _ in range(2)]
+  assert read[0] == read[1]
+  assert len(calls) == 12 * times

@@ -83,6 +83,22 @@ def test_beats_are_tracked_where_ticks_mean_nothing():
   assert Preprocess(beats='auto')(exact) is exact
 
 
+def test_bar_lines_go_to_downbeats():
+  beat = np.arange(64)
+  chord = np.array([[48, 64, 67], [45, 60, 64], [53, 60, 69], [55, 62, 71]])
+  bass = {
+    'onset': 5 * 480 + 91 + 480 * np.repeat(beat[::4], 3), 'duration': 1920,
+    'pitch': chord[np.arange(16) % 4].ravel(),
+  }  # fmt: skip
+  notes = Notes.build(480, bass, meters=[(0, 1, 4)], tempos=[(0, 600_000)])
+  done = Preprocess(beats='align')(notes)
+  assert done.meters.tolist() == [(0, 4, 4)]
+  assert done.tempos.tolist() == notes.tempos.tolist()
+  assert done.onset.tolist() == (notes.onset - notes.onset[0]).tolist()
+  waltz = notes.replace(meters=np.array([(0, 3, 4)], notes.meters.dtype))
+  assert Preprocess(beats='align')(waltz) is waltz
+
+
 @pytest.mark.parametrize(
   'options',
   [{'beats': 'never'}, {'quantise': 2}, {'velocity': -1}, {'voices': -1}],
