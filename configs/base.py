@@ -154,8 +154,17 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       remat='none',
       scan=False,
       attention='auto',
+      packed=True,
       latent=section(
-        slot=0, beats=1, slots=8, piece=0, reach=4, layers=2, drop=0.0
+        slot=0,
+        beats=1,
+        slots=8,
+        piece=0,
+        reach=4,
+        layers=2,
+        drop=0.0,
+        dials='',
+        blur=0.0,
       ),
     ),
     mesh=section(

@@ -212,7 +212,16 @@ def train_batches(
     cache: Its data.
     mesh: The devices, which decide what share is this process's.
     noted: Where rotten pieces are noted; None refuses them.
+
+  Raises:
+    ConfigError: They are packed, but the model is not to expect it.
   """
+  if run.data.batching == 'pack' and not run.model.packed:
+    raise ConfigError(
+      "model.packed is False, but data.batching 'pack' puts several pieces "
+      "into a row, which would then see each other; set it to 'pad', 'crop' "
+      "or 'bucket', or model.packed to True"
+    )
   index, count = rules.share(mesh)
   return pipeline.stream(
     cache,
@@ -244,10 +253,12 @@ def split_batches(
   """Returns the batches of one pass over a split, each step once.
 
   In rows that are packed, which has the least padding, or in buckets if
-  training is in buckets, and so without neighbours in a row. `mixture` is as
-  for `options`.
+  training is in buckets, and so without neighbours in a row; padded for a
+  model that expects none. `mixture` is as for `options`.
   """
-  mode = 'bucket' if run.data.batching == 'bucket' else 'pack'
+  mode = 'pack' if run.model.packed else 'pad'
+  if run.data.batching == 'bucket':
+    mode = 'bucket'
   index, count = rules.share(mesh)
   return pipeline.batches(
     cache,

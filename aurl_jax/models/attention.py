@@ -25,7 +25,7 @@ def attend(
   k: Float[Array, 'b c t k'],
   v: Float[Array, 'b c t k'],
   *,
-  segments: Int[Array, 'b t'],
+  segments: Int[Array, 'b t'] | None,
   backend: str = 'auto',
   window: int = 0,
   relative: Float[Array, 'h r k'] | None = None,
@@ -36,7 +36,8 @@ def attend(
     q: Queries, not yet scaled.
     k: Keys.
     v: Values.
-    segments: Number of the piece at each step, 0 or more.
+    segments: Number of the piece at each step, 0 or more; None where a row
+      is one piece, which `fused` is faster with.
     backend: `naive`, `blocked`, `fused`, `splash`, or `auto`; see `chosen`.
     window: Steps that a query sees, its own and those before; 0 for all.
     relative: Embedding of each distance, added to the keys; see
@@ -47,6 +48,10 @@ def attend(
       run here.
   """
   backend = chosen(backend, relative is not None)
+  if segments is None:
+    if backend == 'fused':
+      return attend_fused(q, k, v, None, window)
+    segments = jnp.zeros((q.shape[0], q.shape[2]), jnp.int32)
   if backend == 'blocked':
     return attend_blocked(q, k, v, segments, relative, window)
   if backend == 'splash':

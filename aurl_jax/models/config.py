@@ -27,6 +27,8 @@ _COUNTS = ('hidden', 'kv_heads', 'window', 'relative', 'metrical', 'lead')
 # SwiGLU has three matrices where GELU has two: 2/3 of the hidden width
 # gives equal parameters (Shazeer 2020, section 2); rounded for the GEMMs.
 _GATED_MULTIPLE = 32
+DIALS = ('density', 'polyphony', 'register', 'syncopation')
+"""What a dial can be: the attributes of `tokens.sounds`."""
 # Coordinates of a step beside its index; see `models.positions`.
 _MUSICAL = 4
 
@@ -44,6 +46,11 @@ class LatentConfig:
     layers: Blocks of the encoder.
     drop: Chance that the decoder does not see a step in training, so that it
       has to ask the latents (Bowman et al. 2016, word dropout).
+    dials: Attributes of `DIALS`, with commas between, that the first dims of
+      a slot's latent are: not learnt, but computed of the music.
+    blur: Chance that in training a piece's other dims are told with noise, in
+      each slot some share of them. Where they disagree with a dial that was
+      turned, the decoder then believes the dial.
   """
 
   slot: int = 0
@@ -53,6 +60,13 @@ class LatentConfig:
   reach: int = 4
   layers: int = 2
   drop: float = 0.0
+  dials: str = ''
+  blur: float = 0.0
+
+  @property
+  def dial_names(self) -> tuple[str, ...]:
+    """The attributes of `dials`, each a dim."""
+    return tuple(name.strip() for name in self.dials.split(',') if name.strip())
 
   @property
   def width(self) -> int:
@@ -67,6 +81,8 @@ class LatentConfig:
     for name in ('beats', 'slots', 'reach', 'layers'):
       _require(getattr(self, name) > 0, f'latent.{name}', 'must be at least 1')
     _require(0 <= self.drop < 1, 'latent.drop', 'must lie in [0, 1)')
+    _require(0 <= self.blur <= 1, 'latent.blur', 'must lie in [0, 1]')
+    _check_dials(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -124,6 +140,9 @@ class ModelConfig:
     scan: Compiles one block and scans it over the layers: faster to
       compile, slower to run on CPUs. Results and parameters are the same.
     attention: `auto` chooses by platform; see `models.attention`.
+    packed: Whether rows may hold several pieces, one behind the other. Without,
+      a row of training holds one, and padding behind it: attention then needs
+      no mask of pieces, which on GPUs costs it much of its speed.
   """
 
   mode: str = 'transformer'
@@ -140,6 +159,7 @@ class ModelConfig:
   remat: str = 'none'
   scan: bool = False
   attention: str = 'auto'
+  packed: bool = True
   kv_heads: int = 0
   positions: str = 'rope'
   relative: int = 0
@@ -207,6 +227,27 @@ class ModelConfig:
       return 4 * self.width
     multiples = round(8 * self.width / 3 / _GATED_MULTIPLE)
     return max(1, multiples) * _GATED_MULTIPLE
+
+
+def _check_dials(latent: LatentConfig) -> None:
+  names = latent.dial_names
+  wrong = [name for name in names if name not in DIALS]
+  _require(
+    not wrong,
+    'latent.dials',
+    f'{", ".join(wrong)}: there are {", ".join(DIALS)}',
+  )
+  _require(
+    len(set(names)) == len(names),
+    'latent.dials',
+    f'{latent.dials!r} names one twice',
+  )
+  _require(
+    not names or latent.slot > len(names),
+    'latent.dials',
+    f'{len(names)} are the first dims of the latent of a slot, which has '
+    f'{latent.slot} (model.latent.slot) and needs others, too',
+  )
 
 
 def _check_values(config: ModelConfig) -> None:

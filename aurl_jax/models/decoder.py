@@ -54,6 +54,8 @@ class Where:
       for (`ModelConfig.needs_places`).
     plan: Which bars see which, for the pattern `bars`.
     told: What each step is told by latents; None without any.
+    alone: Whether each row is known to hold one piece, and no padding before
+      it.
   """
 
   segments: Int[Array, 'b t']
@@ -61,6 +63,7 @@ class Where:
   coordinates: Int[Array, 'b t 4'] | None = None
   plan: bar_plan.Plan | None = None
   told: Float[Array, 'b t _'] | None = None
+  alone: bool = dataclasses.field(default=False, metadata={'static': True})
 
   @property
   def bars(self) -> Int[Array, 'b t']:
@@ -273,9 +276,9 @@ class Decoder(nnx.Module):
         that `needs_places`.
       told: What latents tell each step (`models.latent`), before each block.
     """
-    run: _Run = functools.partial(
-      self._block, where=self.where(segments, positions, coordinates, told)
-    )
+    where = self.where(segments, positions, coordinates, told)
+    where = dataclasses.replace(where, alone=not self.config.packed)
+    run: _Run = functools.partial(self._block, where=where)
     keys = None
     if key is not None:
       keys = random.split(key, self.config.layers)
@@ -310,7 +313,7 @@ class Decoder(nnx.Module):
       q,
       k,
       v,
-      segments=where.segments,
+      segments=None if where.alone else where.segments,
       backend=self.config.attention,
       window=self.config.window,
       relative=block.attention.relative(q.dtype),

@@ -82,6 +82,13 @@ class Model:
         'set it to 0',
         code='model_config',
       )
+    if self.config.latent.dials and self.places.sounds is None:
+      raise ConfigError(
+        'model.latent.dials: this tokenizer tells a note in several steps, of '
+        'which no attributes are computed; take compound or grid, or leave '
+        'the dials empty',
+        code='model_config',
+      )
     by_bars = self.config.pattern in ('bars', 'hierarchy')
     if by_bars and self.places.infill:
       raise ConfigError(
@@ -348,8 +355,16 @@ class Model:
     coordinates: Any,
     key: Keys | None,
   ) -> Posterior:
-    slot = latent_lib.slot_of(self.config.latent, self.places, coordinates)
-    return module.posterior(ids, segments > 0, coordinates, slot, key)
+    latent = self.config.latent
+    slot = latent_lib.slot_of(latent, self.places, coordinates)
+    found = module.posterior(ids, segments > 0, coordinates, slot, key)
+    if not latent.dials:
+      return found
+    told = self.places.sounds(
+      ids, segments, coordinates, latent.slots, latent.beats
+    )
+    dials = [told[name] for name in latent.dial_names]
+    return latent_lib.with_dials(found, dials)
 
   def _hidden(
     self,
@@ -391,7 +406,11 @@ class Model:
     """
     read, drawn = (None, None) if key is None else random.split(key, 2)
     found = self._posterior(module, ids, segments, coordinates, read)
-    kl, told = found.kl(), self._spread(found.sample(drawn), coordinates)
+    latents, latent = found.sample(drawn), self.config.latent
+    if drawn is not None and latent.blur:
+      noise = random.fold_rows(drawn, 'blur')
+      latents = latent_lib.blurred(latents, found.dials, latent.blur, noise)
+    kl, told = found.kl(), self._spread(latents, coordinates)
     return told, {'kl_slots': kl.slots, 'kl_piece': kl.piece}
 
   def _spread(

@@ -10,17 +10,21 @@ of the piece's, `n` any.
 """
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from aurl_jax.core import random
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.core.typing import Keys
 from aurl_jax.models.config import LatentConfig
 
+_CERTAIN = -5.0
+"""Log-variance of a dial: a deviation of 0.08."""
 _TIME = 2
 """Index of the time among the coordinates of a step."""
 
@@ -52,11 +56,13 @@ class Posterior:
     mean: Of all latents.
     log_variance: Likewise, in a bounded range.
     used: bool [b, s], the slots that a piece has.
+    dials: How many of the first dims of slots are attributes (`with_dials`).
   """
 
   mean: Latents
   log_variance: Latents
   used: Any
+  dials: int = dataclasses.field(default=0, metadata={'static': True})
 
   def sample(self, key: Keys | None) -> Latents:
     """Returns latents drawn with a key, or one a row; None gives the mean."""
@@ -70,10 +76,14 @@ class Posterior:
     )
 
   def kl(self) -> Latents:
-    """Returns the nats of each dim from the standard normal, 0 if unused."""
+    """Returns the nats of each dim from the standard normal, 0 if unused.
+
+    Dials have none: a model with them is one of music given its attributes.
+    """
     slots = normal_kl(self.mean.slots, self.log_variance.slots)
+    learnt = jnp.arange(slots.shape[-1]) >= self.dials
     return Latents(
-      slots=jnp.where(self.used[..., None], slots, 0),
+      slots=jnp.where(self.used[..., None] & learnt, slots, 0),
       piece=normal_kl(self.mean.piece, self.log_variance.piece),
     )
 
@@ -90,6 +100,67 @@ def normal_kl(
     0.5
   """
   return 0.5 * (jnp.exp(log_variance) + mean * mean - 1 - log_variance)
+
+
+def with_dials(
+  posterior: Posterior, attributes: Sequence[Float[Array, 'b s']]
+) -> Posterior:
+  """Returns a posterior whose first dims are attributes of the slots.
+
+  They are all but certain; slots that a piece does not have get 0.
+
+  Args:
+    posterior: As an encoder gives it.
+    attributes: One a dim, scaled.
+  """
+  if not attributes:
+    return posterior
+  count = len(attributes)
+  known = jnp.where(posterior.used[..., None], jnp.stack(attributes, -1), 0)
+  mean = posterior.mean.slots.at[..., :count].set(known)
+  log = posterior.log_variance.slots.at[..., :count].set(_CERTAIN)
+  return dataclasses.replace(
+    posterior,
+    mean=dataclasses.replace(posterior.mean, slots=mean),
+    log_variance=dataclasses.replace(posterior.log_variance, slots=log),
+    dials=count,
+  )
+
+
+def blurred(latents: Latents, dials: int, chance: float, key: Keys) -> Latents:
+  """Returns latents of which some rows have noise in all but their dials.
+
+  In such a row each slot, and the piece, is `sqrt(1 - u^2) z + u e`, with an
+  even draw `u` of 0..1 and normal noise `e`: as wide as the plain prior.
+
+  Args:
+    latents: Of any rows.
+    dials: First dims of a slot that stay.
+    chance: Of a row, 0..1.
+    key: One, or one for each row.
+  """
+  keys = key if key.ndim else random.by_row(key, len(latents.piece))
+  draw = functools.partial(_noisy, dials, chance)
+  slots, piece = jax.vmap(draw)(latents.slots, latents.piece, keys)
+  return Latents(slots=slots, piece=piece)
+
+
+def _noisy(
+  dials: int,
+  chance: float,
+  slots: Float[Array, 's z'],
+  piece: Float[Array, 'p'],
+  key: PRNGKeyArray,
+) -> tuple[Float[Array, 's z'], Float[Array, 'p']]:
+  """Returns the latents of one row, which may get noise."""
+  row, share, near, whole = jax.random.split(key, 4)
+  chosen = jax.random.bernoulli(row, chance)
+  u = jax.random.uniform(share, (len(slots) + 1, 1)) * chosen
+  told = jnp.sqrt(1 - u[:-1] ** 2) * slots
+  told = told + u[:-1] * jax.random.normal(near, slots.shape)
+  told = jnp.where(jnp.arange(slots.shape[-1]) < dials, slots, told)
+  noise = jax.random.normal(whole, piece.shape)
+  return told, jnp.sqrt(1 - u[-1] ** 2) * piece + u[-1] * noise
 
 
 def _drawn(

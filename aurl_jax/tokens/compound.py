@@ -38,10 +38,11 @@ class Compound(EventTokenizer):
   left of a bar that is cut short), `value` (program, 128 for drums; tempo;
   chord; in a bar step a meter that changes, or `same`), `voice`, `pitch`,
   `duration`, `velocity`. No field says anything by being empty, so that what
-  holds on is predicted as what changes is. With `micro` there is one more, of the same name; with
-  `pedal` there are steps of that kind, which have `position`, `value` (the
-  program), `voice`, `pitch` (0 up, 1 down) and `micro`. Neither changes the
-  ids of what is told without it. Ids are `[t, 7]`, with `micro` `[t, 8]`.
+  holds on is predicted as what changes is. With `micro` there is one more, of
+  the same name; with `pedal` there are steps of that kind, which have
+  `position`, `value` (the program), `voice`, `pitch` (0 up, 1 down) and
+  `micro`. Neither changes the ids of what is told without it. Ids are `[t,
+  7]`, with `micro` `[t, 8]`.
 
   Attributes:
     micro: Parts of a cell that onsets and pedals are told in, 2..64; 0 tells
@@ -75,8 +76,11 @@ class Compound(EventTokenizer):
       *(Range(name, 0, chords_lib.SIZE - 1) for name in self._chord('chord')),
     ]
     last = grid.bar_cells - 1
-    cells = (Range('position', 0, last), Range('cut', 1, last))
-    cells += (Range('whole', 0, 0),)
+    cells = (
+      Range('position', 0, last),
+      Range('cut', 1, last),
+      Range('whole', 0, 0),
+    )
     pitch = [Range('pitch', 0, 127), Range('drum', 0, 127)]
     pitch += [Range('pedal', 0, 1)] * self.pedal
     low = -(self.micro // 2)

@@ -5,11 +5,12 @@ Those of `remi_grammar`, an event a step:
   BOS ( Bar ( [Tempo] [Chord] Pedal* Note* )* )* EOS
 
 where a bar step has a meter in bar 1, after a bar that was cut, and where it
-changes, and else says that it is the same; steps ascend by position, in a position by tempo, chord, pedal, note,
-notes by (program, voice, pitch, offset), pedals by (program, voice), each of
-which changes the pedal; no offset leads before the start of the piece. The
-fields of a step are chosen in order, so a cut comes before the meter that has
-to be longer, and a voice before the pitch that has to keep the notes ascending.
+changes, and else says that it is the same; steps ascend by position, in a
+position by tempo, chord, pedal, note, notes by (program, voice, pitch, offset),
+pedals by (program, voice), each of which changes the pedal; no offset leads
+before the start of the piece. The fields of a step are chosen in order, so a
+cut comes before the meter that has to be longer, and a voice before the pitch
+that has to keep the notes ascending.
 """
 
 import dataclasses

@@ -26,6 +26,7 @@ from jaxtyping import Array, Bool, Int
 from aurl_jax.music import notes as notes_lib
 from aurl_jax.tokens import events
 from aurl_jax.tokens.codec import Field
+from aurl_jax.tokens.sounds import Sounds
 from aurl_jax.tokens.tokenizer import Tokenizer
 
 COORDINATES = ('bar', 'position', 'time', 'pitch')
@@ -135,6 +136,7 @@ class Places:
     frames: Whether each step is a cell (`grid`).
     infill: Whether parts may be taken out.
     beat: Cells of a beat; of half a second without beats (`performance`).
+    sounds: What the steps sound like; None where a note takes several.
   """
 
   tables: tuple[bytes, ...] = dataclasses.field(repr=False)
@@ -142,6 +144,7 @@ class Places:
   frames: bool = False
   infill: bool = False
   beat: int = 1
+  sounds: Sounds | None = None
 
   @classmethod
   def of(cls, tokenizer: Tokenizer) -> 'Places':
@@ -178,6 +181,7 @@ class Places:
       frames=frames,
       infill='mask' in fields[0].starts,
       beat=_beat(base),
+      sounds=Sounds.of(tokenizer) if merged is None else None,
     )
 
   @functools.cached_property

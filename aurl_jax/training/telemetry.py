@@ -11,6 +11,7 @@
   shuffled     nats an id that the latents of another piece cost more than
                one's own: a decoder that does not ask them has none
 
+Dials (`model.latent.dials`) are not learnt, and none of these.
 Axes: `b` rows, `s` slots, `z` dims of a slot's latent, `n` slots in use.
 """
 
@@ -57,9 +58,13 @@ def make_telemetry(model: Any) -> Callable[[Any, Batch], dict[str, Array]]:
       'ids': counted.sum(),
     }
     kl, slots = found.kl(), found.used & real[:, None]
-    sums |= _moments('slot', found.mean.slots, kl.slots, slots)
+    mean, log, nats = (
+      part.slots[..., found.dials :]
+      for part in (found.mean, found.log_variance, kl)
+    )
+    sums |= _moments('slot', mean, nats, slots)
     sums |= _moments('piece', found.mean.piece, kl.piece, real)
-    told = _information(found.mean.slots, found.log_variance.slots, slots)
+    told = _information(mean, log, slots)
     return sums | {'told': told * slots.sum(), 'slots': slots.sum()}
 
   return step

@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from aurl_jax.configs import base
 from aurl_jax.core.errors import ConfigError, DataError
 from aurl_jax.data import housekeeping
 from aurl_jax.experiment import data, sections
+from aurl_jax.parallel import mesh as mesh_lib
 from tests.data.prepare_test import fill
 
 
@@ -99,3 +101,18 @@ def test_splits_are_given_by_name(music):
 def test_a_wrong_option_is_named(music, change, told):
   with pytest.raises(ConfigError, match=told):
     named(music, change)
+
+
+def test_rows_of_one_piece_are_packed_nowhere(music):
+  changes = {'model.packed': False, 'model.context': 64}
+  packed = run_of(music, **changes)
+  mesh = mesh_lib.alone()
+  cache = data.prepared(packed, quiet=True)
+  with pytest.raises(ConfigError, match='packed is False'):
+    data.train_batches(packed, cache, mesh)
+  run = run_of(music, **changes, **{'data.batching': 'pad'})
+  stream = data.train_batches(run, cache, mesh)
+  first = next(iter(stream))
+  passed = data.split_batches(run, cache, 'train', mesh)
+  for batch in (first, *passed):
+    assert set(np.unique(batch['segments'])) <= {0, 1}

@@ -96,3 +96,24 @@ def test_a_bad_value_names_its_key_and_the_remedy(changes, said):
     ModelConfig(**changes)
   assert said in str(caught.value)
   assert caught.value.code == 'model_config'
+
+
+@pytest.mark.parametrize(
+  ('changes', 'said'),
+  [
+    ({'dials': 'density,mood'}, 'mood: there are density, polyphony'),
+    ({'dials': 'density, density'}, 'names one twice'),
+    ({'dials': 'density', 'slot': 1}, 'needs others, too'),
+    ({'blur': 1.5}, 'model.latent.blur: must lie in [0, 1]'),
+  ],
+)
+def test_a_bad_latent_names_its_key(changes, said):
+  with pytest.raises(ConfigError, match=r'model\.latent') as caught:
+    LatentConfig(**{'slot': 4, **changes})
+  assert said in str(caught.value)
+
+
+def test_dials_have_names():
+  assert LatentConfig().dial_names == ()
+  latent = LatentConfig(slot=4, dials='register, density')
+  assert latent.dial_names == ('register', 'density')

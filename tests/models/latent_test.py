@@ -109,3 +109,47 @@ def test_latents_of_other_shapes_are_refused():
   with pytest.raises(ConfigError, match=r'\(3, 4, 2\) and \(3, 3\)') as info:
     latent.check(CONFIG, good, 3)
   assert info.value.code == 'latents'
+
+
+def test_dials_stand_first_and_cost_nothing():
+  found = posterior()
+  told = jnp.arange(12, dtype=jnp.float32).reshape(3, 4)
+  dialled = latent.with_dials(found, [told])
+  known = np.where(found.used, told, 0)
+  np.testing.assert_array_equal(dialled.mean.slots[..., 0], known)
+  np.testing.assert_array_equal(
+    dialled.mean.slots[..., 1], found.mean.slots[..., 1]
+  )
+  before, after = found.kl(), dialled.kl()
+  assert not after.slots[..., 0].any()
+  np.testing.assert_array_equal(after.slots[..., 1], before.slots[..., 1])
+  np.testing.assert_array_equal(after.piece, before.piece)
+  drawn = dialled.sample(jax.random.key(0))
+  away = np.asarray(drawn.slots[..., 0]) - known
+  assert 0.02 < away.std() < 0.2
+  assert latent.with_dials(found, []) is found
+
+
+def test_blur_moves_some_rows_but_no_dials():
+  rng = np.random.default_rng(0)
+  draw = lambda *shape: jnp.asarray(rng.normal(size=shape), jnp.float32)  # noqa: E731
+  told = Latents(slots=draw(4000, 2, 3), piece=draw(4000, 1))
+  keys = jax.random.split(jax.random.key(0), 4000)
+  found = jax.jit(lambda k: latent.blurred(told, 1, 0.4, k))(keys)
+  np.testing.assert_array_equal(found.slots[..., 0], told.slots[..., 0])
+  moved = np.asarray(found.slots != told.slots)[..., 1:]
+  rows = moved.any((1, 2))
+  assert 0.37 < rows.mean() < 0.43
+  assert moved[rows].mean() > 0.99
+  np.testing.assert_array_equal((found.piece != told.piece)[:, 0], rows)
+  # As wide as before; half as like it as could be: the mean of 1 - u^2 is 2/3,
+  # that of its root pi / 4.
+  own, new = (np.asarray(x.slots)[rows, :, 1] for x in (told, found))
+  assert new.std() == pytest.approx(own.std(), rel=0.04)
+  assert (own * new).mean() / (own**2).mean() == pytest.approx(
+    np.pi / 4, abs=0.04
+  )
+  one = latent.blurred(jax.tree.map(lambda x: x[:2], told), 1, 0.4, keys[:2])
+  np.testing.assert_allclose(one.slots, found.slots[:2], atol=1e-6)
+  none = latent.blurred(told, 1, 0.0, jax.random.key(1))
+  np.testing.assert_array_equal(none.slots, told.slots)

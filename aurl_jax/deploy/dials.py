@@ -1,0 +1,212 @@
+"""Dials of a latent space: attributes that are dims, read and turned.
+
+A model with `model.latent.dials` is told the attributes of each slot in the
+first dims of its latent (`tokens.sounds`). An excerpt's attributes follow
+from those of its slots; a dial is turned in standard deviations of the excerpts
+that it was fitted on. Where it counts (density, syncopation), slots get whole
+numbers, and the next one what is left of a slot: a model that has only read
+whole numbers takes a little more in each slot for nothing more (error
+diffusion, Floyd & Steinberg 1976). Elsewhere all slots move alike. Axes: `n`
+pieces, `s` slots, `z` dims of a slot's latent.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from aurl_jax.core import files
+from aurl_jax.core.errors import ConfigError
+from aurl_jax.deploy.latents import LatentSpace
+from aurl_jax.models.latent import Latents, Posterior
+from aurl_jax.music.notes import Notes
+from aurl_jax.tokens.sounds import SCALES
+
+_COUNTED = ('density', 'syncopation')
+"""Attributes that are whole numbers over the beats of a slot."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Dials:
+  """What can be turned, and how far one standard deviation is.
+
+  Attributes:
+    deviations: Attribute -> standard deviation over excerpts, in its own unit
+      (`evaluation.attributes`), in the order of the dims.
+    beats: Of a slot.
+  """
+
+  deviations: Mapping[str, float]
+  beats: int = 1
+
+  @classmethod
+  def fit(
+    cls, space: LatentSpace, pieces: Sequence[Notes | np.ndarray]
+  ) -> 'Dials':
+    """Returns the dials of a model, measured on excerpts of its data.
+
+    Args:
+      space: Of the model.
+      pieces: At least two, as for `LatentSpace.posterior`.
+
+    Raises:
+      ConfigError: The model has no dials, or there is one piece (code
+        `dials`).
+    """
+    names = names_of(space)
+    if len(pieces) < 2:
+      raise ConfigError(
+        f'dials are measured on two pieces or more, not on {len(pieces)}',
+        code='dials',
+      )
+    found = _read(names, space.posterior(pieces))
+    return cls(
+      {name: float(np.nanstd(found[name])) for name in names},
+      space.composer.model.config.latent.beats,
+    )
+
+  def read(self, posterior: Posterior) -> dict[str, Float[np.ndarray, 'n']]:
+    """Returns the attributes of pieces, in their own units.
+
+    Slots without a pitch have no say in the register; it is `nan` where no
+    slot has one.
+
+    Args:
+      posterior: As of `LatentSpace.posterior`.
+    """
+    return _read(tuple(self.deviations), posterior)
+
+  def turn(self, latents: Latents, **by: float) -> Latents:
+    """Returns latents with dials turned.
+
+    Args:
+      latents: Of any pieces.
+      **by: Attribute -> how far, in standard deviations of the data.
+
+    Raises:
+      ConfigError: There is no such dial (code `dials`), or it is turned to
+        what is no finite number.
+
+    Example:
+      >>> middle = Latents(slots=np.zeros((1, 4, 2)), piece=np.zeros((1, 0)))
+      >>> turned = Dials({'density': 0.5}).turn(middle, density=3.0)
+      >>> turned.slots[..., 0].tolist()
+      [[1.0, 0.5, 1.0, 0.5]]
+    """
+    names, slots = list(self.deviations), np.array(latents.slots, np.float32)
+    for name, far in by.items():
+      if name not in names:
+        raise ConfigError(
+          f'no dial {name!r}; this model has {", ".join(names)}', code='dials'
+        )
+      if not np.isfinite(far):
+        raise ConfigError(f'dial {name!r} cannot be turned by {far}')
+      if far:
+        dim = names.index(name)
+        move = far * self.deviations[name]
+        slots[..., dim] = self._moved(name, slots[..., dim], move)
+    return dataclasses.replace(latents, slots=slots)
+
+  def _moved(
+    self, name: str, told: Float[np.ndarray, 'n s'], move: float
+  ) -> Float[np.ndarray, 'n s']:
+    """Returns the dims of an attribute, moved in its own unit."""
+    middle, width = SCALES[name]
+    wanted = told * width + middle + move
+    if name in _COUNTED:
+      wanted = diffused(wanted * self.beats) / self.beats
+    moved: np.ndarray = (wanted - middle) / width
+    return moved
+
+  def save(self, path: files.StrPath) -> None:
+    """Writes the dials as JSON."""
+    told = {'beats': self.beats, 'deviations': dict(self.deviations)}
+    files.write_atomic(path, json.dumps(told) + '\n')
+
+  @classmethod
+  def load(cls, path: files.StrPath, space: LatentSpace) -> 'Dials':
+    """Returns dials that `save` wrote.
+
+    Args:
+      path: Of the file.
+      space: Of the model that they are of.
+
+    Raises:
+      ConfigError: The file is damaged, or its dials are not the model's
+        (code `dials`).
+    """
+    names = names_of(space)
+    with open(path, encoding='utf-8') as file:
+      text = file.read()
+    try:
+      kept = json.loads(text)
+      told = {str(k): float(v) for k, v in kept['deviations'].items()}
+      beats = int(kept['beats'])
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+      raise ConfigError(f'{path} holds no dials: {error}', code='dials') from (
+        error
+      )
+    latent = space.composer.model.config.latent
+    same = tuple(told) == names and beats == latent.beats
+    if not same or not np.isfinite(list(told.values())).all():
+      raise ConfigError(
+        f'{path} has dials {", ".join(told)} a slot of {beats} beats, the '
+        f'model {", ".join(names)} of {latent.beats}; fit them again',
+        code='dials',
+      )
+    return cls(told, beats)
+
+
+def diffused(wanted: Float[np.ndarray, 'n s']) -> Float[np.ndarray, 'n s']:
+  """Returns whole numbers from 0 on, whose sums go along with what is wanted.
+
+  Each is the nearest to what is wanted there and is left of those before it;
+  what a number below 0 would take, the next ones give.
+
+  Example:
+    >>> diffused(np.array([[0.4, 0.4, 0.4, 1.4, -1.0, 2.0]])).tolist()
+    [[0.0, 1.0, 0.0, 2.0, 0.0, 1.0]]
+  """
+  found, left = np.zeros_like(wanted), np.zeros(len(wanted))
+  for slot in range(wanted.shape[1]):
+    left = left + wanted[:, slot]
+    found[:, slot] = np.maximum(np.floor(left + 0.5), 0)
+    left = left - found[:, slot]
+  return found
+
+
+def names_of(space: LatentSpace) -> tuple[str, ...]:
+  """Returns the dials of a model, in the order of the dims.
+
+  Raises:
+    ConfigError: It has none (code `dials`).
+  """
+  names = space.composer.model.config.latent.dial_names
+  if not names:
+    raise ConfigError(
+      'this model has no dials; train one with model.latent.dials='
+      "'density,register', say",
+      code='dials',
+    )
+  return names
+
+
+def _read(
+  names: Sequence[str], posterior: Posterior
+) -> dict[str, Float[np.ndarray, 'n']]:
+  """Returns what dims of slots say of whole pieces."""
+  slots, used = np.asarray(posterior.mean.slots), np.asarray(posterior.used)
+  told = {
+    name: SCALES[name][0] + SCALES[name][1] * slots[..., dim].astype(float)
+    for dim, name in enumerate(names)
+  }
+  weight = {name: used.astype(float) for name in names}
+  if {'polyphony', 'register'} <= told.keys():
+    weight['register'] = weight['register'] * told['polyphony'].clip(0)
+  with np.errstate(invalid='ignore'):
+    return {
+      name: (told[name] * weight[name]).sum(1) / weight[name].sum(1)
+      for name in names
+    }

@@ -1,0 +1,242 @@
+"""What sounds in each slot, computed on the device from the ids of a piece.
+
+A table a field says of every id whether it begins a note or holds one on,
+its pitch, and how long it lasts. The attributes of a slot are those that
+`evaluation.attributes` has of an excerpt, of the notes that begin in the slot
+(density), sound in it (polyphony, register) or have their strongest place in
+it (syncopation: there the accent is missed, and there a model has to know).
+Numbers are taken to about -2..2 by fixed middles and widths (`SCALES`), so
+that no model depends on the data that they were measured on. Axes: `b` batch,
+`t` steps, `f` fields, `n` steps that may be notes, `s` slots.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from aurl_jax.tokens.codec import Field
+from aurl_jax.tokens.tokenizer import Tokenizer
+
+SCALES: Mapping[str, tuple[float, float]] = {
+  'density': (4.0, 2.0),
+  'polyphony': (4.0, 2.0),
+  'register': (60.0, 6.0),
+  'syncopation': (0.5, 0.5),
+}
+"""Attribute -> its middle and its width, in its own unit: onsets a beat, notes,
+MIDI pitch, strength a beat."""
+_NEVER = 1 << 24
+"""Cells: later than any step; exact in float32."""
+_LEVELS = (4, 2, 1)
+"""Parts of a beat, the weakest first."""
+
+
+class Heard(NamedTuple):
+  """The notes of rows; where `real` is not, nothing means anything.
+
+  Attributes:
+    begin: Cells since the segment began.
+    length: Cells.
+    position: Cells inside the bar, at the beginning.
+    left: Cells from there to the next bar of the row.
+    pitch: MIDI pitch.
+    pitched: Whether it has one.
+    real: Whether a note begins here.
+  """
+
+  begin: Int[Array, 'b n']
+  length: Int[Array, 'b n']
+  position: Int[Array, 'b n']
+  left: Int[Array, 'b n']
+  pitch: Int[Array, 'b n']
+  pitched: Bool[Array, 'b n']
+  real: Bool[Array, 'b n']
+
+
+@dataclasses.dataclass(frozen=True)
+class Sounds:
+  """What ids sound like, by tables over them; hashable.
+
+  Attributes:
+    tables: int32 `[v, 4]` of each field, as bytes: begins, holds, pitch and 1
+      (0 for none), cells.
+    frames: Whether each step is a cell and each field a voice (`grid`).
+    beat: Cells of a beat.
+  """
+
+  tables: tuple[bytes, ...] = dataclasses.field(repr=False)
+  frames: bool
+  beat: int
+
+  @classmethod
+  def of(cls, tokenizer: Tokenizer) -> 'Sounds | None':
+    """Returns the sounds of a tokenizer's ids; None if a note takes steps."""
+    fields, grid = tokenizer.codec.fields, tokenizer.grid
+    frames = 'hold' in fields[0].starts
+    if not frames and not ('note' in fields[0].starts and len(fields) > 1):
+      return None
+    tables = [_table(field, frames, grid.durations) for field in fields]
+    return cls(tuple(tables), frames, grid.cells_per_beat)
+
+  def __call__(
+    self,
+    ids: Int[Array, 'b t f'],
+    segments: Int[Array, 'b t'],
+    coordinates: Int[Array, 'b t 4'],
+    slots: int,
+    beats: int,
+  ) -> dict[str, Float[Array, 'b s']]:
+    """Returns each attribute of each slot, scaled (`SCALES`).
+
+    A slot without a pitch has the middle register. What a slot has beyond the
+    end of its piece counts as silence, and what follows the last slot is in it.
+
+    Args:
+      ids: Of one piece a row.
+      segments: 0 for padding.
+      coordinates: Of `tokens.places`.
+      slots: How many.
+      beats: Of each.
+    """
+    heard = self.heard(ids, segments, coordinates)
+    edges = jnp.arange(slots) * beats * self.beat
+    found = attributes(heard, edges, beats * self.beat, self.beat)
+    return {name: _scaled(name, value) for name, value in found.items()}
+
+  def heard(
+    self,
+    ids: Int[Array, 'b t f'],
+    segments: Int[Array, 'b t'],
+    coordinates: Int[Array, 'b t 4'],
+  ) -> Heard:
+    """Returns the notes of rows."""
+    real = segments > 0
+    parts = [
+      jnp.asarray(np.frombuffer(data, np.int32).reshape(-1, 4))[ids[..., f]]
+      for f, data in enumerate(self.tables)
+    ]
+    left = _left(coordinates, real)
+    places = coordinates[..., 2], coordinates[..., 1], left
+    if self.frames:
+      told = jnp.stack(parts, axis=-2) * real[..., None, None]
+      length = jax.vmap(_held, in_axes=-1, out_axes=-1)(told[..., 1])
+      told = told.at[..., 3].set(length).reshape(len(ids), -1, 4)
+      begin, position, left = (
+        jnp.repeat(place, len(parts), axis=1) for place in places
+      )
+    else:
+      told = jnp.stack(parts).max(axis=0) * real[..., None]
+      begin, position, left = places
+    pitch = told[..., 2] - 1
+    kind = told[..., 0] > 0
+    return Heard(begin, told[..., 3], position, left, pitch, pitch >= 0, kind)
+
+
+def attributes(
+  heard: Heard, edges: Int[Array, 's'], cells: int, beat: int
+) -> dict[str, Float[Array, 'b s']]:
+  """Returns each attribute of each slot, in its unit.
+
+  Args:
+    heard: The notes.
+    edges: First cell of each slot.
+    cells: Of a slot.
+    beat: Cells of a beat.
+  """
+  stops = jnp.append(edges[1:], _NEVER)
+  begin, end = heard.begin[..., None], (heard.begin + heard.length)[..., None]
+  real = heard.real[..., None]
+  starts = (begin >= edges) & (begin < stops) & real
+  sounds = jnp.minimum(end, stops) - jnp.maximum(begin, edges)
+  sounds = jnp.maximum(sounds, 0) * (real & heard.pitched[..., None])
+  total = sounds.sum(axis=1)
+  pitches = (sounds * heard.pitch[..., None]).sum(axis=1)
+  middle = SCALES['register'][0]
+  strong, place = (x[..., None] for x in strengths(heard, beat))
+  missed = (place >= edges) & (place < stops) & real
+  return {
+    'density': starts.sum(axis=1) * (beat / cells),
+    'polyphony': total / cells,
+    'register': jnp.where(total > 0, pitches / jnp.maximum(total, 1), middle),
+    'syncopation': (missed * strong).sum(axis=1) * (beat / cells),
+  }
+
+
+def strengths(
+  heard: Heard, beat: int
+) -> tuple[Int[Array, 'b n'], Int[Array, 'b n']]:
+  """Returns how much stronger a place each note sounds across, and which.
+
+  The strength, 0..4, is as `evaluation.attributes` defines it; a bar that no
+  step begins is not sounded across. The place is the first so strong one, in
+  cells since the segment began; that of a note without is its beginning.
+  """
+  weight = jnp.full_like(heard.begin, -len(_LEVELS) - 1)
+  strongest, place = weight, jnp.zeros_like(weight)
+  for level, parts in zip((-3, -2, -1), _LEVELS, strict=True):
+    at = heard.position * parts
+    weight = jnp.where(at % beat == 0, level, weight)
+    next_ = (at // beat + 1) * beat
+    across = next_ < at + heard.length * parts
+    strongest = jnp.where(across, level, strongest)
+    # Rounded up: places between cells are those of the next cell.
+    place = jnp.where(across, -((at - next_) // parts), place)
+  weight = jnp.where(heard.position == 0, 0, weight)
+  across = heard.left < heard.length
+  strongest = jnp.where(across, 0, strongest)
+  place = jnp.where(across, heard.left, place)
+  found = jnp.maximum(strongest - weight, 0)
+  return found, heard.begin + jnp.where(found > 0, place, 0)
+
+
+def _scaled(name: str, value: Float[Array, '*n']) -> Float[Array, '*n']:
+  middle, width = SCALES[name]
+  return (value - middle) / width
+
+
+def _held(holds: Int[Array, 'b t']) -> Int[Array, 'b t']:
+  """Returns the cells from each step to the next that holds nothing on."""
+  index = jnp.arange(holds.shape[1])
+  stops = jnp.where(holds > 0, holds.shape[1], index)
+  return _following(stops, holds.shape[1]) - index
+
+
+def _left(
+  coordinates: Int[Array, 'b t 4'], real: Bool[Array, 'b t']
+) -> Int[Array, 'b t']:
+  """Returns the cells from each step to the next bar of its row."""
+  start = coordinates[..., 2] - coordinates[..., 1]
+  later = (start[:, 1:] > start[:, :-1]) & real[:, 1:]
+  fresh = jnp.where(later, start[:, 1:], _NEVER)
+  fresh = jnp.pad(fresh, ((0, 0), (1, 0)), constant_values=_NEVER)
+  return _following(fresh, _NEVER) - coordinates[..., 2]
+
+
+def _following(values: Int[Array, 'b t'], last: int) -> Int[Array, 'b t']:
+  """Returns the least value behind each step."""
+  found = jax.lax.cummin(values, axis=1, reverse=True)
+  return jnp.pad(found[:, 1:], ((0, 0), (0, 1)), constant_values=last)
+
+
+def _table(field: Field, frames: bool, durations: np.ndarray) -> bytes:
+  """Returns the table of a field."""
+  table = np.zeros((field.size, 4), np.int32)
+  names = ['', *(part.event for part in field.ranges)]
+  for id_, (kind, value) in enumerate(
+    zip(field.kinds.tolist(), field.values.tolist(), strict=True)
+  ):
+    name = names[kind + 1]
+    if name == 'note' or (frames and name == 'pitch'):
+      table[id_, 0] = 1
+    if name == 'hold':
+      table[id_, 1] = 1
+    if name == 'pitch':
+      table[id_, 2] = value + 1
+    if name == 'duration':
+      table[id_, 3] = durations[value]
+  return table.tobytes()

@@ -1,0 +1,129 @@
+"""Dials: what they read, how they turn, what they refuse."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from aurl_jax.core.errors import ConfigError
+from aurl_jax.deploy.composer import Composer
+from aurl_jax.deploy.dials import Dials, diffused
+from aurl_jax.deploy.latents import LatentSpace
+from aurl_jax.evaluation import attributes
+from aurl_jax.models.config import LatentConfig
+from aurl_jax.tokens.grid import VoiceGrid
+from tests.generation import writers
+from tests.tokens import pieces
+
+NAMES = ('register', 'density', 'polyphony')
+LATENT = LatentConfig(slot=6, slots=8, dials=','.join(NAMES), blur=0.5)
+
+
+def space_of(latent):
+  model, params = writers.model_of('grid', mode='vae', latent=latent)
+  return LatentSpace(
+    Composer(model=model, params=params, tokenizer=VoiceGrid())
+  )
+
+
+@pytest.fixture(scope='module')
+def space():
+  return space_of(LATENT)
+
+
+@pytest.fixture(scope='module')
+def music():
+  return [pieces.chorale(seed, bars=2) for seed in range(5)]
+
+
+def decoded(music):
+  """Attributes of what ids can hold, the judge's way, and silence at the end.
+
+  Slots are whole beats; so is the time that the judge counts.
+  """
+  tokenizer = VoiceGrid()
+  notes = [tokenizer.decode(tokenizer.encode(piece)) for piece in music]
+  table = attributes.table(notes)
+  beats = np.array([n.end / n.ticks_per_beat for n in notes])
+  share = beats / np.ceil(beats)
+  found = dict(zip(attributes.NAMES, table.T, strict=True))
+  return {k: v if k == 'register' else v * share for k, v in found.items()}
+
+
+def test_they_read_what_the_notes_have(space, music):
+  dials = Dials.fit(space, music)
+  read, wanted = dials.read(space.posterior(music)), decoded(music)
+  assert tuple(read) == NAMES
+  for name in NAMES:
+    np.testing.assert_allclose(read[name], wanted[name], rtol=1e-4)
+    assert dials.deviations[name] == pytest.approx(wanted[name].std(), rel=1e-3)
+
+
+def test_a_turn_moves_what_it_says_and_nothing_else(space, music):
+  dials = Dials.fit(space, music)
+  found = space.posterior(music)
+  before = dials.read(found)
+  turned = dials.turn(found.mean, register=1.5)
+  moved = turned.slots - found.mean.slots
+  assert np.ptp(moved[..., 0]) < 1e-5
+  assert not moved[..., 1:].any()
+  after = dials.read(dataclasses.replace(found, mean=turned))
+  step = after['register'] - before['register']
+  wanted = 1.5 * dials.deviations['register']
+  np.testing.assert_allclose(step, wanted, rtol=1e-3)
+  np.testing.assert_array_equal(after['polyphony'], before['polyphony'])
+  still = dials.turn(found.mean, register=0.0, density=0.0)
+  np.testing.assert_array_equal(still.slots, found.mean.slots)
+
+
+@pytest.mark.parametrize('by', [-40.0, -1.0, 0.7, 3.0])
+def test_what_counts_is_turned_to_whole_numbers(space, music, by):
+  dials = Dials.fit(space, music)
+  mean = space.encode(music)
+  turned = dials.turn(mean, density=by)
+  # (x - 4) / 2 onsets in a slot of one beat.
+  before, after = (2 * x.slots[..., 1] + 4 for x in (mean, turned))
+  np.testing.assert_allclose(after, after.round(), atol=1e-5)
+  assert after.min() > -1e-5
+  goal = before.sum(1) + 8 * by * dials.deviations['density']
+  wanted = np.maximum(goal, 0)
+  assert np.abs(after.sum(1) - wanted).max() < (0.501 if by > 0 else 4)
+  others = [0, 2, 3, 4, 5]
+  np.testing.assert_array_equal(
+    turned.slots[..., others], mean.slots[..., others]
+  )
+
+
+def test_what_is_left_goes_on_to_the_next():
+  found = diffused(
+    np.array([[0.4, 0.4, 0.4, -2.0, 2.0, 1.0], [3, 0, 1, 2, 0, 5]])
+  )
+  # 0.4, 0.8 (takes 1), 0.2, -1.8 (none), 0.2, 1.2.
+  assert found.tolist() == [[0, 1, 0, 0, 0, 1], [3, 0, 1, 2, 0, 5]]
+
+
+def test_they_are_kept(space, music, tmp_path):
+  dials = Dials.fit(space, music)
+  dials.save(tmp_path / 'dials.json')
+  assert Dials.load(tmp_path / 'dials.json', space) == dials
+
+
+def test_what_cannot_be_is_refused(space, music, tmp_path):
+  dials = Dials.fit(space, music)
+  latents = space.encode(music)
+  with pytest.raises(ConfigError, match=r"'tempo'.*has register, density"):
+    dials.turn(latents, tempo=1.0)
+  with pytest.raises(ConfigError, match='cannot be turned by nan'):
+    dials.turn(latents, density=float('nan'))
+  with pytest.raises(ConfigError, match='two pieces or more'):
+    Dials.fit(space, music[:1])
+  plain = space_of(LatentConfig(slot=4, slots=8))
+  with pytest.raises(ConfigError, match=r'no dials.*model\.latent\.dials'):
+    Dials.fit(plain, music)
+  path = tmp_path / 'dials.json'
+  path.write_text('[1, 2]')
+  with pytest.raises(ConfigError, match='holds no dials'):
+    Dials.load(path, space)
+  path.write_text('{"beats": 1, "deviations": {"density": 1.0}}')
+  with pytest.raises(ConfigError, match='model register, density'):
+    Dials.load(path, space)

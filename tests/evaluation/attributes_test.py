@@ -1,0 +1,96 @@
+"""Attributes of an excerpt, against a walk over every tick."""
+
+import numpy as np
+import pytest
+
+from aurl_jax.evaluation import attributes
+from aurl_jax.music.notes import Notes, Track
+from tests.tokens import pieces
+
+
+def weight(tick, bars, beat):
+  """How strong a tick is, by the words of the definition."""
+  inside = tick - max(bar for bar in bars if bar <= tick)
+  if inside == 0:
+    return 0
+  for level, part in ((-1, beat), (-2, beat / 2), (-3, beat / 4)):
+    if inside % part == 0:
+      return level
+  return -4
+
+
+def walked(notes, bars):
+  beat, end = notes.ticks_per_beat, notes.end
+  columns = (notes.pitch, notes.duration, notes.is_drum)
+  pitches = [
+    pitch
+    for pitch, length, drum in zip(*columns, strict=True)
+    if not drum
+    for _ in range(length)
+  ]
+  strong = 0
+  for o, d in zip(notes.onset.tolist(), notes.duration.tolist(), strict=True):
+    across = [weight(t, bars, beat) for t in range(o + 1, o + d)]
+    strong += max([0, *(w - weight(o, bars, beat) for w in across)])
+  return [
+    len(notes) / end * beat,
+    len(pitches) / end,
+    np.mean(pitches) if pitches else float('nan'),
+    strong / end * beat,
+  ]
+
+
+@pytest.mark.parametrize('seed', range(6))
+@pytest.mark.parametrize('meter', [(4, 4), (3, 4), (6, 8)])
+def test_they_are_those_of_a_walk(seed, meter):
+  rng = np.random.default_rng(seed)
+  count, full = 12, 4 * 8 * meter[0] // meter[1]
+  notes = Notes.build(
+    8,
+    {
+      'onset': rng.integers(0, 60, count),
+      'duration': rng.integers(1, 40, count),
+      'pitch': rng.integers(30, 90, count),
+      'track': rng.integers(0, 2, count),
+    },
+    tracks=[Track(program=0), Track(program=0, is_drum=bool(seed % 2))],
+    meters=[(0, *meter)],
+  )
+  bars = range(0, notes.end, full)
+  wanted = walked(notes, bars)
+  np.testing.assert_allclose(list(attributes.of(notes).values()), wanted)
+
+
+def test_a_known_rhythm():
+  # Four eighths late: on the half beat (-2), across the beat (-1), so 1 each;
+  # the last across the bar line (0): 2.
+  notes = Notes.build(
+    2, {'onset': [1, 3, 5, 7], 'duration': 2, 'pitch': [60, 62, 64, 66]}
+  )
+  assert attributes.strengths(notes).tolist() == [1, 1, 1, 2]
+  assert attributes.of(notes)['syncopation'] == pytest.approx(5 / 4.5)
+
+
+def test_a_transposition_moves_register_alone():
+  music = pieces.chorale(3)
+  higher = Notes.build(
+    480,
+    {
+      'onset': music.onset,
+      'duration': music.duration,
+      'pitch': music.pitch + 5,
+      'track': music.track,
+    },
+  )
+  one, other = attributes.table([music, higher])
+  np.testing.assert_allclose(other - one, [0, 0, 5, 0], atol=1e-9)
+
+
+def test_what_has_no_value_is_nan():
+  empty = Notes.build(4, {'onset': [], 'duration': [], 'pitch': []})
+  assert np.isnan(attributes.table([empty])).all()
+  columns = {'onset': [0, 4], 'duration': 4, 'pitch': 36}
+  drums = Notes.build(4, columns, tracks=[Track(program=0, is_drum=True)])
+  found = attributes.of(drums)
+  assert np.isnan(found['register'])
+  assert (found['density'], found['polyphony']) == (1, 0)
