@@ -24,6 +24,7 @@ VERBS = {
   'generate': 'write music with a run or a bundle',
   'demo': 'hear the models that come with the package, at once',
   'cache': 'look after the cache of prepared data',
+  'prior': 'fit a prior to the latents of a run',
   'bundle': 'turn a run into one folder that anyone can load',
   'doctor': 'check devices, versions and data, and name the remedies',
 }

@@ -4,6 +4,8 @@
     config.json           sections `model` and `tokenizer`, the dtype of the
                           weights, what a request has by default
     MODEL_CARD.md         what it is, its data and licence, its limits
+    prior.safetensors     priors of its latents, where some have been fitted
+                          (`deploy.priors`)
     digests.json          sha256 of the files above, written last
 
 Shipped models are bundles inside the package, below `bundles/`.
@@ -25,7 +27,9 @@ import safetensors.numpy
 from aurl_jax.core import config as config_lib
 from aurl_jax.core import files, trees
 from aurl_jax.core.errors import AurlError, BundleError
+from aurl_jax.deploy import priors as priors_lib
 from aurl_jax.deploy.composer import Composer
+from aurl_jax.deploy.priors import Priors
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.request import OF_MODELS, Request
 from aurl_jax.models.config import ModelConfig
@@ -53,6 +57,7 @@ def save(
   card: str = '',
   dtype: str = 'float32',
   defaults: Mapping[str, Any] | None = None,
+  priors: Priors | None = None,
 ) -> pathlib.Path:
   """Writes a bundle; the folder appears whole or not at all.
 
@@ -62,10 +67,10 @@ def save(
     model_config: Of the model.
     tokenizer: Its vocabulary.
     card: The model card, Markdown; '' writes the bare facts.
-    dtype: Of the stored weights, one of `DTYPES`; `float16` halves the folder
-      and keeps 11 bits of each number.
+    dtype: Of the stored weights, of `DTYPES`; `float16` keeps 11 bits of each.
     defaults: What `Request` has where its asker says nothing; any of
       `generation.request.OF_MODELS`.
+    priors: Of the model's latents.
 
   Returns:
     The folder.
@@ -77,7 +82,7 @@ def save(
   """
   folder = pathlib.Path(folder)
   _check_free(folder)
-  told = {} if defaults is None else dict(defaults)
+  told = dict(defaults or {})
   _check_defaults(folder, told)
   config = {
     'format': FORMAT,
@@ -92,8 +97,7 @@ def save(
     CONFIG: config_lib.to_json(config).encode(),
     CARD: (card or _card(arrays, model_config, tokenizer)).encode(),
   }
-  _write(folder, contents)
-  return folder
+  return _write(folder, contents | _of_priors(priors))
 
 
 def load(
@@ -119,11 +123,13 @@ def load(
   model = Model.build(model_config, tokenizer.codec.sizes, places)
   dtype, defaults = config.get('weights', 'float32'), config.get('request', {})
   _check_defaults(folder, defaults)
+  params = _params(folder, model, contents[WEIGHTS], dtype)
   return Composer(
     model=model,
-    params=_params(folder, model, contents[WEIGHTS], dtype),
+    params=params,
     tokenizer=tokenizer,
     defaults=defaults,
+    priors=_priors(folder, model_config, params, contents),
   )
 
 
@@ -155,13 +161,14 @@ def _home() -> pathlib.Path:
   return pathlib.Path(str(importlib.resources.files('aurl_jax'))) / 'bundles'
 
 
-def _write(folder: pathlib.Path, contents: Mapping[str, bytes]) -> None:
-  """Writes files and their digests, all or nothing."""
+def _write(folder: pathlib.Path, contents: Mapping[str, bytes]) -> pathlib.Path:
+  """Writes files and their digests, all or nothing; returns the folder."""
   digests = {name: files.digest(data) for name, data in contents.items()}
   with files.atomic_folder(folder) as work:
     for name, data in contents.items():
       files.write_atomic(work / name, data)
     files.write_atomic(work / DIGESTS, json.dumps(digests, indent=1) + '\n')
+  return folder
 
 
 def _check_free(folder: pathlib.Path) -> None:
@@ -211,7 +218,9 @@ def _read(folder: pathlib.Path) -> dict[str, bytes]:
   """Returns the files of a bundle whose digests are right."""
   try:
     digests = json.loads((folder / DIGESTS).read_bytes())
-    contents = {n: (folder / n).read_bytes() for n in (WEIGHTS, CONFIG, CARD)}
+    names = [WEIGHTS, CONFIG, CARD]
+    names += [n for n in (priors_lib.NAME,) if n in digests]
+    contents = {name: (folder / name).read_bytes() for name in names}
   except FileNotFoundError as error:
     if not (folder / DIGESTS).exists():
       raise _no_bundle(folder) from error
@@ -335,6 +344,33 @@ def _params(
     for path, array in arrays.items()
   }
   return trees.nest(widened)
+
+
+def _of_priors(priors: Priors | None) -> dict[str, bytes]:
+  """Returns the file of priors, or none."""
+  return (
+    {} if priors is None else {priors_lib.NAME: priors_lib.to_bytes(priors)}
+  )
+
+
+def _priors(
+  folder: pathlib.Path,
+  config: ModelConfig,
+  params: dict[str, Any],
+  contents: Mapping[str, bytes],
+) -> Priors | None:
+  """Returns the priors of a bundle, if it has some, checked."""
+  if priors_lib.NAME not in contents:
+    return None
+  where = str(folder / priors_lib.NAME)
+  found = priors_lib.from_bytes(contents[priors_lib.NAME], where, config.latent)
+  if found.encoder != priors_lib.fingerprint(params):
+    raise BundleError(
+      f'{where} is of another encoder than {WEIGHTS}; make the bundle again '
+      'with `aurl bundle`',
+      code='other_model',
+    )
+  return found
 
 
 def _card(

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from aurl_jax.generation import constraints, decode
+from aurl_jax.deploy.priors import Priors
+from aurl_jax.generation import constraints, decode, ending
 from aurl_jax.generation.decode import Sample
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.guidance import Guided, Without
@@ -26,12 +27,14 @@ class Composer:
     params: Its parameters.
     tokenizer: Between notes and its ids.
     defaults: What a request of this model has where its asker says nothing.
+    priors: Of its latents, if any have been fitted.
   """
 
   model: Model
   params: Any
   tokenizer: Tokenizer
   defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  priors: Priors | None = None
 
   def request(self, **changes: Any) -> Request:
     """Returns a request with the model's own defaults, but for changes.
@@ -84,7 +87,7 @@ class Composer:
     wanted: list[constraints.Constraint] = []
     if request.bars:
       length = constraints.bars(self.tokenizer, prompt, request.bars, steps)
-      wanted.append(length)
+      wanted += [length, *ending.within(self.tokenizer, length)]
     left_out: tuple[str, ...] = ()
     if Prompts(self.tokenizer).infills:
       left_out = ('mask', 'fill')

@@ -5,7 +5,7 @@ Axes: `n` pieces, `s` slots, `z` dims of a slot's latent, `p` of the piece's.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -116,6 +116,44 @@ class LatentSpace:
     return Latents(
       slots=draw(latent.slots, latent.slot), piece=draw(latent.piece)
     )
+
+  def prior(
+    self,
+    n: int,
+    seed: int = 0,
+    *,
+    kind: str = '',
+    condition: Mapping[str, int | str] | None = None,
+  ) -> Latents:
+    """Returns draws of a prior that the model carries.
+
+    Args:
+      n: How many pieces.
+      seed: Of the draws.
+      kind: `aggregate`, `autoregressive` or `flow`, `standard` for the
+        standard normal; '' takes the one that was fitted last.
+      condition: Classes that they shall be of, such as `{'key': 7, 'meter':
+        '3/4'}`; see `deploy.conditions`.
+
+    Raises:
+      ConfigError: The model carries no such prior (code `prior`), or it knows
+        no such condition (`condition`).
+    """
+    if kind == 'standard':
+      if condition:
+        raise ConfigError(
+          'the standard normal knows no conditions; name another kind',
+          code='condition',
+        )
+      return self.standard(n, seed)
+    priors = self.composer.priors
+    if priors is None:
+      raise ConfigError(
+        'the model carries no prior; fit one with `aurl prior RUN`, or take '
+        "kind='standard'",
+        code='prior',
+      )
+    return priors.sample(n, seed, kind=kind, condition=condition)
 
   def _ids(self, piece: Notes | np.ndarray, at: int) -> np.ndarray:
     encode = self.composer.tokenizer.encode

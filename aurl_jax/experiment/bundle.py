@@ -38,6 +38,7 @@ def from_run(
     card=card,
     dtype=dtype,
     defaults=sections.parse(folder.read_config()).generate.defaults,
+    priors=composer.priors,
   )
   files = sorted(pathlib.Path(out).iterdir())
   return {

@@ -1,11 +1,14 @@
 """Music from a run or a bundle, written to a folder."""
 
+import dataclasses
+import logging
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aurl_jax.core import checkpoint
 from aurl_jax.deploy import bundle as bundle_lib
+from aurl_jax.deploy import priors as priors_lib
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.experiment import build, sections
 from aurl_jax.experiment.keeping import Pick
@@ -14,6 +17,8 @@ from aurl_jax.generation import export
 from aurl_jax.generation.piece import Piece
 from aurl_jax.generation.request import Request
 from aurl_jax.parallel import mesh as mesh_lib
+
+_log = logging.getLogger(__name__)
 
 
 def run(
@@ -80,12 +85,20 @@ def from_run(
   That is the best one if the config selects, else the newest good one.
 
   The machine need not be the one that trained it: the devices are those
-  that are here.
+  that are here. Priors of its latents come along if they are of this model.
 
   Raises:
     ConfigError: There is no run.
     CheckpointError: It has no such checkpoint, or none that is complete.
+    BundleError: The file of its priors is damaged.
   """
+  return with_priors(bare(folder, allow, pick), folder)
+
+
+def bare(
+  folder: Workdir, allow: tuple[str, ...] = (), pick: Pick | None = None
+) -> Composer:
+  """Returns the model of a run without its priors; raises as `from_run`."""
   parts = build.here(sections.parse(folder.read_config(), allow))
   with (
     mesh_lib.use(parts.mesh),
@@ -93,6 +106,28 @@ def from_run(
   ):
     _, params = (pick or Pick()).params(kept, parts)
   return parts.composer(params)
+
+
+def with_priors(composer: Composer, folder: Workdir) -> Composer:
+  """Returns a model with the priors of its run, if they are of it.
+
+  Those of another checkpoint are left out, and the log says so.
+
+  Raises:
+    BundleError: Their file is damaged, or of other latents.
+  """
+  config, path = composer.model.config, folder.prior
+  if not (config.has_latents and path.is_file()):
+    return composer
+  found = priors_lib.from_bytes(path.read_bytes(), str(path), config.latent)
+  if found.encoder != priors_lib.fingerprint(composer.params):
+    _log.warning(
+      '%s is of another checkpoint than this one, and is not used; fit it '
+      'again with `aurl prior`',
+      path,
+    )
+    return composer
+  return dataclasses.replace(composer, priors=found)
 
 
 def write(

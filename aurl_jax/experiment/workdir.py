@@ -6,6 +6,7 @@ samples/      MIDI, rolls, page      plots/         curves, at the end
 profile/      traces, if asked for   status.json    running, or how it ended
 train.lock    who trains, or did     memory.json    what a step needs
 MODEL_CARD.md                  parameters.json  the parts of the network
+prior.safetensors              priors of its latents, if any were fitted
 """
 
 import contextlib
@@ -101,6 +102,11 @@ class Workdir:
   def card(self) -> pathlib.Path:
     """The model card."""
     return self.root / 'MODEL_CARD.md'
+
+  @property
+  def prior(self) -> pathlib.Path:
+    """Priors of the model's latents (`deploy.priors`)."""
+    return self.root / 'prior.safetensors'
 
   @property
   def holds_run(self) -> bool:

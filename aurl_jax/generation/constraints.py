@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Int
 
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.tokens import codec as codec_lib
+from aurl_jax.tokens.codec import Field
 from aurl_jax.tokens.tokenizer import Grammar, Tokenizer
 
 
@@ -96,7 +97,7 @@ class Rules:
 @functools.partial(
   jax.tree_util.register_dataclass,
   data_fields=['most'],
-  meta_fields=['low', 'high', 'eos', 'sizes'],
+  meta_fields=['low', 'high', 'eos', 'plain'],
 )
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Length:
@@ -104,7 +105,7 @@ class Length:
 
   Counts the steps whose id of field 0 lies in a range: bar events, or all
   steps. After the last of them only EOS is wanted; until then, anything else.
-  The last one itself shall use no field that it can do without: a bar that
+  The last one itself shall tell nothing, as far as that is legal: a bar that
   is cut short could not be followed by EOS. A pytree of the count alone: a
   program that was compiled for one serves for all.
 
@@ -113,14 +114,15 @@ class Length:
     low: First id of the kind.
     high: One past its last id.
     eos: The id of EOS.
-    sizes: Ids of each field.
+    plain: Of each field whether its ids tell nothing: `IGNORE`, and that a
+      bar is whole and its meter the same.
   """
 
   most: Int[Array, ''] | int
   low: int
   high: int
   eos: int
-  sizes: tuple[int, ...]
+  plain: tuple[tuple[bool, ...], ...]
 
   def init(self) -> Int[Array, '']:
     """Returns a count of 0."""
@@ -129,11 +131,12 @@ class Length:
   def mask(
     self, state: Int[Array, ''], field: int, partial: Int[Array, ' f']
   ) -> Bool[Array, ' v']:
-    """Returns EOS alone, or all but EOS; in later fields, all or IGNORE."""
-    ids = np.arange(self.sizes[field])
+    """Returns EOS alone, or all but EOS; in later fields, all or the plain."""
+    plain = np.array(self.plain[field])
     if field:
       last = self._counts(partial) & (state + 1 >= self.most)
-      return ~last | (ids == codec_lib.IGNORE)
+      return ~last | plain
+    ids = np.arange(len(plain))
     return (ids == self.eos) == (state >= self.most)
 
   def advance(
@@ -192,7 +195,16 @@ def bars(
         'for fewer bars or more steps',
         code='steps',
       )
-  return Length(most=most, low=low, high=high, eos=eos, sizes=codec.sizes)
+  plain = tuple(_plain(field) for field in codec.fields)
+  return Length(most=most, low=low, high=high, eos=eos, plain=plain)
+
+
+def _plain(field: Field) -> tuple[bool, ...]:
+  ids = np.arange(field.size)
+  found = ids == codec_lib.IGNORE
+  for event in ('whole', 'same'):
+    found = found | field.holds(event, ids)
+  return tuple(found.tolist())
 
 
 def _cell_steps(

@@ -60,7 +60,9 @@ def test_rules_want_what_all_want_and_fall_back_on_the_grammar():
 
 
 def test_length_counts_its_kind_and_then_wants_the_end():
-  length = Length(most=2, low=1, high=3, eos=3, sizes=(5, 2))
+  length = Length(
+    most=2, low=1, high=3, eos=3, plain=((True,) * 5, (True, False))
+  )
   state = length.init()
   for id_, rest in ((1, True), (4, True), (2, False)):
     step = jnp.array([id_, 0])
