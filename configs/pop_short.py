@@ -16,9 +16,9 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
   config.train.batch_size = 4
   if variant == 'prod':
     config.train.update(
-      steps=2600,
+      steps=2300,
       log_every=50,
-      evaluate_every=1300,
+      evaluate_every=2300,
       evaluate_batches=12,
       checkpoint_every=200,
     )
