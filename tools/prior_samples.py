@@ -21,8 +21,8 @@ import numpy as np
 from aurl_jax.core.errors import AurlError
 from aurl_jax.deploy.latents import LatentSpace
 from aurl_jax.evaluation import musical, overlap
-from aurl_jax.experiment import data, generate, prior, sections
-from aurl_jax.experiment.workdir import Workdir
+from aurl_jax.experiment import prior
+from aurl_jax.experiment.latents import opened
 from aurl_jax.models.latent import Latents
 from aurl_jax.music.notes import Notes
 
@@ -43,11 +43,9 @@ def main() -> int:
   parser.add_argument('--seed', type=int, default=0, help='of all choices')
   args = parser.parse_args()
   try:
-    folder = Workdir(args.workdir)
-    run = sections.parse(folder.read_config())
-    space = LatentSpace(generate.from_run(folder))
-    split = data.prepared(run, quiet=True)[args.split]
-    music = prior.pieces(split, run.model.context, args.seed)
+    space, cache = opened(args.workdir)
+    context = space.composer.model.config.context
+    music = prior.pieces(cache[args.split], context, args.seed)
     print(json.dumps(report(space, music, args.n, args.seed)))
   except AurlError as error:
     print(error, file=sys.stderr)

@@ -10,6 +10,7 @@ one line of JSON.
 """
 
 import argparse
+import itertools
 import json
 import pathlib
 import sys
@@ -19,10 +20,10 @@ import jax
 import numpy as np
 
 from aurl_jax.core.errors import AurlError
+from aurl_jax.data.cache import fitting
 from aurl_jax.deploy.latents import LatentSpace
 from aurl_jax.evaluation import reconstruction
-from aurl_jax.experiment import data, generate, sections
-from aurl_jax.experiment.workdir import Workdir
+from aurl_jax.experiment.latents import opened
 from aurl_jax.models.latent import Latents
 
 
@@ -35,11 +36,9 @@ def main() -> int:
   parser.add_argument('--seed', type=int, default=0, help='of the choice')
   args = parser.parse_args()
   try:
-    folder = Workdir(args.workdir)
-    run = sections.parse(folder.read_config())
-    space = LatentSpace(generate.from_run(folder))
-    cache = data.prepared(run, quiet=True)
-    pieces = chosen(cache[args.split], args.n, args.seed, run.model.context)
+    space, cache = opened(args.workdir)
+    context = space.composer.model.config.context
+    pieces = chosen(cache[args.split], args.n, args.seed, context)
     print(json.dumps(report(space, pieces)))
   except AurlError as error:
     print(error, file=sys.stderr)
@@ -49,11 +48,7 @@ def main() -> int:
 
 def chosen(split: Any, count: int, seed: int, context: int) -> list[np.ndarray]:
   """Returns pieces of a split that fit the context, in a random order."""
-  starts = np.asarray(split.offsets)
-  order = np.random.default_rng(seed).permutation(len(starts) - 1)
-  found = (np.asarray(split.ids[starts[i] : starts[i + 1]]) for i in order)
-  fitting = [ids.astype(np.int32) for ids in found if len(ids) <= context]
-  return fitting[: count or None]
+  return list(itertools.islice(fitting(split, context, seed), count or None))
 
 
 def report(space: LatentSpace, pieces: list[np.ndarray]) -> dict[str, float]:

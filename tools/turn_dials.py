@@ -32,11 +32,11 @@ import numpy as np
 
 from aurl_jax.core import files
 from aurl_jax.core.errors import AurlError, ConfigError
+from aurl_jax.data.cache import fitting
 from aurl_jax.deploy.dials import Dials
 from aurl_jax.deploy.latents import LatentSpace
 from aurl_jax.evaluation import attributes
-from aurl_jax.experiment import data, generate, sections
-from aurl_jax.experiment.workdir import Workdir
+from aurl_jax.experiment.latents import opened
 from aurl_jax.music import plot
 from aurl_jax.music.notes import Notes
 
@@ -63,13 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-  folder = Workdir(args.workdir)
-  run = sections.parse(folder.read_config())
-  space = LatentSpace(generate.from_run(folder))
-  cache = data.prepared(run, quiet=True)
+  space, cache = opened(args.workdir)
   if args.split not in cache:
     raise ConfigError(f'no split {args.split!r}; there are {", ".join(cache)}')
-  context = run.model.context
+  context = space.composer.model.config.context
   dials = Dials.fit(space, chosen(cache['train'], args.fit, 0, context))
   if args.save:
     dials.save(args.save)
@@ -87,14 +84,11 @@ def chosen(split: Any, count: int, seed: int, context: int) -> list[np.ndarray]:
   Of a split with excerpts these are the whole ones in `grid`; elsewhere
   lengths say nothing, and all count.
   """
-  starts = np.asarray(split.offsets)
-  order = np.random.default_rng(seed).permutation(len(starts) - 1)
-  found = [np.asarray(split.ids[starts[i] : starts[i + 1]]) for i in order]
-  fitting = [ids.astype(np.int32) for ids in found if len(ids) <= context]
-  lengths = np.bincount([len(ids) for ids in fitting])
-  if lengths.max() > len(fitting) / 2:
-    fitting = [ids for ids in fitting if len(ids) == lengths.argmax()]
-  return fitting[: count or None]
+  found = list(fitting(split, context, seed))
+  lengths = np.bincount([len(ids) for ids in found])
+  if lengths.max() > len(found) / 2:
+    found = [ids for ids in found if len(ids) == lengths.argmax()]
+  return found[: count or None]
 
 
 def written(

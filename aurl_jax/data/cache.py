@@ -87,6 +87,23 @@ class TokenSplit:
     return json.loads((self.folder / 'pieces.json').read_text())
 
 
+def fitting(
+  split: Any, context: int, seed: int
+) -> Iterator[Int32[np.ndarray, 'time fields']]:
+  """Yields the pieces of a split that fit a context, in a random order.
+
+  Args:
+    split: A `TokenSplit`, or what has its `ids` and `offsets`.
+    context: Most steps of a piece.
+    seed: Of the order.
+  """
+  lengths = np.diff(split.offsets)
+  order = np.random.default_rng(seed).permutation(len(lengths))
+  for piece in order[lengths[order] <= context].tolist():
+    begin, end = split.offsets[piece : piece + 2]
+    yield split.ids[begin:end].astype(np.int32)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TokenCache:
   """A prepared data set, split by split. Use `TokenCache.open`.

@@ -88,13 +88,11 @@ class Composer:
     if request.bars:
       length = constraints.bars(self.tokenizer, prompt, request.bars, steps)
       wanted += [length, *ending.within(self.tokenizer, length)]
-    left_out: tuple[str, ...] = ()
-    if Prompts(self.tokenizer).infills:
-      left_out = ('mask', 'fill')
+    codec = self.tokenizer.codec
     if request.rewrite is not None:
-      left_out = ('meter', 'cut')
-    if left_out:
-      wanted.append(Without(self.tokenizer.codec, left_out))
+      wanted.append(Without(codec, ('meter', 'cut')))
+    elif Prompts(self.tokenizer).infills:
+      wanted.append(Without(codec))
     return tuple(wanted)
 
   def _steps(self, request: Request, prompt: np.ndarray) -> int:

@@ -1,6 +1,7 @@
 """Fits a prior to the latents of a run, and says what it is worth."""
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from aurl_jax.core import files
 from aurl_jax.core.errors import BundleError, ConfigError
-from aurl_jax.data.cache import TokenSplit
+from aurl_jax.data.cache import TokenSplit, fitting
 from aurl_jax.deploy import conditions as conditions_lib
 from aurl_jax.deploy import priors as priors_lib
 from aurl_jax.deploy.composer import Composer
@@ -139,8 +140,7 @@ def pieces(split: TokenSplit, context: int, seed: int) -> list[np.ndarray]:
   Raises:
     ConfigError: None fits.
   """
-  order = np.random.default_rng(seed).permutation(len(split))
-  found = [ids for i in order[:LIMIT] if len(ids := split[int(i)]) <= context]
+  found = list(itertools.islice(fitting(split, context, seed), LIMIT))
   if not found:
     raise ConfigError(
       f'no piece of {split.name} is as short as the context of the model, '

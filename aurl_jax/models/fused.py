@@ -9,13 +9,12 @@ Axes: `b` batch, `h` heads, `c` heads of keys and values, `t` time, `k` head
 width.
 """
 
-from typing import Literal
+import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
-
-_Kernel = Literal['xla', 'cudnn']
 
 # Limits of the kernel: `check_is_flash_attention` of JAX, cuDNN 9.
 _WIDTH_MULTIPLE = 8
@@ -41,14 +40,20 @@ def attend_fused(
     window: Without a mask: steps that a query sees; 0 for all.
   """
   q, k, v = (jnp.swapaxes(x, 1, 2) for x in (q, k, v))
-  kernel: _Kernel = 'cudnn' if has_cudnn() and fits_cudnn(q) else 'xla'
+  length = q.shape[1]
+  cudnn = has_cudnn() and fits_cudnn(q)
+  attend = functools.partial(
+    jax.nn.dot_product_attention, implementation='cudnn' if cudnn else 'xla'
+  )
+  if cudnn:
+    q, k, v, mask = _even(q, k, v, mask)
   if mask is None:
-    mixed = _causal(q, k, v, window, kernel)
-  elif kernel == 'cudnn':
-    mixed = _cudnn(q, k, v, mask)
+    reach = (window - 1, 0) if window else None
+    mixed = attend(q, k, v, is_causal=True, local_window_size=reach)
   else:
-    mixed = jax.nn.dot_product_attention(q, k, v, mask=mask[:, None])
-  return jnp.swapaxes(mixed, 1, 2)
+    # What the mask leaves out anyhow, cuDNN need not compute.
+    mixed = attend(q, k, v, mask=mask[:, None], is_causal=cudnn)
+  return jnp.swapaxes(mixed[:, :length], 1, 2)
 
 
 def has_cudnn() -> bool:
@@ -68,47 +73,19 @@ def fits_cudnn(q: Float[Array, 'b t h k']) -> bool:
   return narrow and width % _WIDTH_MULTIPLE == 0 and width <= _WIDEST
 
 
-def _causal(
+def _even(
   q: Float[Array, 'b t h k'],
   k: Float[Array, 'b t c k'],
   v: Float[Array, 'b t c k'],
-  window: int,
-  kernel: _Kernel,
-) -> Float[Array, 'b t h k']:
-  length = q.shape[1]
-  if kernel == 'cudnn':
-    q, k, v = (_even(x) for x in (q, k, v))
-  mixed = jax.nn.dot_product_attention(
-    q,
-    k,
-    v,
-    is_causal=True,
-    local_window_size=(window - 1, 0) if window else None,
-    implementation=kernel,
-  )
-  return mixed[:, :length]
+  mask: Bool[Array, 'b t t'] | None,
+) -> tuple[Any, Any, Any, Any]:
+  """Returns all of an even length, which the kernel's gradient needs.
 
-
-def _even(x: Float[Array, 'b t h k']) -> Float[Array, 'b _ h k']:
-  """Returns a length that the kernel's gradient takes.
-
-  What is added stands behind every step: no step sees it, and its rows are
-  cut off.
+  What is added stands behind every step, so that no step sees it.
   """
-  return jnp.pad(x, ((0, 0), (0, x.shape[1] % 2), (0, 0), (0, 0)))
-
-
-def _cudnn(
-  q: Float[Array, 'b t h k'],
-  k: Float[Array, 'b t c k'],
-  v: Float[Array, 'b t c k'],
-  mask: Bool[Array, 'b t t'],
-) -> Float[Array, 'b t h k']:
-  length = q.shape[1]
-  odd = length % 2
-  q, k, v = (_even(x) for x in (q, k, v))
-  mask = jnp.pad(mask, ((0, 0), (0, odd), (0, odd)), constant_values=bool(odd))
-  mixed = jax.nn.dot_product_attention(
-    q, k, v, mask=mask[:, None], is_causal=True, implementation='cudnn'
-  )
-  return mixed[:, :length]
+  odd = q.shape[1] % 2
+  q, k, v = (jnp.pad(x, ((0, 0), (0, odd), (0, 0), (0, 0))) for x in (q, k, v))
+  if mask is not None:
+    wide = (0, 0), (0, odd), (0, odd)
+    mask = jnp.pad(mask, wide, constant_values=bool(odd))
+  return q, k, v, mask

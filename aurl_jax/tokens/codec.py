@@ -96,6 +96,12 @@ class Field:
     parts = [np.arange(part.low, part.high + 1) for part in self.ranges]
     return _constant(np.concatenate([[-1], *parts]))
 
+  @functools.cached_property
+  def events(self) -> tuple[str, ...]:
+    """The event of each id, '' of the reserved."""
+    names = ['', *(part.event for part in self.ranges)]
+    return tuple(names[kind + 1] for kind in self.kinds.tolist())
+
 
 @dataclasses.dataclass(frozen=True)
 class Codec:

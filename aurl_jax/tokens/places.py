@@ -164,7 +164,7 @@ class Places:
       sounding = ('rest', 'mask', *_PITCHES)
       found[0] = [
         [*told, ('cell', 1)] if name in sounding else told
-        for told, name in zip(found[0], _names(fields[0]), strict=True)
+        for told, name in zip(found[0], fields[0].events, strict=True)
       ]
     else:
       # A mask stands in place of its bar.
@@ -424,16 +424,10 @@ def _where(
   return {name: jnp.where(chosen, ours[name], other[name]) for name in ours}
 
 
-def _names(field: Field) -> list[str]:
-  """Returns the event of each id of a field, '' of the reserved 0."""
-  names = ['', *(part.event for part in field.ranges)]
-  return [names[kind + 1] for kind in field.kinds.tolist()]
-
-
 def _events(field: Field, meters: np.ndarray) -> list[list[tuple[str, int]]]:
   """Returns what each id of a field tells of places: (event, cells)."""
   told: list[list[tuple[str, int]]] = []
-  for name, value in zip(_names(field), field.values.tolist(), strict=True):
+  for name, value in zip(field.events, field.values.tolist(), strict=True):
     if name == 'meter' and field.tells(name):
       told.append([(name, int(meters[value]))])
     elif name in _PITCHES and field.tells(name):

@@ -226,11 +226,9 @@ def _following(values: Int[Array, 'b t'], last: int) -> Int[Array, 'b t']:
 def _table(field: Field, frames: bool, durations: np.ndarray) -> bytes:
   """Returns the table of a field."""
   table = np.zeros((field.size, 4), np.int32)
-  names = ['', *(part.event for part in field.ranges)]
-  for id_, (kind, value) in enumerate(
-    zip(field.kinds.tolist(), field.values.tolist(), strict=True)
+  for id_, (name, value) in enumerate(
+    zip(field.events, field.values.tolist(), strict=True)
   ):
-    name = names[kind + 1]
     if name == 'note' or (frames and name == 'pitch'):
       table[id_, 0] = 1
     if name == 'hold':
