@@ -4,13 +4,19 @@ Nothing of aurl_jax may be imported here: the run-time checks of array
 shapes are an import hook that pytest installs after this file.
 """
 
+import ctypes
+import gc
 import os
 import pathlib
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+_MOST_MAPS = 5_000
+"""Of 65,530 that Linux gives a process; each compiled program takes some, and
+5,000 come with about 2 GB."""
 
 # Before jax is imported. Compiled code is kept between runs, for the
 # processes that tests start too: compiling is most of their time.
@@ -18,19 +24,35 @@ os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.cache/jax'))
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.2')
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES', '-1')
+# A third of the time: what a test computes is small, what it compiles is not.
+os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0')
 os.environ['MPLBACKEND'] = 'Agg'
 
 # A machine that is shared by other work has slow moments; they are no bug.
 hypothesis.settings.register_profile(
   'house',
   deadline=None,
-  max_examples=25,
+  max_examples=12,
   suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.register_profile(
   'thorough', hypothesis.settings.get_profile('house'), max_examples=300
 )
 hypothesis.settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'house'))
+
+
+@pytest.fixture(scope='module', autouse=True)
+def few_programs() -> Iterator[None]:
+  """Lets go of compiled programs before they are too many for the process."""
+  yield
+  import jax  # It reads what is set above.
+
+  maps = pathlib.Path('/proc/self/maps')
+  if maps.exists() and maps.read_bytes().count(b'\n') > _MOST_MAPS:
+    jax.clear_caches()
+    gc.collect()
+    # What is free goes back to the system, if its C library can do that.
+    getattr(ctypes.CDLL(None), 'malloc_trim', int)(0)
 
 
 @pytest.fixture(scope='session')

@@ -97,7 +97,7 @@ def _frames(
 ) -> list[tuple[float, float, float, int]]:
   """Returns a box for each note of each cell; BOS and EOS are below."""
   rows = []
-  for step, (_, _, at, _) in enumerate(place.tolist()):
+  for step, (_, _, at, _, _) in enumerate(place.tolist()):
     sounds = (notes.onset <= at) & (notes.onset + notes.duration > at)
     edge = tokenizer.codec.event(int(ids[step, 0]))[0] in ('bos', 'eos', 'pad')
     pitches = notes.pitch[sounds].tolist()
@@ -114,7 +114,7 @@ def _events(
   micro = _micro(tokenizer)
   steps = {
     (at, pitch): step
-    for step, (_, _, at, pitch) in enumerate(place.tolist())
+    for step, (_, _, at, pitch, _) in enumerate(place.tolist())
     if pitch
   }
   rows, used = [], set()
@@ -127,7 +127,7 @@ def _events(
     used.add(step)
     rows.append((onset / micro, length / micro, pitch, step))
   stacked: dict[int, int] = {}
-  for step, (_, _, at, _) in enumerate(place.tolist()):
+  for step, (_, _, at, _, _) in enumerate(place.tolist()):
     if step not in used:
       rank = stacked.get(at, 0)
       stacked[at] = rank + 1

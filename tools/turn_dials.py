@@ -7,7 +7,8 @@ and lets the model write each anew (greedily, by itself) with one dial turned
 by -2, -1, 0, 1 and 2 standard deviations of the data. Prints a line of JSON an
 attribute:
 
-  correlation  of what the dim says with what the notes have, over excerpts
+  correlation  of what the dim says with what the notes have, over excerpts, in
+               the beats that it tells of: those up to the last onset
   moved        means of the attribute in the written music, in deviations of
                the data from that of the data, a number a turn
   others       the same of the other attributes
@@ -32,12 +33,12 @@ import numpy as np
 
 from aurl_jax.core import files
 from aurl_jax.core.errors import AurlError, ConfigError
-from aurl_jax.data.cache import fitting
 from aurl_jax.deploy.dials import Dials
 from aurl_jax.deploy.latents import LatentSpace
 from aurl_jax.evaluation import attributes
+from aurl_jax.experiment import dials as dials_lib
 from aurl_jax.experiment.latents import opened
-from aurl_jax.music import plot
+from aurl_jax.music import panels
 from aurl_jax.music.notes import Notes
 
 TURNS = (-2.0, -1.0, 0.0, 1.0, 2.0)
@@ -67,28 +68,15 @@ def _run(args: argparse.Namespace) -> None:
   if args.split not in cache:
     raise ConfigError(f'no split {args.split!r}; there are {", ".join(cache)}')
   context = space.composer.model.config.context
-  dials = Dials.fit(space, chosen(cache['train'], args.fit, 0, context))
+  dials = dials_lib.fit(space, cache, args.fit)
   if args.save:
     dials.save(args.save)
-  pieces = chosen(cache[args.split], args.n, args.seed, context)
+  pieces = dials_lib.excerpts(cache[args.split], args.n, args.seed, context)
   music = written(space, dials, pieces)
   for line in report(space, dials, pieces, music):
     print(json.dumps(line), flush=True)
   if args.roll:
     files.write_atomic(args.roll, rolls(music))
-
-
-def chosen(split: Any, count: int, seed: int, context: int) -> list[np.ndarray]:
-  """Returns random pieces that fit the context, as long as most of them.
-
-  Of a split with excerpts these are the whole ones in `grid`; elsewhere
-  lengths say nothing, and all count.
-  """
-  found = list(fitting(split, context, seed))
-  lengths = np.bincount([len(ids) for ids in found])
-  if lengths.max() > len(found) / 2:
-    found = [ids for ids in found if len(ids) == lengths.argmax()]
-  return found[: count or None]
 
 
 def written(
@@ -117,12 +105,18 @@ def report(
 ) -> list[dict[str, Any]]:
   """Returns the lines, one an attribute."""
   decode = space.composer.tokenizer.decode
-  told = dials.read(space.posterior(pieces))
-  true = attributes.table([decode(piece) for piece in pieces])
+  posterior = space.posterior(pieces)
+  told, notes = dials.read(posterior), [decode(piece) for piece in pieces]
+  slots = np.maximum(np.asarray(posterior.used).sum(axis=1), 1)
+  ends = [
+    int(count) * dials.beats * piece.ticks_per_beat
+    for count, piece in zip(slots, notes, strict=True)
+  ]
+  same, true = attributes.table(notes, ends), attributes.table(notes)
   return [
     {
       'attribute': name,
-      'correlation': _correlation(told[name], true[:, _column(name)]),
+      'correlation': _correlation(told[name], same[:, _column(name)]),
       'deviation': round(dials.deviations[name], 4),
       **effect(name, dials.deviations, true, turns),
     }
@@ -164,34 +158,9 @@ def effect(
 
 def rolls(music: Mapping[str, list[list[Notes]]]) -> bytes:
   """Returns a PNG of the first excerpt: a row a dial, a column a turn."""
-  pictures = [
-    [
-      plot.piano_roll(turn[0], title=f'{name} {by:+.0f} sd', width=520)
-      for by, turn in zip(TURNS, turns, strict=True)
-    ]
-    for name, turns in music.items()
-  ]
-  return _tiled(pictures)
-
-
-def _tiled(pictures: Sequence[Sequence[bytes]]) -> bytes:
-  import io
-
-  from matplotlib.backends.backend_agg import FigureCanvasAgg
-  from matplotlib.figure import Figure
-  from matplotlib.image import imread
-
-  wide, high = len(pictures[0]), len(pictures)
-  size = 3.0 * wide, 2.2 * high
-  figure = Figure(figsize=size, dpi=130, layout='constrained')
-  axes = figure.subplots(high, wide, squeeze=False)
-  for places, row in zip(axes, pictures, strict=True):
-    for place, picture in zip(places, row, strict=True):
-      place.imshow(imread(io.BytesIO(picture)))
-      place.axis('off')
-  canvas, image = FigureCanvasAgg(figure), io.BytesIO()
-  canvas.print_png(image, metadata={'Software': None})
-  return image.getvalue()
+  rows = [[turn[0] for turn in turns] for turns in music.values()]
+  titles = [[f'{name} {by:+.0f} sd' for by in TURNS] for name in music]
+  return panels.draw(rows, titles)
 
 
 def _column(name: str) -> int:

@@ -25,6 +25,8 @@ VERBS = {
   'demo': 'hear the models that come with the package, at once',
   'cache': 'look after the cache of prepared data',
   'prior': 'fit a prior to the latents of a run',
+  'latents': 'draw the latent space of a run',
+  'original': 'say what music shares with the training music of a model',
   'bundle': 'turn a run into one folder that anyone can load',
   'doctor': 'check devices, versions and data, and name the remedies',
 }

@@ -3,14 +3,17 @@
 Examples:
   aurl demo
   aurl demo chorale --bars 16 --n 4 --seed 7 --out mine
+  aurl demo --turn density=+2 --turn register=-1
 
 Writes MIDI, sound (a plain synthesiser), piano rolls and a page that plays
-them. The same seed gives the same bytes.
+them. The same seed gives the same bytes. With --turn, models with dials write
+each piece before and after dials are turned, in standard deviations of their
+data, and what came of it is measured.
 """
 
 import argparse
 
-from aurl_jax.cli import output
+from aurl_jax.cli import flags, output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,16 +23,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   parser.add_argument('--out', default='demo', metavar='DIR')
   parser.add_argument('--n', type=int, default=1, help='pieces of each model')
-  parser.add_argument('--bars', type=int, default=8, help='bars of a piece')
+  parser.add_argument(
+    '--bars', type=int, help='bars of a piece (8; short models: their own)'
+  )
   parser.add_argument('--seed', type=int, default=0)
+  flags.add_turn(parser)
 
 
 def run(args: argparse.Namespace) -> int:
   """Generates, writes the files and prints where they are."""
+  from aurl_jax.parallel import host
+
+  host.compile_lightly()
   from aurl_jax.experiment import demo
 
-  changes = {name: getattr(args, name) for name in ('n', 'bars', 'seed')}
-  found = demo.run(args.models, args.out, changes)
+  asked = {name: getattr(args, name) for name in ('n', 'bars', 'seed')}
+  changes = {name: value for name, value in asked.items() if value is not None}
+  if args.turn:
+    found = demo.turn(args.models, args.out, dict(args.turn), changes)
+  else:
+    found = demo.run(args.models, args.out, changes)
   if args.json:
     output.emit_json(found)
     return 0

@@ -6,20 +6,30 @@ Examples:
   aurl generate runs/mine --prompt opening.mid --out out
   aurl generate runs/mine --prompt song.mid --rewrite 4:8 --given melody
   aurl generate runs/mine --control density=6 --control key=7 --guidance 2
+  aurl generate runs/mine --bars 8 --control density=3x4,6x4
+  aurl generate runs/vae --turn density=+2 --prompt song.mid
+  aurl generate pop --bars 8 --key 'D minor' --density 3-8 --meter 3/4
+  aurl generate pop --continue song.mid --infill 5-8
+  aurl generate pop --bars 16 --original 16
+  aurl generate pop --form AABA --minutes 3
 
 The same seed gives the same bytes.
 """
 
 import argparse
+import itertools
 from typing import TYPE_CHECKING
 
-from aurl_jax.cli import output
+from aurl_jax.cli import flags, output, wishes
 
 if TYPE_CHECKING:
   from aurl_jax.tokens.controls import Controls
 
 _CONTROLS = ('key', 'density', 'polyphony', 'register', 'family', 'style')
 """As in `tokens.control_steps`; `family` may be given several times."""
+_OF_BARS = _CONTROLS[1:4]
+_LINES = ('melody', 'accompaniment', 'bass')
+"""As in `generation.request`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,48 +39,110 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument('--n', type=int, help='pieces')
   parser.add_argument('--bars', type=int, help='bars of a piece')
   parser.add_argument('--steps', type=int, help='steps of a piece at most')
+  parser.add_argument(
+    '--form',
+    help="sections of a long piece: AABA, i4A8B8A8o4, 'intro verse chorus'",
+  )
+  parser.add_argument(
+    '--minutes', type=float, help='how long it lasts; draws a form if none'
+  )
+  _add_sampling(parser)
+  parser.add_argument('--seed', type=int)
+  _add_music(parser)
+  parser.add_argument(
+    '--control',
+    type=_control,
+    action='append',
+    metavar='NAME=LEVEL',
+    help='of the piece: '
+    + ', '.join(_CONTROLS)
+    + '; NAME=4,4,,6x8 of its bars in turn: density, polyphony, register',
+  )
+  parser.add_argument(
+    '--guidance', type=float, help='how closely controls are followed (1)'
+  )
+  flags.add_turn(parser)
+  wishes.add_arguments(parser)
+
+
+def _add_sampling(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of how ids are drawn."""
   parser.add_argument('--temperature', type=float)
   parser.add_argument('--top-k', type=int)
   parser.add_argument('--top-p', type=float)
+  parser.add_argument('--typical-p', type=float)
   parser.add_argument('--min-p', type=float)
-  parser.add_argument('--seed', type=int)
-  parser.add_argument('--prompt', metavar='FILE', help='MIDI to continue')
   parser.add_argument(
+    '--repeat', type=int, help='steps that may stand twice at most (any)'
+  )
+  parser.add_argument(
+    '--original',
+    type=int,
+    help='notes in a row that training music may not have, too (any)',
+  )
+  parser.add_argument(
+    '--beams', type=int, help='search for the likeliest pieces, so wide'
+  )
+  parser.add_argument(
+    '--diversity', type=float, help='how much beams differ, in nats (0)'
+  )
+
+
+def _add_music(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of music that is there already."""
+  parser.add_argument(
+    '--continue',
+    '--prompt',
+    dest='prompt',
+    metavar='FILE',
+    help='MIDI to continue, or to write bars anew of',
+  )
+  for name in _LINES:
+    parser.add_argument(
+      f'--{name}', metavar='FILE', help='MIDI that stays, to write to'
+    )
+  anew = parser.add_mutually_exclusive_group()
+  anew.add_argument(
+    '--infill',
+    type=_bars_anew,
+    dest='rewrite',
+    metavar='FIRST-LAST',
+    help='bars of it to write anew, as players count, from 1: 5-8, or 5',
+  )
+  anew.add_argument(
     '--rewrite',
     type=_span,
     metavar='FIRST:END',
-    help='bars of the prompt to write anew, from 0; END is not among them',
+    help='the same from 0; END is not among them',
   )
   parser.add_argument(
     '--given',
     choices=('melody', 'bass', 'chords'),
     help='what of the rewritten bars stays',
   )
-  parser.add_argument(
-    '--control',
-    type=_control,
-    action='append',
-    metavar='NAME=LEVEL',
-    help='of the piece: ' + ', '.join(_CONTROLS),
-  )
-  parser.add_argument(
-    '--guidance', type=float, help='how closely controls are followed (1)'
-  )
 
 
 _REQUEST = (
+  *_LINES,
   'n',
   'bars',
   'steps',
   'temperature',
   'top_k',
   'top_p',
+  'typical_p',
   'min_p',
+  'repeat',
+  'original',
+  'beams',
+  'diversity',
   'seed',
   'prompt',
   'rewrite',
   'given',
   'guidance',
+  'form',
+  'minutes',
 )
 
 
@@ -81,36 +153,80 @@ def _span(word: str) -> tuple[int, int]:
   return int(first), int(end)
 
 
-def _control(word: str) -> tuple[str, int]:
-  name, _, level = word.partition('=')
-  if name not in _CONTROLS or not level.isdigit():
+def _bars_anew(word: str) -> tuple[int, int]:
+  first, found, last = word.partition('-')
+  fits = first.isdigit() and (last.isdigit() or not found)
+  if not fits or not 1 <= int(first) <= int(last or first):
+    raise argparse.ArgumentTypeError(f'{word!r} is no FIRST-LAST such as 5-8')
+  return int(first) - 1, int(last or first)
+
+
+def _control(word: str) -> tuple[str, int | tuple[int | None, ...]]:
+  """Returns a name, and the level of the piece, or one of each bar."""
+  name, _, told = word.partition('=')
+  bars = [_bars(part) for part in told.split(',')]
+  fits = None not in bars and (told.isdigit() or name in _OF_BARS)
+  if name not in _CONTROLS or not told or not fits:
     raise argparse.ArgumentTypeError(
-      f'{word!r} is no NAME=LEVEL; names are ' + ', '.join(_CONTROLS)
+      f'{word!r} is no NAME=LEVEL; names are '
+      + ', '.join(_CONTROLS)
+      + '; of bars NAME=4,4,,6x8, for '
+      + ', '.join(_OF_BARS)
     )
-  return name, int(level)
+  if told.isdigit():
+    return name, int(told)
+  return name, tuple(level for part in bars for level in part or ())
 
 
-def _controls(told: list[tuple[str, int]]) -> 'Controls':
-  """Returns the controls of a piece that the flags name."""
+def _bars(part: str) -> tuple[int | None, ...] | None:
+  """Returns what `4`, `4x8` or nothing ask of bars; None for other words."""
+  level, times, count = part.partition('x')
+  if not part:
+    return (None,)
+  if not level.isdigit() or (times and not count.isdigit()):
+    return None
+  return (int(level),) * (int(count) if times else 1)
+
+
+def _controls(
+  told: list[tuple[str, int | tuple[int | None, ...]]],
+) -> 'Controls':
+  """Returns the controls that the flags name."""
   from aurl_jax.tokens.controls import Controls, Levels
 
-  levels = {name: level for name, level in told if name in Levels._fields}
-  style = dict(told).get('style')
-  families = sorted({level for name, level in told if name == 'family'})
+  whole = {name: level for name, level in told if isinstance(level, int)}
+  each = {name: bars for name, bars in told if not isinstance(bars, int)}
+  levels = {n: level for n, level in whole.items() if n in Levels._fields}
+  pieces = [level for name, level in told if name == 'family']
+  rows = itertools.zip_longest(*each.values())
   return Controls(
-    piece=Levels(**levels), style=style, instruments=tuple(families)
+    piece=Levels(**levels),
+    style=whole.get('style'),
+    instruments=tuple(sorted({n for n in pieces if isinstance(n, int)})),
+    bars=tuple(Levels(**dict(zip(each, row, strict=True))) for row in rows),
   )
 
 
 def run(args: argparse.Namespace) -> int:
   """Generates, writes the files and prints where they are."""
-  from aurl_jax.experiment import generate
+  from aurl_jax.experiment import generate, turning
 
   asked = {name: getattr(args, name) for name in _REQUEST}
+  if args.form or args.minutes:
+    # Those of a long piece are one, and no rules.
+    for name in ('tempo', 'meter'):
+      asked[name] = getattr(args, name)
+      setattr(args, name, None)
   changes = {name: value for name, value in asked.items() if value is not None}
   if args.control:
     changes['controls'] = _controls(args.control)
-  result = generate.to_folder(args.model, args.out, changes)
+  if wished := wishes.wish(args):
+    changes['wish'] = wished
+  if args.turn:
+    by = dict(args.turn)
+    result = turning.to_folder(args.model, args.out, by, changes)
+  else:
+    result = generate.to_folder(args.model, args.out, changes)
   if args.json:
     output.emit_json(result)
   else:

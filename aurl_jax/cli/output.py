@@ -31,11 +31,17 @@ def written(result: Mapping[str, Any], title: str | None = None) -> None:
   """Prints what pieces were written, and where their page is.
 
   Args:
-    result: `rows` and `page`, as of `experiment.generate.write`.
+    result: `rows`, `page` and `wishes`, as of `experiment.generate.write`, and
+      perhaps `turned`, as of `experiment.turning.leave`.
     title: Above the table.
   """
   columns = ('piece', 'notes', 'seconds', 'grammatical')
   table(columns, result['rows'], title=title)
+  if 'turned' in result:
+    columns = ('dial', 'turned by', 'before', 'after')
+    table(columns, [(k, *v.values()) for k, v in result['turned'].items()])
+  if result.get('wishes'):
+    table(('wished', 'kept'), result['wishes'])
   facts({'page': result['page']})
 
 

@@ -1,9 +1,11 @@
 """Scores in MusicXML (partwise, plain or zipped) -> Notes, as written.
 
-Enough of the format for the embedded corpus: parts, voices, chords, ties,
-keys, meters. Repeats are not unfolded and grace notes, which take no time,
-are left out. Times are whole numbers of 1/10080 of a quarter note inside
-this file, which divides evenly by every division in use.
+Enough of the format for the embedded corpus, and for what
+`music.musicxml_write` writes: parts, voices, chords, ties, keys, meters, and
+drums whose instrument names a MIDI pitch. Repeats are not unfolded and grace
+notes, which take no time, are left out. Times are whole numbers of 1/10080 of
+a quarter note inside this file, which divides evenly by every division in
+use.
 
 A measure is what stands between two bar lines of the print, which is not
 always a bar of music: a pickup is shorter, and a repeat sign may split a bar
@@ -79,8 +81,13 @@ def parse(data: bytes) -> Score:
       part.get('id'): ' '.join((part.findtext('part-name') or '').split())
       for part in root.iter('score-part')
     }
+    drums = {
+      which.get('id'): _number(which, 'midi-unpitched') - 1
+      for which in root.iter('midi-instrument')
+      if which.find('midi-unpitched') is not None
+    }
     parts = tuple(
-      _part(names.get(part.get('id'), ''), part)
+      _part(names.get(part.get('id'), ''), part, drums)
       for part in root.findall('part')
     )
   except (
@@ -151,10 +158,12 @@ def _unzip(data: bytes) -> bytes:
     )
 
 
-def _part(name: str, part: ElementTree.Element) -> Part:
+def _part(
+  name: str, part: ElementTree.Element, drums: Mapping[str | None, int]
+) -> Part:
   sounds: list[Sound] = []
   measures: list[Measure] = []
-  reader = _Reader()
+  reader = _Reader(drums)
   for index, measure in enumerate(part.findall('measure')):
     sounds += reader.measure(index, measure)
     measures.append(Measure(reader.length, reader.meter, reader.key))
@@ -164,10 +173,11 @@ def _part(name: str, part: ElementTree.Element) -> Part:
 class _Reader:
   """The state that runs through the measures of a part."""
 
-  def __init__(self) -> None:
+  def __init__(self, drums: Mapping[str | None, int]) -> None:
     self.meter = (4, 4)
     self.key: tuple[int, bool] | None = None
     self.length = 0
+    self._drums = drums
     self._scale = 0
     self._cursor = 0
     self._before = 0
@@ -209,16 +219,23 @@ class _Reader:
     if element.find('chord') is None:
       self._before = self._cursor
       self._cursor += duration
-    pitch = element.find('pitch')
-    if pitch is None:
+    number = self._pitch(element)
+    if number is None:
       return []
-    number = (
-      12 * (_number(pitch, 'octave') + 1)
-      + _STEPS[pitch.findtext('step', '')]
-      + _number(pitch, 'alter', '0')
-    )
     tied = any(tie.get('type') == 'stop' for tie in element.findall('tie'))
     return [Sound(index, self._before, duration, number, tied)]
+
+  def _pitch(self, note: ElementTree.Element) -> int | None:
+    """Returns a MIDI pitch; None for a rest or a drum that has none."""
+    pitch = note.find('pitch')
+    if pitch is not None:
+      return (
+        12 * (_number(pitch, 'octave') + 1)
+        + _STEPS[pitch.findtext('step', '')]
+        + _number(pitch, 'alter', '0')
+      )
+    which = note.find('instrument')
+    return None if which is None else self._drums.get(which.get('id'))
 
 
 def _number(element: ElementTree.Element, path: str, default: str = '') -> int:

@@ -329,8 +329,10 @@ def _span(kind: str, bars: int, rng: np.random.Generator) -> int:
   share = rng.random()
   if kind == 'given' and rng.random() < 0.5:
     return bars
-  most = max(1, bars // 2) if kind == 'bars' else bars
-  return 1 + int(share * most)
+  if kind == 'bars':
+    # As likely 1 to 2 bars as 8 to 16: most people ask for few.
+    return int((max(1, bars // 2) + 1) ** share)
+  return 1 + int(share * bars)
 
 
 def _word(chance: float) -> np.uint64:

@@ -169,6 +169,7 @@ def _job(
       options.excerpt,
       preprocess=options.preprocess,
       given=transform.given,
+      store=transform.store,
     )
     # Whole pieces have been changed before they were cut.
     cut = dataclasses.replace(options, preprocess=Preprocess())

@@ -2,10 +2,13 @@
 
     weights.safetensors   parameters, a path each, float32 or float16
     config.json           sections `model` and `tokenizer`, the dtype of the
-                          weights, what a request has by default
+                          weights, what a request has by default, how far
+                          the dials of its latents turn
     MODEL_CARD.md         what it is, its data and licence, its limits
     prior.safetensors     priors of its latents, where some have been fitted
                           (`deploy.priors`)
+    originality.safetensors   by what copies of its training music are known,
+                          where an index has been made (`deploy.originals`)
     digests.json          sha256 of the files above, written last
 
 Shipped models are bundles inside the package, below `bundles/`.
@@ -26,10 +29,13 @@ import safetensors.numpy
 
 from aurl_jax.core import config as config_lib
 from aurl_jax.core import files, trees
-from aurl_jax.core.errors import AurlError, BundleError
+from aurl_jax.core.errors import AurlError, BundleError, ConfigError
+from aurl_jax.deploy import originals
 from aurl_jax.deploy import priors as priors_lib
 from aurl_jax.deploy.composer import Composer
+from aurl_jax.deploy.dials import Dials
 from aurl_jax.deploy.priors import Priors
+from aurl_jax.evaluation.originality import Index
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.request import OF_MODELS, Request
 from aurl_jax.models.config import ModelConfig
@@ -50,54 +56,67 @@ DTYPES = ('float32', 'float16')
 
 def save(
   folder: files.StrPath,
+  composer: Composer,
   *,
-  params: Mapping[str, Any],
-  model_config: ModelConfig,
-  tokenizer: Tokenizer,
   card: str = '',
   dtype: str = 'float32',
-  defaults: Mapping[str, Any] | None = None,
-  priors: Priors | None = None,
 ) -> pathlib.Path:
   """Writes a bundle; the folder appears whole or not at all.
 
   Args:
     folder: Where to; a bundle that stands there is replaced.
-    params: Nested dict of arrays, as of `Model.init`.
-    model_config: Of the model.
-    tokenizer: Its vocabulary.
+    composer: The model. Its defaults are any of
+      `generation.request.OF_MODELS`.
     card: The model card, Markdown; '' writes the bare facts.
     dtype: Of the stored weights, of `DTYPES`; `float16` keeps 11 bits of each.
-    defaults: What `Request` has where its asker says nothing; any of
-      `generation.request.OF_MODELS`.
-    priors: Of the model's latents.
 
   Returns:
     The folder.
 
   Raises:
-    BundleError: Something else stands at `folder`, or a weight does not fit
-      the dtype (code `dtype`).
+    BundleError: Something else stands at `folder`, a weight does not fit the
+      dtype (code `dtype`), or no request can have the defaults.
     AurlError: No space is left (code `disk_full`).
   """
   folder = pathlib.Path(folder)
   _check_free(folder)
-  told = dict(defaults or {})
-  _check_defaults(folder, told)
-  config = {
+  _check_defaults(folder, composer.defaults)
+  model_config, tokenizer = composer.model.config, composer.tokenizer
+  config: dict[str, Any] = {
     'format': FORMAT,
     'model': dataclasses.asdict(model_config),
     'tokenizer': tokenizer_lib.save(tokenizer),
     'weights': dtype,
-    'request': told,
+    'request': dict(composer.defaults),
   }
-  arrays = _arrays(params, dtype)
+  if composer.dials is not None:
+    config['dials'] = composer.dials.told
+  arrays = _arrays(composer.params, dtype)
   contents = {
     WEIGHTS: safetensors.numpy.save(arrays),
     CONFIG: config_lib.to_json(config).encode(),
     CARD: (card or _card(arrays, model_config, tokenizer)).encode(),
   }
-  return _write(folder, contents | _of_priors(priors))
+  contents |= _of_priors(composer.priors)
+  if composer.index is not None:
+    contents[originals.NAME] = originals.to_bytes(composer.index)
+  return _write(folder, contents)
+
+
+def add_index(
+  path_or_name: str | os.PathLike[str], index: Index
+) -> pathlib.Path:
+  """Puts an index of its training music into a bundle, all else as it is.
+
+  Returns:
+    The folder.
+
+  Raises:
+    BundleError: As `load`.
+  """
+  folder = _find(path_or_name)
+  told = {originals.NAME: originals.to_bytes(index)}
+  return _write(folder, _read(folder) | told)
 
 
 def load(
@@ -117,20 +136,55 @@ def load(
   folder = _find(path_or_name)
   contents = _read(folder)
   config = _config(folder, contents[CONFIG])
+  found = _outline(folder, contents, config, allow)
+  dtype = config.get('weights', 'float32')
+  params = _params(folder, found.model, contents[WEIGHTS], dtype)
+  priors = _priors(folder, found.model.config, params, contents)
+  return dataclasses.replace(found, params=params, priors=priors)
+
+
+def outline(
+  path_or_name: str | os.PathLike[str], allow: tuple[str, ...] = ()
+) -> Composer:
+  """Returns the model of a bundle without parameters, which cannot write.
+
+  It can tell what may be asked of it (`Composer.check`). As `load` otherwise.
+  """
+  folder = _find(path_or_name)
+  contents = _read(folder)
+  config = _config(folder, contents[CONFIG])
+  return _outline(folder, contents, config, allow)
+
+
+def _outline(
+  folder: pathlib.Path,
+  contents: Mapping[str, bytes],
+  config: Mapping[str, Any],
+  allow: tuple[str, ...],
+) -> Composer:
   model_config = config_lib.from_section(ModelConfig, config['model'], 'model')
   tokenizer = config_lib.build(config['tokenizer'], 'tokenizer', allow)
   places = Places.of(tokenizer)
-  model = Model.build(model_config, tokenizer.codec.sizes, places)
-  dtype, defaults = config.get('weights', 'float32'), config.get('request', {})
+  defaults = config.get('request', {})
   _check_defaults(folder, defaults)
-  params = _params(folder, model, contents[WEIGHTS], dtype)
   return Composer(
-    model=model,
-    params=params,
+    model=Model.build(model_config, tokenizer.codec.sizes, places),
+    params=None,
     tokenizer=tokenizer,
     defaults=defaults,
-    priors=_priors(folder, model_config, params, contents),
+    dials=_dials(folder, model_config, config),
+    index=_of_training(folder, contents),
   )
+
+
+def _of_training(
+  folder: pathlib.Path, contents: Mapping[str, bytes]
+) -> Index | None:
+  """Returns the index of a bundle's training music, if it has one."""
+  if originals.NAME not in contents:
+    return None
+  where = str(folder / originals.NAME)
+  return originals.from_bytes(contents[originals.NAME], where)
 
 
 def sections(path_or_name: str | os.PathLike[str]) -> dict[str, Any]:
@@ -219,7 +273,7 @@ def _read(folder: pathlib.Path) -> dict[str, bytes]:
   try:
     digests = json.loads((folder / DIGESTS).read_bytes())
     names = [WEIGHTS, CONFIG, CARD]
-    names += [n for n in (priors_lib.NAME,) if n in digests]
+    names += [n for n in (priors_lib.NAME, originals.NAME) if n in digests]
     contents = {name: (folder / name).read_bytes() for name in names}
   except FileNotFoundError as error:
     if not (folder / DIGESTS).exists():
@@ -371,6 +425,18 @@ def _priors(
       code='other_model',
     )
   return found
+
+
+def _dials(
+  folder: pathlib.Path, config: ModelConfig, told: Mapping[str, Any]
+) -> Dials | None:
+  """Returns the dials that a bundle's config tells of, checked."""
+  if 'dials' not in told:
+    return None
+  try:
+    return Dials.of(told['dials'], str(folder / CONFIG), config.latent)
+  except ConfigError as error:
+    raise BundleError(str(error), code='format') from error
 
 
 def _card(

@@ -1,26 +1,82 @@
 """`Composer`: a model, its parameters and its tokenizer, ready to write."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, overload
 
+import jax
 import numpy as np
+from jaxtyping import Int
 
+from aurl_jax.deploy.dials import Dials
 from aurl_jax.deploy.priors import Priors
-from aurl_jax.generation import constraints, decode, ending
-from aurl_jax.generation.decode import Sample
+from aurl_jax.evaluation.originality import Index
+from aurl_jax.generation import (
+  beam,
+  constraints,
+  ending,
+  lines,
+  longer,
+  original,
+  repeats,
+  retries,
+  several,
+  speculate,
+  stream,
+  told,
+  wishing,
+)
+from aurl_jax.generation.decode import Batch, Sample, Writer
 from aurl_jax.generation.errors import RequestError
+from aurl_jax.generation.frame import Kept
 from aurl_jax.generation.guidance import Guided, Without
 from aurl_jax.generation.piece import Piece
 from aurl_jax.generation.prompt import Prompts
-from aurl_jax.generation.request import Request
+from aurl_jax.generation.request import LINES, Request
 from aurl_jax.models.functional import Model
+from aurl_jax.models.latent import Latents
+from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.tokenizer import Tokenizer
+
+
+class _Row(NamedTuple):
+  """What a settled request asks for: its rows, or one of them.
+
+  Attributes:
+    request: As it is settled.
+    judge: Tells how well notes keep its wishes.
+    writer: What writes them.
+    batch: The rows.
+  """
+
+  request: Request
+  judge: Callable[[Notes], Mapping[str, Kept]]
+  writer: Writer
+  batch: Batch
+
+  @property
+  def speculates(self) -> bool:
+    """Whether steps are guessed ahead."""
+    return self.request.speculate > 0
+
+  @property
+  def drawing(self) -> tuple[Writer, Batch]:
+    """What writes, and what is written."""
+    return self.writer, self.batch
+
+  def each(self) -> 'list[_Row]':
+    """Returns its rows, one by one."""
+    count = range(len(self.batch.prompts))
+    parts = [self.batch.part(slice(r, r + 1)) for r in count]
+    return [self._replace(batch=part) for part in parts]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Composer:
   """What `aurl_jax.load` gives.
+
+  A model that carries a prior of its latents draws from it what it writes of;
+  without, it writes of the middle of the standard normal.
 
   Attributes:
     model: The network.
@@ -28,6 +84,8 @@ class Composer:
     tokenizer: Between notes and its ids.
     defaults: What a request of this model has where its asker says nothing.
     priors: Of its latents, if any have been fitted.
+    dials: Of its latents, if it has some and they have been measured.
+    index: Of its training music, by which copies are known, if it is there.
   """
 
   model: Model
@@ -35,64 +93,286 @@ class Composer:
   tokenizer: Tokenizer
   defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   priors: Priors | None = None
+  dials: Dials | None = None
+  index: Index | None = None
 
   def request(self, **changes: Any) -> Request:
     """Returns a request with the model's own defaults, but for changes.
 
     Args:
-      **changes: Fields of `Request`. Where they name `steps` and no `bars`,
-        the end is left to the model: its own bars need not fit.
+      **changes: Fields of `Request`. Where they name `steps`, `rewrite`, a
+        form or music that is given, and no `bars`, the model's own bars need
+        not fit.
 
     Raises:
       RequestError: A value out of its range.
     """
-    if 'steps' in changes:
+    if changes.keys() & {'steps', 'rewrite', 'form', 'minutes', *LINES}:
       changes = {'bars': 0, **changes}
     return Request(**{**self.defaults, **changes})
 
-  def generate(self, request: Request) -> list[Piece]:
-    """Returns the pieces that a request asks for.
+  def check(self, request: Request) -> None:
+    """Raises RequestError if a request cannot be met, before anything is run.
 
-    The same request gives the same pieces, on the same kind of device.
+    Needs no parameters (`deploy.bundle.outline`). Whether a prompt is legal is
+    seen when it is read.
+    """
+    if request.long:
+      longer.check(self.tokenizer, request)
+      return
+    request = wishing.settled(self.tokenizer, request)
+    self.asked(request, Prompts(self.tokenizer).prompt(request))
+
+  @overload
+  def generate(self, request: Request) -> list[Piece]: ...
+  @overload
+  def generate(self, request: Sequence[Request]) -> list[list[Piece]]: ...
+
+  def generate(self, request: Request | Sequence[Request]) -> Any:
+    """Returns the pieces that a request asks for; of several, those of each.
+
+    The same request gives the same pieces, on the same kind of device. Several
+    are written together, as far as one program serves them, and give what each
+    gives alone, up to the rounding of sums (`generation.decode`).
 
     Raises:
       RequestError: It cannot be met: a prompt that the tokenizer cannot
-        hold or that leaves no room, or more steps than the context.
-      DecodeError: The model's output is no number.
+        hold or that leaves no room, more steps than the context, or a wish
+        that no music can keep.
+      DecodeError: The model's output is no number, whatever is tried
+        (`Request.retries`).
     """
-    prompts = Prompts(self.tokenizer)
-    prompt = prompts.prompt(request)
-    steps, twins = self._steps(request, prompt), None
-    if request.guidance != 1:
-      twins = [prompts.twin(prompt)] * request.n
-    samples = decode.decode(
+    if isinstance(request, Request):
+      return self._each([request])[0]
+    return self._each(request)
+
+  def _each(self, requests: Sequence[Request]) -> list[list[Piece]]:
+    """Returns the pieces of each request; those of forms one by one."""
+    if any(each.long for each in requests):
+      return [
+        self._of_form(each) if each.long else self._each([each])[0]
+        for each in requests
+      ]
+    found = [wishing.settled(self.tokenizer, each) for each in requests]
+    rows = []
+    for request in found:
+      prompt = Prompts(self.tokenizer).prompt(request)
+      writing = self.asked(request, prompt)
+      judge = self._judge(request, prompt)
+      rows.append(_Row(request, judge, *writing))
+    drawn = [one for one in rows if not (one.request.beams or one.speculates)]
+    together = iter(self._drawn(drawn))
+    pieces = []
+    for one in rows:
+      if one.request.beams:
+        pieces.append(self._searched(one))
+      elif one.speculates:
+        pieces.append(self._guessed(one))
+      else:
+        pieces.append([next(together) for _ in one.batch.prompts])
+    return pieces
+
+  def _of_form(self, request: Request) -> list[Piece]:
+    """Returns long pieces, each written by itself."""
+    seeds = range(request.seed, request.seed + request.n)
+    own = self.model, self.params, self.tokenizer
+    return [
+      dataclasses.replace(longer.compose(*own, request, seed), index=self.index)
+      for seed in seeds
+    ]
+
+  def _drawn(self, asked: Sequence['_Row']) -> list[Piece]:
+    """Returns the pieces of all rows that are drawn; what fails, drawn anew."""
+    written = several.write([(one.writer, one.batch) for one in asked])
+    samples = [sample for found in written for sample in found]
+    rows = [row for one in asked for row in one.each()]
+
+    def again(
+      due: list[int], attempt: int
+    ) -> list[tuple[retries.Try, retries.Retry]]:
+      ways = [retries.anew(*rows[i].drawing, attempt) for i in due]
+      found = several.write([(writer, batch) for writer, batch, _ in ways])
+      return [
+        (self._tried(rows[i], sample), how)
+        for i, (sample,), (_, _, how) in zip(due, found, ways, strict=True)
+      ]
+
+    pieces: list[Piece] = retries.mend(
+      [self._tried(*pair) for pair in zip(rows, samples, strict=True)],
+      [row.request.retries for row in rows],
+      again,
+    )
+    return pieces
+
+  def _tried(self, row: '_Row', sample: Sample) -> retries.Try:
+    """Returns a row's piece, if it is any, and what is wrong with it."""
+    if not sample.finite:
+      return retries.Try(None, retries.Faults(not_finite=1))
+    piece = self._judged(row, self.piece(sample, row.batch.seed))
+    hard = [rule for rule in piece.kept if ', weight ' not in rule]
+    faults = retries.Faults(
+      stalled=retries.stalled(row.writer, sample),
+      wish=sum(piece.kept[rule].broken for rule in hard),
+    )
+    return retries.Try(piece, faults)
+
+  def _judged(self, row: '_Row', piece: Piece, **more: Any) -> Piece:
+    """Returns a piece with its report."""
+    kept = row.judge(piece.notes)
+    return dataclasses.replace(piece, kept=kept, more=more, index=self.index)
+
+  def _judge(
+    self, request: Request, prompt: np.ndarray
+  ) -> Callable[[Notes], Mapping[str, Kept]]:
+    """Returns what tells how well a piece kept what was asked of its notes."""
+    judge, index = wishing.judge(self.tokenizer, request, prompt), self.index
+    if index is None or not request.original:
+      return judge
+    begun, most = self.tokenizer.decode(prompt), request.original
+    return lambda notes: {
+      **judge(notes),
+      'original': original.kept(index, most, notes, begun),
+    }
+
+  def _guessed(self, row: '_Row') -> list[Piece]:
+    codec, count = self.tokenizer.codec, row.request.speculate
+    found = speculate.speculate(*row.drawing, codec, count)
+    return [
+      self._judged(
+        row, self.piece(one.sample, row.batch.seed + index), passes=one.passes
+      )
+      for index, one in enumerate(found)
+    ]
+
+  def _searched(self, row: '_Row') -> list[Piece]:
+    """Returns the best pieces of one search, at most as many as asked."""
+    request = row.request
+    apart = request.diversity > 0
+    # Vijayakumar et al. find groups of one to differ most.
+    wide = beam.Beam(
+      width=1 if apart else request.beams,
+      groups=request.beams if apart else 1,
+      diversity=request.diversity,
+    )
+    (found,) = beam.search(row.writer, row.batch.part(slice(0, 1)), wide)
+    return [
+      self._judged(
+        row, self.piece(one.sample, request.seed), log_probability=one.score
+      )
+      for one in found[: request.n]
+    ]
+
+  def stream(
+    self, request: Request, every: int = 1
+  ) -> Iterator[list[Int[np.ndarray, 'k f']]]:
+    """Yields the ids of the pieces that a request asks for, as they come.
+
+    Together, behind their prompt, they are the ids of `generate`.
+
+    Args:
+      request: As of `generate`, of at most `decode.MOST_ROWS` pieces.
+      every: Steps that are written between one yield and the next.
+
+    Raises:
+      RequestError, DecodeError: As `generate`.
+    """
+    if request.long:
+      raise RequestError(
+        'a piece of a form is written out of order and cannot be streamed; '
+        'generate it',
+        code='form',
+      )
+    request = wishing.settled(self.tokenizer, request)
+    prompt = Prompts(self.tokenizer).prompt(request)
+    return stream.stream(*self.asked(request, prompt), every)
+
+  def asked(self, request: Request, prompt: np.ndarray) -> tuple[Writer, Batch]:
+    """Returns what writes, and the rows that a settled request asks for."""
+    steps = self._steps(request, prompt)
+    writer = Writer(
       self.model,
       self.params,
       self.tokenizer.grammar,
-      Guided([prompt] * request.n, twins, request.guidance),
-      steps=steps,
-      seed=request.seed,
-      sampler=request.sampler,
-      constraints=self._wanted(request, prompt, steps),
+      self._wanted(request, prompt, steps),
+      request.sampler,
     )
-    return [
-      self.piece(sample, request.seed + row)
-      for row, sample in enumerate(samples)
-    ]
+    return writer, Batch.of(self._guided(request, prompt), steps, request.seed)
+
+  def _guided(self, request: Request, prompt: np.ndarray) -> Guided:
+    """Returns the prompts of all rows, their twins and their latents."""
+    rows, latents = [prompt] * request.n, self._latents(request)
+    if request.guidance == 1:
+      return Guided(rows, latents=latents)
+    bars = told.asks(request) and not Prompts(self.tokenizer).fills(request)
+    twin = Prompts(self.tokenizer).twin(prompt, bars)
+    if not bars:
+      return Guided(rows, [twin] * request.n, request.guidance, latents)
+    if self.model.config.pattern != 'full':
+      raise RequestError(
+        'guidance by controls of bars needs a model whose attention sees all '
+        f'steps, and this one has the pattern {self.model.config.pattern!r}; '
+        'ask with guidance 1',
+        code='guidance',
+      )
+    return Guided(
+      rows,
+      [twin] * request.n,
+      request.guidance,
+      latents,
+      unread=told.unread(self.tokenizer.codec),
+    )
+
+  def _latents(self, request: Request) -> Latents | None:
+    """Returns what a model with a prior is told of each row, else None.
+
+    Each row is drawn by its own seed, as it would be alone. Music to go on
+    from has latents of its own, which no draw can fit.
+    """
+    if self.priors is None or request.prompt is not None:
+      return None
+    seeds = range(request.seed, request.seed + request.n)
+    drawn = [self.priors.sample(1, seed) for seed in seeds]
+    found: Latents = jax.tree.map(lambda *x: np.concatenate(x), *drawn)
+    return found
 
   def _wanted(
     self, request: Request, prompt: np.ndarray, steps: int
   ) -> tuple[constraints.Constraint, ...]:
     """Returns what the pieces shall be beyond legal."""
     wanted: list[constraints.Constraint] = []
-    if request.bars:
-      length = constraints.bars(self.tokenizer, prompt, request.bars, steps)
-      wanted += [length, *ending.within(self.tokenizer, length)]
+    fills = Prompts(self.tokenizer).fills(request)
+    meters = wishing.meters(self.tokenizer, request, prompt)
+    if request.bars and fills:
+      # The grammar gives a fill its bars.
+      wanted += ending.within(self.tokenizer, request.bars + 1, *meters)
+    elif request.bars:
+      due = request.bars
+      if request.prompt is None:
+        # An opening begins the first of them.
+        due -= len(self.tokenizer.bar_steps(prompt))
+      length = constraints.bars(self.tokenizer, prompt, due, steps)
+      wanted.append(length)
+      wanted += ending.within(self.tokenizer, length.most, *meters)
+      if all(wish.weight is not None for wish in request.wishes):
+        # A wish without a weight keeps steps for all that it must have.
+        wanted += ending.paced(self.tokenizer, length.most, steps)
     codec = self.tokenizer.codec
-    if request.rewrite is not None:
-      wanted.append(Without(codec, ('meter', 'cut')))
+    if fills:
+      wanted += lines.lines(codec, prompt)
     elif Prompts(self.tokenizer).infills:
       wanted.append(Without(codec))
+    if request.controls is not None and not fills:
+      # Of what is written anew the context tells the controls.
+      own = request.guidance == 1
+      wanted += told.told(self.tokenizer, request.controls.bars, own)
+    wanted += wishing.constraints(self.tokenizer, request, prompt, steps)
+    if request.original:
+      wanted.append(
+        original.original(self.tokenizer, self.index, request.original)
+      )
+    if request.repeat:
+      # The first to give way: what all others leave may have to repeat.
+      wanted.append(repeats.no_repeat(self.tokenizer, request.repeat, steps))
     return tuple(wanted)
 
   def _steps(self, request: Request, prompt: np.ndarray) -> int:

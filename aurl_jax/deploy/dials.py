@@ -13,15 +13,15 @@ pieces, `s` slots, `z` dims of a slot's latent.
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from aurl_jax.core import files
 from aurl_jax.core.errors import ConfigError
-from aurl_jax.deploy.latents import LatentSpace
+from aurl_jax.models.config import LatentConfig
 from aurl_jax.models.latent import Latents, Posterior
-from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.sounds import SCALES
 
 _COUNTED = ('density', 'syncopation')
@@ -42,29 +42,26 @@ class Dials:
   beats: int = 1
 
   @classmethod
-  def fit(
-    cls, space: LatentSpace, pieces: Sequence[Notes | np.ndarray]
-  ) -> 'Dials':
+  def fit(cls, latent: LatentConfig, posterior: Posterior) -> 'Dials':
     """Returns the dials of a model, measured on excerpts of its data.
 
     Args:
-      space: Of the model.
-      pieces: At least two, as for `LatentSpace.posterior`.
+      latent: Of the model.
+      posterior: Of two excerpts or more, as of `LatentSpace.posterior`.
 
     Raises:
-      ConfigError: The model has no dials, or there is one piece (code
+      ConfigError: The model has no dials, or there is one excerpt (code
         `dials`).
     """
-    names = names_of(space)
-    if len(pieces) < 2:
+    names = names_of(latent)
+    if len(posterior.used) < 2:
       raise ConfigError(
-        f'dials are measured on two pieces or more, not on {len(pieces)}',
+        f'dials are measured on two pieces or more, not {len(posterior.used)}',
         code='dials',
       )
-    found = _read(names, space.posterior(pieces))
+    found = _read(names, posterior)
     return cls(
-      {name: float(np.nanstd(found[name])) for name in names},
-      space.composer.model.config.latent.beats,
+      {name: float(np.nanstd(found[name])) for name in names}, latent.beats
     )
 
   def read(self, posterior: Posterior) -> dict[str, Float[np.ndarray, 'n']]:
@@ -102,7 +99,11 @@ class Dials:
           f'no dial {name!r}; this model has {", ".join(names)}', code='dials'
         )
       if not np.isfinite(far):
-        raise ConfigError(f'dial {name!r} cannot be turned by {far}')
+        raise ConfigError(
+          f'dial {name!r} cannot be turned by {far}; say how many standard '
+          'deviations, such as 2 or -1.5',
+          code='dials',
+        )
       if far:
         dim = names.index(name)
         move = far * self.deviations[name]
@@ -120,43 +121,57 @@ class Dials:
     moved: np.ndarray = (wanted - middle) / width
     return moved
 
-  def save(self, path: files.StrPath) -> None:
-    """Writes the dials as JSON."""
-    told = {'beats': self.beats, 'deviations': dict(self.deviations)}
-    files.write_atomic(path, json.dumps(told) + '\n')
+  @property
+  def told(self) -> dict[str, Any]:
+    """The dials as JSON; `of` inverts it."""
+    return {'beats': self.beats, 'deviations': dict(self.deviations)}
 
   @classmethod
-  def load(cls, path: files.StrPath, space: LatentSpace) -> 'Dials':
-    """Returns dials that `save` wrote.
+  def of(cls, told: Any, where: str, latent: LatentConfig) -> 'Dials':
+    """Returns the dials that `told` told.
 
     Args:
-      path: Of the file.
-      space: Of the model that they are of.
+      told: That, or something damaged.
+      where: Where it is from, for the error.
+      latent: Of the model that they are of.
 
     Raises:
-      ConfigError: The file is damaged, or its dials are not the model's
-        (code `dials`).
+      ConfigError: It holds no dials, or others than the model's (code
+        `dials`).
     """
-    names = names_of(space)
-    with open(path, encoding='utf-8') as file:
-      text = file.read()
+    names = names_of(latent)
     try:
-      kept = json.loads(text)
-      told = {str(k): float(v) for k, v in kept['deviations'].items()}
-      beats = int(kept['beats'])
+      found = {str(k): float(v) for k, v in told['deviations'].items()}
+      beats = int(told['beats'])
     except (ValueError, AttributeError, TypeError, KeyError) as error:
-      raise ConfigError(f'{path} holds no dials: {error}', code='dials') from (
-        error
-      )
-    latent = space.composer.model.config.latent
-    same = tuple(told) == names and beats == latent.beats
-    if not same or not np.isfinite(list(told.values())).all():
       raise ConfigError(
-        f'{path} has dials {", ".join(told)} a slot of {beats} beats, the '
+        f'{where} holds no dials: {error}; fit them again', code='dials'
+      ) from error
+    same = tuple(found) == names and beats == latent.beats
+    if not same or not np.isfinite(list(found.values())).all():
+      raise ConfigError(
+        f'{where} has dials {", ".join(found)} a slot of {beats} beats, the '
         f'model {", ".join(names)} of {latent.beats}; fit them again',
         code='dials',
       )
-    return cls(told, beats)
+    return cls(found, beats)
+
+  def save(self, path: files.StrPath) -> None:
+    """Writes the dials as JSON."""
+    files.write_atomic(path, json.dumps(self.told) + '\n')
+
+  @classmethod
+  def load(cls, path: files.StrPath, latent: LatentConfig) -> 'Dials':
+    """Returns dials that `save` wrote; raises as `of`."""
+    with open(path, encoding='utf-8') as file:
+      text = file.read()
+    try:
+      told = json.loads(text)
+    except ValueError as error:
+      raise ConfigError(
+        f'{path} holds no dials: {error}; fit them again', code='dials'
+      ) from error
+    return cls.of(told, str(path), latent)
 
 
 def diffused(wanted: Float[np.ndarray, 'n s']) -> Float[np.ndarray, 'n s']:
@@ -177,20 +192,19 @@ def diffused(wanted: Float[np.ndarray, 'n s']) -> Float[np.ndarray, 'n s']:
   return found
 
 
-def names_of(space: LatentSpace) -> tuple[str, ...]:
+def names_of(latent: LatentConfig) -> tuple[str, ...]:
   """Returns the dials of a model, in the order of the dims.
 
   Raises:
     ConfigError: It has none (code `dials`).
   """
-  names = space.composer.model.config.latent.dial_names
-  if not names:
+  if not latent.dial_names:
     raise ConfigError(
       'this model has no dials; train one with model.latent.dials='
       "'density,register', say",
       code='dials',
     )
-  return names
+  return latent.dial_names
 
 
 def _read(

@@ -5,7 +5,7 @@ Axes: `n` pieces, `s` slots, `z` dims of a slot's latent, `p` of the piece's.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,8 +14,11 @@ import numpy as np
 from jaxtyping import Float
 
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.deploy import dials as dials_lib
 from aurl_jax.deploy.composer import Composer
+from aurl_jax.deploy.dials import Dials
 from aurl_jax.generation import decode as decode_lib
+from aurl_jax.generation import oneshot
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.guidance import Guided
 from aurl_jax.generation.piece import Piece
@@ -82,6 +85,8 @@ class LatentSpace:
     temperature: float = 0.0,
     seed: int = 0,
     steps: int = 0,
+    one_shot: bool = False,
+    thresholds: tuple[float, float] = (0.5, 0.5),
   ) -> list[Piece]:
     """Writes a piece of each row of latents, by itself alone.
 
@@ -90,10 +95,19 @@ class LatentSpace:
       temperature: 0 takes the likeliest ids.
       seed: Of the first piece; the others count on.
       steps: Most steps of a piece; 0 takes the context.
+      one_shot: Whether the one-shot decoder writes all cells at once, of a
+        model that has one (`model.latent.oneshot`): pitched notes of a piano,
+        without meter and tempo, and without ids. It draws nothing.
+      thresholds: Of these: probabilities from which a note begins, and sounds
+        on.
 
     Raises:
-      ConfigError: They are not of this model's shapes.
+      ConfigError: They are not of this model's shapes, or it has no one-shot
+        decoder.
+      RequestError: A threshold is no probability.
     """
+    if one_shot:
+      return list(self._at_once(latents, seed, thresholds))
     tokenizer = self.composer.tokenizer
     samples = decode_lib.decode(
       self.composer.model,
@@ -108,6 +122,28 @@ class LatentSpace:
       self.composer.piece(sample, seed + row)
       for row, sample in enumerate(samples)
     ]
+
+  def _at_once(
+    self, latents: Latents, seed: int, thresholds: tuple[float, float]
+  ) -> Iterator[Piece]:
+    """Yields what the one-shot decoder writes of latents."""
+    oneshot.check(*thresholds)
+    composer, count = self.composer, len(latents.slots)
+    for first in range(0, count, _AT_ONCE):
+      rows = np.arange(first, first + _AT_ONCE) % count
+      some = jax.tree.map(lambda x, rows=rows: np.asarray(x)[rows], latents)
+      found = self._writer(some, *thresholds)
+      begins, lengths, loud = (x[: count - first] for x in found)
+      beat = composer.model.places.beat
+      music = oneshot.notes(begins, lengths, loud, beat)
+      for row, notes in enumerate(music):
+        yield Piece(
+          notes=notes,
+          ids=composer.tokenizer.bos()[None][:0],
+          seed=seed + first + row,
+          ended=True,
+          grammatical=True,
+        )
 
   def standard(self, n: int, seed: int = 0) -> Latents:
     """Returns draws of the standard normal, the plain prior."""
@@ -155,6 +191,36 @@ class LatentSpace:
       )
     return priors.sample(n, seed, kind=kind, condition=condition)
 
+  @property
+  def dials(self) -> Dials:
+    """What of the latents can be turned.
+
+    Raises:
+      ConfigError: The model has no dials, or nobody has measured how far one
+        deviation is (code `dials`).
+    """
+    names = dials_lib.names_of(self.composer.model.config.latent)
+    if self.composer.dials is None:
+      raise ConfigError(
+        f'the model has dials, {", ".join(names)}, but does not carry how far '
+        'they turn; bundle its run again (`aurl bundle`), or measure them '
+        'with deploy.dials.Dials.fit',
+        code='dials',
+      )
+    return self.composer.dials
+
+  def turn(self, latents: Latents, **by: float) -> Latents:
+    """Returns latents with dials turned, in deviations of the data.
+
+    Args:
+      latents: Of any pieces.
+      **by: Attribute -> how far.
+
+    Raises:
+      ConfigError: As `dials` and `Dials.turn`.
+    """
+    return self.dials.turn(latents, **by)
+
   def _ids(self, piece: Notes | np.ndarray, at: int) -> np.ndarray:
     encode = self.composer.tokenizer.encode
     ids = encode(piece) if isinstance(piece, Notes) else np.asarray(piece)
@@ -178,6 +244,10 @@ class LatentSpace:
       self.composer.params, jnp.asarray(ids), jnp.asarray(segments)
     )
     return jax.tree.map(lambda x: np.asarray(x)[: len(rows)], found)
+
+  @functools.cached_property
+  def _writer(self) -> oneshot.Writer:
+    return oneshot.Writer(self.composer.model, self.composer.params, _AT_ONCE)
 
   @functools.cached_property
   def _run(self) -> Callable[..., Any]:
@@ -212,6 +282,38 @@ def slerp(
   second = np.where(near, share, np.sin(share * angle) / safe)
   length = (1 - share) * lengths[0] + share * lengths[1]
   return (first * units[0] + second * units[1]) * length
+
+
+def restyled(latents: Latents, style: Latents) -> Latents:
+  """Returns latents of slots with the piece's latents of other pieces.
+
+  What each slot plays stays, what is told of the whole goes: style transfer
+  by swapping (as Brunner et al. 2018, "MIDI-VAE", swap theirs), as far as a
+  model has learnt to tell the two apart.
+
+  Args:
+    latents: Of pieces, whose slots stay.
+    style: Of as many pieces, or of one for all.
+
+  Raises:
+    ConfigError: The model has no latent of the piece (code `latents`), or
+      rows do not fit.
+  """
+  rows, dims = latents.piece.shape
+  if not dims:
+    raise ConfigError(
+      'this model has no latent of the whole piece to swap; train one with '
+      'model.latent.piece=32, say',
+      code='latents',
+    )
+  if style.piece.shape not in ((rows, dims), (1, dims)):
+    raise ConfigError(
+      f'latents of shape {style.piece.shape} are no style for {rows} pieces of '
+      f'{dims} dims each; give one, or as many',
+      code='latents',
+    )
+  piece = np.broadcast_to(np.asarray(style.piece), (rows, dims)).copy()
+  return dataclasses.replace(latents, piece=piece)
 
 
 def between(one: Latents, other: Latents, share: float) -> Latents:

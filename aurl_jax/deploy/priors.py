@@ -1,8 +1,8 @@
 """The priors that a model carries, and the file `prior.safetensors` of them.
 
-The file holds arrays alone. Its header has the configs of the priors, which
-encoder they are of, and a sha256 of all the rest, so that a flipped bit is
-found. A run has it in its folder, a bundle among its files.
+The file holds arrays alone, sealed (`deploy.sealed`). Its header has the
+configs of the priors, and which encoder they are of. A run has it in its
+folder, a bundle among its files.
 """
 
 import dataclasses
@@ -13,13 +13,11 @@ from typing import Any
 
 import jax
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from aurl_jax.core import config as config_lib
 from aurl_jax.core import trees
 from aurl_jax.core.errors import AurlError, BundleError, ConfigError
-from aurl_jax.deploy import conditions
+from aurl_jax.deploy import conditions, sealed
 from aurl_jax.models.aggregate import AggregatePrior
 from aurl_jax.models.config import LatentConfig
 from aurl_jax.models.latent import Latents, Posterior
@@ -32,7 +30,6 @@ FORMAT = 1
 AGGREGATE = 'aggregate'
 KINDS = (AGGREGATE, *LEARNED)
 """What may be carried; the standard normal needs nothing."""
-_BLANK = '0' * 64
 _READ_BY_ENCODER = ('embed', 'encoder', 'metrical_embed')
 
 
@@ -138,9 +135,7 @@ def to_bytes(priors: Priors) -> bytes:
     'encoder': priors.encoder,
     'priors': json.loads(config_lib.to_json(told)),
   }
-  texts = {'config': json.dumps(header), 'sha256': _BLANK}
-  data = safetensors.numpy.save(arrays, metadata=texts)
-  return data.replace(_BLANK.encode(), _digest(data).encode(), 1)
+  return sealed.seal(arrays, header)
 
 
 def from_bytes(data: bytes, where: str, latent: LatentConfig) -> Priors:
@@ -155,13 +150,8 @@ def from_bytes(data: bytes, where: str, latent: LatentConfig) -> Priors:
     BundleError: The file is damaged (code `altered`), of another format, or
       of a model of other latents (`other_model`).
   """
-  header, arrays = _read(data, where)
-  if header.get('format') != FORMAT:
-    raise BundleError(
-      f'{where} has format {header.get("format")!r}, this version of aurl_jax '
-      f'reads {FORMAT}; update aurl_jax, or fit the prior again',
-      code='format',
-    )
+  remedy = 'fit the prior again with `aurl prior`'
+  header, arrays = sealed.unseal(data, where, FORMAT, remedy)
   nested = trees.nest({tuple(n.split('/')): x for n, x in arrays.items()})
   try:
     kinds = {
@@ -246,35 +236,3 @@ def _check_latents(
       f'and {found[2]} of the piece, the model has {wanted}; fit it again',
       code='other_model',
     )
-
-
-def _digest(data: bytes) -> str:
-  return hashlib.sha256(data).hexdigest()
-
-
-def _read(
-  data: bytes, where: str
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-  """Returns header and arrays of a file that is as it was written."""
-  try:
-    size = int.from_bytes(data[:8], 'little')
-    texts = json.loads(data[8 : 8 + size])['__metadata__']
-    blank = data.replace(texts['sha256'].encode(), _BLANK.encode(), 1)
-    sound = _digest(blank) == texts['sha256']
-    header = json.loads(texts['config']) if sound else {}
-    arrays = safetensors.numpy.load(data) if sound else {}
-  except (
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    safetensors.SafetensorError,
-  ):
-    sound = False
-  if not sound:
-    raise BundleError(
-      f'{where} is damaged: its sha256 differs; copy it again, or remove it '
-      'and fit the prior again with `aurl prior`',
-      code='altered',
-    )
-  return header, arrays

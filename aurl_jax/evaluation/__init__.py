@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     'bootstrap': 'aurl_jax.evaluation.bootstrap',
     'likelihood': 'aurl_jax.evaluation.likelihood',
     'musical': 'aurl_jax.evaluation.musical',
+    'originality': 'aurl_jax.evaluation.originality',
     'overlap': 'aurl_jax.evaluation.overlap',
   },
 )

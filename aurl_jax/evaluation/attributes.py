@@ -7,7 +7,8 @@
                much stronger the strongest place that a note sounds across is
                than the place where it begins, 0 if none is
 
-Time counts from the start to the last end; a beat is a quarter note. Strength
+Time counts from the start to the last end, or to where one asks; a beat is a
+quarter note. Strength
 after Longuet-Higgins and Lee, "The rhythmic interpretation of monophonic
 music", Music Perception 1984: a bar line weighs 0, its other beats -1, half
 beats -2, quarter beats -3, what lies between -4. They let a note last until
@@ -16,7 +17,7 @@ does, which is told of each note by itself, with any number of lines.
 Axes: `n` notes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -30,11 +31,16 @@ _LEVELS = (1, 2, 4)
 """Parts of a beat, each level a place weaker."""
 
 
-def of(notes: Notes) -> Mapping[str, float]:
+def of(notes: Notes, end: int | None = None) -> Mapping[str, float]:
   """Returns the attributes of an excerpt by name.
 
   What has no value is `nan`: all of an empty excerpt, register without a
   pitch.
+
+  Args:
+    notes: The excerpt.
+    end: Tick at which time ends, above 0: notes that begin later do not count,
+      and the rest of one that sounds on does not sound. None for the last end.
 
   Example:
     >>> columns = {'onset': [0, 2], 'duration': [2, 6], 'pitch': [60, 64]}
@@ -43,22 +49,33 @@ def of(notes: Notes) -> Mapping[str, float]:
   """
   if not len(notes):
     return dict.fromkeys(NAMES, float('nan'))
-  beats = notes.end / notes.ticks_per_beat
-  pitched = ~notes.is_drum
-  length, pitch = notes.duration[pitched], notes.pitch[pitched]
+  end = notes.end if end is None else end
+  beats, inside = end / notes.ticks_per_beat, notes.onset < end
+  pitched = inside & ~notes.is_drum
+  sounding = np.minimum(notes.duration, end - notes.onset)
+  length, pitch = sounding[pitched], notes.pitch[pitched]
   total = float(length.sum())
   found = (
-    len(notes) / beats,
-    total / notes.end,
+    inside.sum() / beats,
+    total / end,
     float(length @ pitch) / total if total else float('nan'),
-    float(strengths(notes).sum()) / beats,
+    float(strengths(notes)[inside].sum()) / beats,
   )
-  return dict(zip(NAMES, found, strict=True))
+  return dict(zip(NAMES, map(float, found), strict=True))
 
 
-def table(pieces: list[Notes]) -> Float[np.ndarray, 'm 4']:
-  """Returns the attributes of pieces, a row each, columns as in `NAMES`."""
-  rows = [[of(piece)[name] for name in NAMES] for piece in pieces]
+def table(
+  pieces: list[Notes], ends: Sequence[int] | None = None
+) -> Float[np.ndarray, 'm 4']:
+  """Returns the attributes of pieces, a row each, columns as in `NAMES`.
+
+  Args:
+    pieces: The excerpts.
+    ends: As of `of`, of each; None for their last ends.
+  """
+  where = [None] * len(pieces) if ends is None else ends
+  found = [of(piece, end) for piece, end in zip(pieces, where, strict=True)]
+  rows = [[each[name] for name in NAMES] for each in found]
   return np.array(rows, np.float64).reshape(-1, len(NAMES))
 
 

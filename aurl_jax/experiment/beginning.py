@@ -76,6 +76,9 @@ def like(values: Mapping[str, Any], name: str) -> dict[str, Any]:
   else:
     told = bundle.sections(name)
   own = {key: told['model'].get(key, v) for key, v in values['model'].items()}
+  if values['model']['mode'] == 'vae_gan' and own['mode'] == 'vae':
+    # The same network; the page brings the critic.
+    own['mode'] = 'vae_gan'
   return {
     **values,
     'model': own,

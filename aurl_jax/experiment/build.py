@@ -26,6 +26,7 @@ from aurl_jax.training import auxiliary, diagnosis, telemetry, watch
 from aurl_jax.training import optimizer as optimizer_lib
 from aurl_jax.training import state as state_lib
 from aurl_jax.training import steps as steps_lib
+from aurl_jax.training.gan import Gan
 from aurl_jax.training.options import StepConfig
 from aurl_jax.training.schedules import Schedule
 
@@ -56,7 +57,14 @@ class Parts:
   @property
   def options(self) -> StepConfig:
     """The options of a training step."""
-    return self.run.step_options
+    return dataclasses.replace(self.run.step_options, gan=self.gan)
+
+  @functools.cached_property
+  def gan(self) -> Gan | None:
+    """The critic and what it takes to train it; None of other modes."""
+    if self.run.model.mode != 'vae_gan':
+      return None
+    return Gan.build(self.run.gan, self.model, self.run.tokenizer)
 
   def abstract_state(self) -> dict[str, Any]:
     """Returns the state's shapes and shardings, for a restore."""
@@ -160,7 +168,7 @@ class Parts:
   def _auxiliary(self) -> dict[str, auxiliary.Auxiliary]:
     """Returns the auxiliary losses of the config by name."""
     names = self.options.balance.names
-    return {name: auxiliary.classes(name) for name in names}
+    return {name: auxiliary.named(name) for name in names}
 
   def _augment(self, cache: TokenCache) -> Augmenter | None:
     """Returns what changes the training batches, or None for nothing."""
@@ -231,7 +239,7 @@ def _host_devices(run: RunConfig) -> int:
   if mesh.data > 0:
     return max(1, mesh.data * mesh.fsdp * mesh.tensor // processes)
   inner = max(1, mesh.fsdp * mesh.tensor // processes)
-  rows = run.row_unit // run.train.accumulate
+  rows = run.at_once
   fitting = [
     count
     for count in range(inner, max(inner, host.cores()) + 1, inner)

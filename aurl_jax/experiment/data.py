@@ -254,9 +254,11 @@ def split_batches(
 
   In rows that are packed, which has the least padding, or in buckets if
   training is in buckets, and so without neighbours in a row; padded for a
-  model that expects none. `mixture` is as for `options`.
+  model that expects none or whose latents are of one piece a row. `mixture`
+  is as for `options`.
   """
-  mode = 'pack' if run.model.packed else 'pad'
+  alone = run.model.has_latents or not run.model.packed
+  mode = 'pad' if alone else 'pack'
   if run.data.batching == 'bucket':
     mode = 'bucket'
   index, count = rules.share(mesh)

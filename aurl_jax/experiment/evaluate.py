@@ -1,12 +1,13 @@
 """Likelihood of a split under a run's model, and the table beside it."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from aurl_jax.core import checkpoint
+from aurl_jax.core.typing import Batch
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.data.objective import TOLD
 from aurl_jax.data.quarantine import Quarantine
@@ -48,28 +49,6 @@ def run(
     return result
 
   return _of_run(config, folder, allow, all_of)
-
-
-def compare_sides(
-  folder: Workdir, split: str = 'valid', limit: int = 0
-) -> dict[str, Any]:
-  """Returns what `sides` finds for the model of a run, and its `step`.
-
-  Args:
-    folder: Of the run.
-    split: Which split.
-    limit: Batches of each side at most; 0 for all.
-
-  Raises:
-    ConfigError: There is no run, or its tokenizer cannot infill.
-    CheckpointError: The run has no complete checkpoint.
-  """
-  return _of_run(
-    None,
-    folder,
-    (),
-    lambda parts, cache, params: sides(parts, cache, split, limit)(params),
-  )
 
 
 def _of_run(
@@ -119,12 +98,30 @@ def judge(
       values = judged(params)
       found |= {f'{kind}/{name}': values[name] for name in _OF_OBJECTIVES}
     if run.model.has_latents:
-      batches = data.split_batches(run, cache, split, parts.mesh, noted)
-      some = itertools.islice(batches, limit or None)
+      some = _some(parts, cache, split, limit, noted)
       found |= telemetry.measure(parts.telemetry_step, params, some, parts.mesh)
     return found
 
   return function
+
+
+def held_out(
+  parts: Parts, cache: TokenCache, noted: Quarantine | None = None
+) -> Iterable[Batch]:
+  """Returns the batches of `valid` that a run is judged by on its way."""
+  limit = parts.run.train.evaluate_batches
+  return _some(parts, cache, 'valid', limit, noted)
+
+
+def _some(
+  parts: Parts,
+  cache: TokenCache,
+  split: str,
+  limit: int,
+  noted: Quarantine | None,
+) -> Iterable[Batch]:
+  batches = data.split_batches(parts.run, cache, split, parts.mesh, noted)
+  return itertools.islice(batches, limit or None)
 
 
 _OF_OBJECTIVES = ('loss', 'perplexity', 'accuracy')

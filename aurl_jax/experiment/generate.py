@@ -10,12 +10,12 @@ from aurl_jax.core import checkpoint
 from aurl_jax.deploy import bundle as bundle_lib
 from aurl_jax.deploy import priors as priors_lib
 from aurl_jax.deploy.composer import Composer
-from aurl_jax.experiment import build, sections
+from aurl_jax.experiment import build, original, sections
 from aurl_jax.experiment.keeping import Pick
 from aurl_jax.experiment.workdir import Workdir
-from aurl_jax.generation import export
+from aurl_jax.generation import export, wishing, wording
 from aurl_jax.generation.piece import Piece
-from aurl_jax.generation.request import Request
+from aurl_jax.generation.request import LINES, Request
 from aurl_jax.parallel import mesh as mesh_lib
 
 _log = logging.getLogger(__name__)
@@ -53,18 +53,22 @@ def to_folder(
 
   Raises:
     BundleError, CheckpointError: There is no such model, or it is damaged.
-    RequestError: What is asked for cannot be met.
+    RequestError: What is asked for cannot be met; told before parameters are
+      loaded, as far as it is known.
   """
   folder = Workdir(pathlib.Path(model))
   if not folder.holds_run:
-    composer = bundle_lib.load(model)
-    return write(composer, composer.request(**changes), pathlib.Path(out))
-  asked = sections.parse(folder.read_config())
-  if 'steps' in changes:
-    # The run's own bars need not fit into other steps.
-    changes = {'bars': 0, **changes}
-  request = asked.generate.request(**changes)
-  return write(from_run(folder), request, pathlib.Path(out))
+    outline = bundle_lib.outline(model)
+    request = outline.request(**changes)
+  else:
+    asked = sections.parse(folder.read_config())
+    outline = original.with_index(build.here(asked).composer(None), folder)
+    if changes.keys() & {'steps', 'rewrite', 'form', 'minutes', *LINES}:
+      # The run's own bars need not fit into other steps.
+      changes = {'bars': 0, **changes}
+    request = asked.generate.request(**changes)
+  outline.check(request)
+  return write(load(model), request, pathlib.Path(out))
 
 
 def load(model: str) -> Composer:
@@ -85,14 +89,16 @@ def from_run(
   That is the best one if the config selects, else the newest good one.
 
   The machine need not be the one that trained it: the devices are those
-  that are here. Priors of its latents come along if they are of this model.
+  that are here. Priors of its latents come along if they are of this model,
+  and the index of its training music.
 
   Raises:
     ConfigError: There is no run.
     CheckpointError: It has no such checkpoint, or none that is complete.
-    BundleError: The file of its priors is damaged.
+    BundleError: The file of its priors, or of its index, is damaged.
   """
-  return with_priors(bare(folder, allow, pick), folder)
+  found = with_priors(bare(folder, allow, pick), folder)
+  return original.with_index(found, folder)
 
 
 def bare(
@@ -137,9 +143,15 @@ def write(
 
   Returns:
     `page`: path of `index.html`; `rows`: one (file, notes, seconds,
-    grammatical) a piece.
+    grammatical) a piece; `wishes`: of each rule what was wished, and how well
+    all pieces kept it, in words.
   """
-  return leave(composer.generate(request), out)
+  pieces = composer.generate(request)
+  if request.long:
+    return {**leave(pieces, out), 'wishes': []}
+  kept = [piece.kept for piece in pieces]
+  told = wording.kept(wishing.settled(composer.tokenizer, request).wishes, kept)
+  return {**leave(pieces, out), 'wishes': told}
 
 
 def leave(
@@ -147,13 +159,14 @@ def leave(
 ) -> dict[str, Any]:
   """Writes pieces; `page` is for `export.write`. Returns as `write`."""
   path = export.write(out, pieces, **page)
+  names = page.get('names') or export.numbered(len(pieces))
   rows = [
     (
-      f'piece_{number}.mid',
+      f'{name}.mid',
       len(piece.notes),
       piece.report['seconds'],
       piece.report['grammatical'],
     )
-    for number, piece in enumerate(pieces, 1)
+    for name, piece in zip(names, pieces, strict=True)
   ]
   return {'page': str(path), 'rows': rows}

@@ -8,7 +8,7 @@ from aurl_jax.core import averaging
 from aurl_jax.core.checkpoint import Checkpoints
 from aurl_jax.core.errors import CheckpointError, DataError
 from aurl_jax.experiment.build import Parts
-from aurl_jax.experiment.sections import CheckpointConfig
+from aurl_jax.experiment.settings import CheckpointConfig
 from aurl_jax.training.collapse import Collapse
 from aurl_jax.training.selection import Best, EarlyStop
 

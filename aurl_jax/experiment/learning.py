@@ -5,10 +5,14 @@ from typing import Any
 
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.data.objective import KINDS, TOLD, Mixture, ObjectiveConfig
+from aurl_jax.experiment.settings import TrainConfig
+from aurl_jax.models.config import ModelConfig
 from aurl_jax.tokens import control_dropout
 from aurl_jax.tokens.tokenizer import Tokenizer
-from aurl_jax.training import perceptual
+from aurl_jax.training import auxiliary, perceptual
 from aurl_jax.training.balance import BalanceConfig
+from aurl_jax.training.gan import GanConfig
+from aurl_jax.training.oneshot import FRAMES
 
 _ALONE = ('pad', 'bucket')
 """Ways to fill rows that put one piece into each."""
@@ -25,7 +29,9 @@ class LossSection:
     z_loss: Weight of the squared log-normaliser; see `training.losses`.
     balance: `fixed`, `uncertainty` or `gradnorm`: how auxiliary losses are
       weighed against the likelihood; see `training.balance`.
-    auxiliary: Weights of these losses, such as `key=0.1`.
+    auxiliary: Weights of these losses, such as `frames=0.1`; see
+      `training.auxiliary.named`.
+    likelihood: Weight of the likelihood; 0 trains the auxiliary losses alone.
     balance_rate: How fast weights are learnt.
     balance_alpha: Of `gradnorm`.
   """
@@ -34,6 +40,7 @@ class LossSection:
   z_loss: float = 0.0
   balance: str = 'fixed'
   auxiliary: str = ''
+  likelihood: float = 1.0
   balance_rate: float = 0.025
   balance_alpha: float = 1.5
 
@@ -41,6 +48,8 @@ class LossSection:
     perceptual.parse(self.weights)
     if not self.z_loss >= 0:
       raise ConfigError(f'loss.z_loss {self.z_loss} must be 0 or more')
+    for name in perceptual.parse(self.auxiliary):
+      auxiliary.named(name)
     try:
       _ = self._balance
     except ConfigError as error:
@@ -53,6 +62,7 @@ class LossSection:
       mode=self.balance,
       names=tuple(found),
       weights=tuple(found.values()),
+      likelihood=self.likelihood,
       rate=self.balance_rate,
       alpha=self.balance_alpha,
     )
@@ -105,9 +115,26 @@ def check_controls(asked: str, tokenizer: Tokenizer) -> None:
 
 
 def check_latents(
-  batching: str, loss: LossSection, objective: ObjectiveConfig
+  model: ModelConfig,
+  batching: str,
+  loss: LossSection,
+  objective: ObjectiveConfig,
 ) -> None:
-  """Raises ConfigError if a model with latents cannot be trained so."""
+  """Raises ConfigError if a model cannot be trained so with its latents."""
+  asked = perceptual.parse(loss.auxiliary)
+  of_frames = [name for name in asked if name.startswith(FRAMES)]
+  if of_frames and not model.latent.oneshot:
+    raise ConfigError(
+      f'loss.auxiliary: {", ".join(of_frames)} is of a one-shot decoder, which '
+      "there is none of; set model.latent.oneshot to 2, say, of mode 'vae'"
+    )
+  if model.latent.oneshot and not asked.get(FRAMES):
+    raise ConfigError(
+      'model.latent.oneshot: nothing would train the one-shot decoder; set '
+      'loss.auxiliary to frames=0.1, say, or leave it at 0'
+    )
+  if not model.has_latents:
+    return
   if batching not in _ALONE:
     raise ConfigError(
       f'data.batching: {batching!r} puts several pieces into a row, but a row '
@@ -122,6 +149,37 @@ def check_latents(
     raise ConfigError(
       'objective: what is taken out would stand in the latents all the same; '
       'set bars, tracks and given to 0, or model.mode to transformer'
+    )
+
+
+def check_gan(gan: GanConfig, model: ModelConfig, train: TrainConfig) -> None:
+  """Raises ConfigError if a critic has no place, or cannot learn or be judged.
+
+  Args:
+    gan: The section.
+    model: What is trained.
+    train: How long, and how often it is judged.
+  """
+  if model.mode != 'vae_gan':
+    if gan != GanConfig():
+      raise ConfigError(
+        f'gan: there is no critic where model.mode is {model.mode!r}; leave '
+        "its keys at their defaults, or set the mode to 'vae_gan'",
+        code='gan_config',
+      )
+    return
+  if gan.warmup >= train.steps:
+    raise ConfigError(
+      f'gan.warmup {gan.warmup} leaves no step of the {train.steps} to teach '
+      'in; lower it, or raise train.steps',
+      code='gan_config',
+    )
+  if not 0 < train.checkpoint_every <= train.evaluate_every:
+    raise ConfigError(
+      'gan: evaluations open its gate, and the generator goes back to '
+      'checkpoints: set train.evaluate_every, and train.checkpoint_every to '
+      'that or less',
+      code='gan_config',
     )
 
 

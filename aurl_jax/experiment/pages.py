@@ -122,6 +122,7 @@ def _parse(argv: Sequence[str], stored: dict[str, Any] | None) -> CommandLine:
   config = values.config
   if isinstance(config, ml_collections.ConfigDict):
     config = _fresh_sections(config.to_dict(), _overridden(argv))
+    config = {name: _of_file(value, name) for name, value in config.items()}
   return CommandLine(
     config=config,
     workdir=pathlib.Path(values.workdir) if values.workdir else None,
@@ -201,13 +202,38 @@ def _fresh_sections(
   fresh = dict(config)
   for key in overridden:
     section, _, name = key.rpartition('.')
-    if name == 'name' and section in config and ':' in config[section][name]:
+    if name == 'name' and section in config and _names(config[section][name]):
       fresh[section] = {
         inner: value
         for inner, value in config[section].items()
         if f'{section}.{inner}' in overridden
       }
   return fresh
+
+
+def _names(name: str) -> bool:
+  """Returns whether a name says of what class the whole section is."""
+  return ':' in name or name.startswith('@')
+
+
+def _of_file(section: Any, where: str) -> Any:
+  """Returns a section, or the one of the JSON file that its name says.
+
+  A name `@FILE` is for what is learnt and too long for a page, such as the
+  merges of a `Bpe`. The run keeps the section, and needs the file no more.
+  """
+  name = section.get('name', '') if isinstance(section, dict) else ''
+  if not str(name).startswith('@'):
+    return section
+  path = pathlib.Path(name[1:])
+  try:
+    return config_lib.from_json(path.read_bytes())
+  except (OSError, ConfigError) as error:
+    raise ConfigError(
+      f'{where}.name: no section can be read from {path} ({error}); name a '
+      'JSON file of one, such as tools/bpe_ratio.py --save writes',
+      code='bad_name',
+    ) from error
 
 
 def _with_path(word: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aurl_jax.core.checkpoint import Checkpoints
+from aurl_jax.core.errors import DataError
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.data.pipeline import Stream
 from aurl_jax.data.quarantine import Quarantine
@@ -22,12 +23,13 @@ from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.parallel import ahead
 from aurl_jax.training import callbacks as callbacks_lib
+from aurl_jax.training import gate as gate_lib
 from aurl_jax.training import loop, signals, watch
 from aurl_jax.training import state as state_lib
 
 _log = logging.getLogger(__name__)
-_TIDY_EVERY = 250
-"""Steps: rare enough that to take the pages anew costs nothing to speak of."""
+# So rarely that to take the pages anew costs nothing to speak of.
+_TIDY = callbacks_lib.Tidy(every=250)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,16 +66,7 @@ def train(
     Interrupted: A signal came; another call goes on.
     TrainingError: Too many steps were bad, or there is no batch.
   """
-  latents = parts.run.model.has_latents
-  keeper = keeping.Keeper(
-    parts.run.checkpoint,
-    judged='valid' in cache,
-    collapse=parts.run.elbo.patience if latents else 0,
-  )
-  beside: dict[str, Any] = {
-    'run': {'data': data.digest(cache)},
-    'memories': keeper.memories,
-  }
+  keeper = _keeper(parts, cache)
   with (
     contextlib.closing(
       data.train_batches(parts.run, cache, parts.mesh, session.noted)
@@ -81,17 +74,23 @@ def train(
     Checkpoints(folder.checkpoints, keep=parts.run.keep) as kept,
     records.profile(parts, folder) as profile,
   ):
+    gate = _gate(parts, cache, kept, session)
+    beside: dict[str, Any] = {
+      'run': {'data': data.digest(cache)},
+      'memories': keeper.memories | ({'gate': gate} if gate else {}),
+    }
     resumed = _resume(parts, kept, batches, session, beside)
     every = parts.run.train.checkpoint_every
     save = callbacks_lib.Checkpoint(
       checkpoints=kept, every=every, best=keeper.best, **beside
     )
-    before = _callbacks(parts, cache, folder, session, keeper)
+    judges = [*_judges(parts, cache, session), *([gate] if gate else [])]
+    told = _told(parts, cache, folder, session)
     state = loop.fit(
       resumed.state if resumed else beginning.state(parts),
       _step(parts, cache, kept, session),
       batches,
-      [*before, save, profile, callbacks_lib.Tidy(every=_TIDY_EVERY)],
+      [*judges, *told, *keeper.callbacks, save, profile, _TIDY],
       steps=resumed.step if resumed and keeper.over else parts.run.train.steps,
       mesh=parts.mesh,
       totals=resumed.totals if resumed else None,
@@ -99,6 +98,15 @@ def train(
     )
     state = keeper.hand_back(kept, parts.abstract_state(), state)
   return state_lib.eval_params(state)
+
+
+def _keeper(parts: Parts, cache: TokenCache) -> keeping.Keeper:
+  latents = parts.run.model.has_latents
+  return keeping.Keeper(
+    parts.run.checkpoint,
+    judged='valid' in cache,
+    collapse=parts.run.elbo.patience if latents else 0,
+  )
 
 
 def _resume(
@@ -134,37 +142,60 @@ def _step(
     seen=session.compiled,
     largest=data.largest(parts.run),
   )
-  back = rollback.earlier(
+  why = parts.diagnosis(cache)
+  return watch.Watch(step, parts.options.guard, _back(parts, kept), why)
+
+
+def _back(parts: Parts, kept: Checkpoints) -> watch.Back:
+  """Returns what finds a good earlier state."""
+  return rollback.earlier(
     kept,
     parts.run.train.checkpoint_every,
     like=parts.abstract_state,
     fresh=lambda: beginning.state(parts),
   )
-  why = parts.diagnosis(cache)
-  return watch.Watch(step, parts.options.guard, back, why)
 
 
-def _callbacks(
-  parts: Parts,
-  cache: TokenCache,
-  folder: Workdir,
-  session: Session,
-  keeper: keeping.Keeper,
+def _gate(
+  parts: Parts, cache: TokenCache, kept: Checkpoints, session: Session
+) -> gate_lib.Gate | None:
+  """Returns what lets the critic teach, if there is one.
+
+  Raises:
+    DataError: There is nothing to judge it by.
+  """
+  if parts.gan is None:
+    return None
+  if 'valid' not in cache:
+    raise DataError(
+      'gan: the critic is judged by a validation split, and the data has '
+      "none; give it more pieces, or set model.mode to 'vae'"
+    )
+  held_out = lambda: evaluate.held_out(parts, cache, session.noted)  # noqa: E731
+  judge = gate_lib.make_judge(parts.gan, held_out, parts.mesh)
+  return gate_lib.Gate(parts.run.gan, judge, _back(parts, kept))
+
+
+def _judges(parts: Parts, cache: TokenCache, session: Session) -> list[Any]:
+  """Returns what judges the parameters now and then."""
+  train = parts.run.train
+  if not train.evaluate_every or 'valid' not in cache:
+    return []
+  limit = train.evaluate_batches
+  judge = evaluate.judge(parts, cache, 'valid', limit, session.noted)
+  return [callbacks_lib.Evaluate(every=train.evaluate_every, function=judge)]
+
+
+def _told(
+  parts: Parts, cache: TokenCache, folder: Workdir, session: Session
 ) -> list[Any]:
-  """Returns what happens beside the steps, up to the checkpoint."""
+  """Returns what makes the records, behind what judges."""
   train = parts.run.train
   result: list[Any] = []
-  if train.evaluate_every and 'valid' in cache:
-    limit = train.evaluate_batches
-    judge = evaluate.judge(parts, cache, 'valid', limit, session.noted)
-    result.append(
-      callbacks_lib.Evaluate(every=train.evaluate_every, function=judge)
-    )
   if train.sample_every:
     sample = records.sampler(parts, folder, session.writers)
     result.append(
       callbacks_lib.Sample(every=train.sample_every, function=sample)
     )
   result.append(data.CountRotten(every=train.log_every, noted=session.noted))
-  log = records.log(parts, cache, session.writers)
-  return [*result, *log, *keeper.callbacks]
+  return [*result, *records.log(parts, cache, session.writers)]

@@ -16,6 +16,7 @@ from aurl_jax.experiment import (
   data,
   evaluate,
   memory,
+  original,
   parameters,
   plots,
   progress,
@@ -162,10 +163,11 @@ def _leave(
   figures: dict[str, Any],
   writers: list[Any],
 ) -> dict[str, Any]:
-  """Writes curves, the model card and samples, and returns all figures."""
+  """Writes curves, card, index and samples, and returns all figures."""
   if jax.process_index() == 0:
     plots.write(folder)
     card.write(folder, parts, cache, figures)
+    original.leave(folder, cache, parts.run.tokenizer)
   if not parts.run.logging.page:
     return figures
   page = records.last_samples(parts, folder, writers, params)

@@ -6,7 +6,9 @@ samples/      MIDI, rolls, page      plots/         curves, at the end
 profile/      traces, if asked for   status.json    running, or how it ended
 train.lock    who trains, or did     memory.json    what a step needs
 MODEL_CARD.md                  parameters.json  the parts of the network
-prior.safetensors              priors of its latents, if any were fitted
+prior.safetensors  priors of its latents, if any were fitted
+dials.json         how far the dials of its latents turn, once measured
+originality.safetensors  by what copies of the training music are known
 """
 
 import contextlib
@@ -107,6 +109,16 @@ class Workdir:
   def prior(self) -> pathlib.Path:
     """Priors of the model's latents (`deploy.priors`)."""
     return self.root / 'prior.safetensors'
+
+  @property
+  def dials(self) -> pathlib.Path:
+    """How far the dials of the model's latents turn (`deploy.dials`)."""
+    return self.root / 'dials.json'
+
+  @property
+  def index(self) -> pathlib.Path:
+    """By what copies of the training music are known (`deploy.originals`)."""
+    return self.root / 'originality.safetensors'
 
   @property
   def holds_run(self) -> bool:

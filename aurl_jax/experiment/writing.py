@@ -20,6 +20,7 @@ class GenerateConfig:
     temperature: Softmax temperature; 0 is greedy.
     top_k: Keep the k likeliest ids; 0 keeps all.
     top_p: Keep the likeliest ids that sum up to this probability.
+    typical_p: Keep the ids of the most expected surprise that sum up to this.
     min_p: Drop ids less likely than this share of the likeliest.
     seed: Seed of the first piece.
   """
@@ -31,6 +32,7 @@ class GenerateConfig:
   temperature: float = 1.0
   top_k: int = 0
   top_p: float = 0.98
+  typical_p: float = 1.0
   min_p: float = 0.0
   seed: int = 0
 

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     'Request': 'aurl_jax.generation.request',
     'RequestError': 'aurl_jax.generation.errors',
     'Sampler': 'aurl_jax.generation.sampling',
+    'Wish': 'aurl_jax.generation.wish',
     'constraints': 'aurl_jax.generation.constraints',
     'decode': 'aurl_jax.generation.decode',
     'export': 'aurl_jax.generation.export',

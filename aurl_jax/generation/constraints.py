@@ -2,19 +2,21 @@
 
 A constraint is three pure functions over a state of its own, like a grammar
 without a budget. `Rules` joins a grammar with any number of them: an id may
-be drawn if all allow it. Where together they leave nothing, the grammar
-stands alone for that field, so that a constraint can delay what it asks for
-but never lead into a dead end.
+be drawn if all allow it. Where together they leave nothing, the first ones
+are kept: each is heard as far as something is left of what those before it
+want, so that a constraint can delay what it asks for but never lead into a
+dead end, nor take the others with it.
 """
 
 import dataclasses
 import functools
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.tokens import codec as codec_lib
@@ -42,13 +44,49 @@ class Constraint(Protocol):
     ...
 
 
+@functools.partial(
+  jax.tree_util.register_dataclass,
+  data_fields=['inner', 'weight'],
+  meta_fields=[],
+)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Soft:
+  """A constraint that is leaned to: what it wants is likelier, and no more.
+
+  Attributes:
+    inner: What is wanted.
+    weight: Nats that are added to the logits of what is wanted.
+  """
+
+  inner: Any
+  weight: Any
+
+  def init(self) -> Any:
+    """Returns the state before the first step."""
+    return self.inner.init()
+
+  def mask(self, state: Any, field: int, partial: jax.Array) -> jax.Array:
+    """Forbids nothing."""
+    del state, field, partial
+    return jnp.bool_(True)
+
+  def bonus(self, state: Any, field: int, partial: jax.Array) -> jax.Array:
+    """Returns what is added to the logits of a field, float32 `[v]`."""
+    wanted = self.inner.mask(state, field, partial)
+    return jnp.where(wanted, jnp.float32(self.weight), 0.0)
+
+  def advance(self, state: Any, step: jax.Array) -> Any:
+    """Returns the state after a whole step."""
+    return self.inner.advance(state, step)
+
+
 @dataclasses.dataclass(frozen=True)
 class Rules:
   """A grammar and constraints on top of it.
 
   Attributes:
     grammar: What is legal.
-    constraints: What is wanted besides.
+    constraints: What is wanted besides, the most important first.
   """
 
   grammar: Grammar
@@ -68,18 +106,33 @@ class Rules:
     self, state: Any, field: int, partial: Int[Array, ' f']
   ) -> Bool[Array, ' v']:
     """Returns what may be drawn; at least one id."""
-    legal = self.legal(state, field, partial)
-    if not self.constraints:
-      return legal
-    wanted = functools.reduce(
-      jnp.logical_and,
-      (
-        constraint.mask(inner, field, partial)
-        for constraint, inner in zip(self.constraints, state[1], strict=True)
-      ),
-      legal,
-    )
-    return jnp.where(jnp.any(wanted), wanted, legal)
+    return self.judged(state, field, partial)[0]
+
+  def judged(
+    self, state: Any, field: int, partial: Int[Array, ' f']
+  ) -> tuple[Bool[Array, ' v'], Bool[Array, '']]:
+    """Returns what may be drawn, and whether it is wanted, too."""
+    drawn, met = self.legal(state, field, partial), jnp.bool_(True)
+    for constraint, inner in zip(self.constraints, state[1], strict=True):
+      wanted = drawn & constraint.mask(inner, field, partial)
+      left = jnp.any(wanted)
+      drawn, met = jnp.where(left, wanted, drawn), met & left
+    return drawn, met
+
+  @property
+  def leans(self) -> bool:
+    """Whether anything is wanted that is not asked for strictly."""
+    return any(isinstance(c, Soft) for c in self.constraints)
+
+  def bonus(
+    self, state: Any, field: int, partial: Int[Array, ' f']
+  ) -> Float[Array, '*v']:
+    """Returns what is added to the logits of a field."""
+    found = jnp.float32(0)
+    for constraint, inner in zip(self.constraints, state[1], strict=True):
+      if isinstance(constraint, Soft):
+        found = found + constraint.bonus(inner, field, partial)
+    return found
 
   def advance(self, state: Any, step: Int[Array, ' f']) -> Any:
     """Returns the states after a step."""
@@ -92,6 +145,76 @@ class Rules:
   def distance(self, state: Any) -> Int[Array, '']:
     """Returns the steps of the shortest legal end; 0 when it is over."""
     return self.grammar.distance(state[0])
+
+
+class OwnState(NamedTuple):
+  """Where a row with rules of its own stands.
+
+  Attributes:
+    numbers: Of its constraints, which no step changes.
+    inner: As of `Rules`.
+  """
+
+  numbers: Any
+  inner: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnRules:
+  """Rules whose constraints have other numbers in each row of a batch.
+
+  The numbers travel in the state, so that whatever is mapped over rows is
+  mapped over them.
+
+  Attributes:
+    grammar: What is legal.
+    bind: Returns the constraints of a row from its numbers.
+    leans: As of `Rules`.
+  """
+
+  grammar: Grammar
+  bind: Callable[[Any], tuple[Constraint, ...]]
+  leans: bool
+
+  def _rules(self, numbers: Any) -> Rules:
+    return Rules(self.grammar, self.bind(numbers))
+
+  def init(self, budget: Int[Array, ''], numbers: Any) -> OwnState:
+    """Returns the state before the first step."""
+    return OwnState(numbers, self._rules(numbers).init(budget))
+
+  def legal(
+    self, state: OwnState, field: int, partial: Int[Array, ' f']
+  ) -> Bool[Array, ' v']:
+    """Returns what the grammar alone allows."""
+    return self._rules(state.numbers).legal(state.inner, field, partial)
+
+  def mask(
+    self, state: OwnState, field: int, partial: Int[Array, ' f']
+  ) -> Bool[Array, ' v']:
+    """Returns what may be drawn; at least one id."""
+    return self._rules(state.numbers).mask(state.inner, field, partial)
+
+  def judged(
+    self, state: OwnState, field: int, partial: Int[Array, ' f']
+  ) -> tuple[Bool[Array, ' v'], Bool[Array, '']]:
+    """Returns what may be drawn, and whether it is wanted, too."""
+    return self._rules(state.numbers).judged(state.inner, field, partial)
+
+  def bonus(
+    self, state: OwnState, field: int, partial: Int[Array, ' f']
+  ) -> Float[Array, '*v']:
+    """Returns what is added to the logits of a field."""
+    return self._rules(state.numbers).bonus(state.inner, field, partial)
+
+  def advance(self, state: OwnState, step: Int[Array, ' f']) -> OwnState:
+    """Returns the state after a step."""
+    after = self._rules(state.numbers).advance(state.inner, step)
+    return state._replace(inner=after)
+
+  def distance(self, state: OwnState) -> Int[Array, '']:
+    """Returns the steps of the shortest legal end; 0 when it is over."""
+    return self._rules(state.numbers).distance(state.inner)
 
 
 @functools.partial(
@@ -115,10 +238,10 @@ class Length:
     high: One past its last id.
     eos: The id of EOS.
     plain: Of each field whether its ids tell nothing: `IGNORE`, and that a
-      bar is whole and its meter the same.
+      bar is whole and its meter the same; of cells, all ids.
   """
 
-  most: Int[Array, ''] | int
+  most: Any
   low: int
   high: int
   eos: int
@@ -161,7 +284,7 @@ def bars(
   Args:
     tokenizer: Of the ids.
     prompt: int32 `[t, f]`, from BOS; its last bar may be incomplete.
-    count: Bars to add, at least 1.
+    count: Bars to add; 0 ends with the one that the prompt has begun.
     steps: Steps that the piece may have in all.
 
   Raises:
@@ -180,6 +303,8 @@ def bars(
   if 'bar' in kind.starts:
     low, high = codec.span('bar')
     most = len(before) + count + 1
+    # The bars, what the last one ends at, and EOS.
+    _check_fits(count, len(prompt) + count + 2, steps)
   elif 'rest' not in kind.starts:
     raise RequestError(
       'this tokenization counts seconds and has no bars; ask without bars, '
@@ -189,19 +314,25 @@ def bars(
   else:
     low, high = 1, kind.size
     most = _cell_steps(tokenizer, prompt, len(before) + count, steps)
-    if most + 1 > steps:
-      raise RequestError(
-        f'{count} bars take at least {most + 1} steps, more than {steps}; ask '
-        'for fewer bars or more steps',
-        code='steps',
-      )
-  plain = tuple(_plain(field) for field in codec.fields)
+    _check_fits(count, most + 1, steps)
+  # A last cell is played like any other; a last bar is only told.
+  cells = 'bar' not in kind.starts
+  plain = tuple(_plain(field, cells) for field in codec.fields)
   return Length(most=most, low=low, high=high, eos=eos, plain=plain)
 
 
-def _plain(field: Field) -> tuple[bool, ...]:
+def _check_fits(count: int, least: int, steps: int) -> None:
+  if least > steps:
+    raise RequestError(
+      f'{count} bars take at least {least} steps, more than {steps}; ask for '
+      'fewer bars or more steps',
+      code='steps',
+    )
+
+
+def _plain(field: Field, cells: bool) -> tuple[bool, ...]:
   ids = np.arange(field.size)
-  found = ids == codec_lib.IGNORE
+  found = (ids == codec_lib.IGNORE) | cells
   for event in ('whole', 'same'):
     found = found | field.holds(event, ids)
   return tuple(found.tolist())

@@ -20,9 +20,11 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Bool, Int
 
 from aurl_jax.generation import loop
-from aurl_jax.generation.constraints import Constraint, Rules
+from aurl_jax.generation.constraints import Constraint, OwnRules, Rules
 from aurl_jax.generation.errors import DecodeError, RequestError
 from aurl_jax.generation.guidance import Guided
+from aurl_jax.generation.legality import first_illegal
+from aurl_jax.generation.rows import power
 from aurl_jax.generation.sampling import Sampler
 from aurl_jax.models.functional import Model
 from aurl_jax.tokens.tokenizer import Grammar
@@ -38,8 +40,6 @@ _LARGE = 32 * 2**20
 """Bytes from which a cache is worth several lengths: each is a loop of its
 own, whose compilation costs seconds, and a small cache is read fast."""
 _BY_ROW = PartitionSpec('data')
-_AMPLE = 1_000_000
-"""A budget that no prompt exhausts, to tell illegal from too long."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,11 +50,13 @@ class Sample:
     ids: int32 `[t, f]`, the prompt included, without padding.
     ended: Whether it has come to its end, EOS.
     legal: Whether the grammar, read over the whole, allows every step.
+    finite: Whether all logits were finite numbers; else it is no music.
   """
 
   ids: np.ndarray
   ended: bool
   legal: bool
+  finite: bool = True
 
 
 def decode(
@@ -92,27 +94,71 @@ def decode(
       few steps to end in (code `steps`). Nothing is decoded.
     DecodeError: The model gave logits that are no finite numbers.
   """
-  asked = prompts if isinstance(prompts, Guided) else Guided(prompts, None)
-  count = len(asked.prompts)
-  budgets = [steps] * count if isinstance(steps, int) else list(steps)
-  _check(asked.prompts, budgets)
-  _check_twins(asked)
-  writer = _Writer(model, params, grammar, constraints, sampler or Sampler())
+  writer = Writer(model, params, grammar, constraints, sampler or Sampler())
+  samples = write(writer, Batch.of(prompts, steps, seed))
+  check_finite(np.array([not sample.finite for sample in samples], bool))
+  return samples
+
+
+def write(writer: 'Writer', batch: 'Batch') -> list[Sample]:
+  """Writes the rows of a batch of any size; errors as of `decode`.
+
+  But for logits that are no numbers, which are told of their row alone.
+  """
   samples: list[Sample] = []
-  for first in range(0, count, MOST_ROWS):
+  for first in range(0, len(batch.prompts), MOST_ROWS):
     part = slice(first, first + MOST_ROWS)
-    rows = _Batch(asked.part(part), budgets[part], seed + first)
-    samples += _batch(writer, rows)
+    samples += _batch(writer, batch.part(part))
   return samples
 
 
 @dataclasses.dataclass(frozen=True)
-class _Batch:
-  """Rows that are decoded together; `seed` is that of the first."""
+class Batch:
+  """Rows that are decoded together.
+
+  Attributes:
+    asked: What they begin with, and go by.
+    budgets: Steps of each in all.
+    seeds: Of each.
+    numbers: Of each, those of its constraints (`Writer.split`); None where
+      all have the writer's.
+    least: Steps that prompts are padded to at least, so that shorter ones
+      need no program of their own.
+  """
 
   asked: Guided
   budgets: list[int]
-  seed: int
+  seeds: list[int]
+  numbers: list[tuple[Any, ...]] | None = None
+  least: int = 0
+
+  @classmethod
+  def of(
+    cls,
+    prompts: Sequence[Int[np.ndarray, '_ f']] | Guided,
+    steps: int | Sequence[int],
+    seed: int,
+  ) -> 'Batch':
+    """Returns checked rows; arguments and errors as of `decode`."""
+    asked = prompts if isinstance(prompts, Guided) else Guided(prompts, None)
+    count = len(asked.prompts)
+    budgets = [steps] * count if isinstance(steps, int) else list(steps)
+    _check(asked.prompts, budgets)
+    _check_twins(asked)
+    return cls(asked, budgets, [seed + row for row in range(count)])
+
+  @property
+  def seed(self) -> int:
+    """The seed of the first row."""
+    return self.seeds[0]
+
+  def part(self, rows: slice) -> 'Batch':
+    """Returns some of the rows, with the seeds that they have here."""
+    numbers = None if self.numbers is None else self.numbers[rows]
+    asked = self.asked.part(rows)
+    return Batch(
+      asked, self.budgets[rows], self.seeds[rows], numbers, self.least
+    )
 
   @property
   def prompts(self) -> Sequence[np.ndarray]:
@@ -127,7 +173,7 @@ class _Batch:
     for row in range(len(self.prompts)):
       at = start[row]
       shape = uniform[row, at:].shape
-      uniform[row, at:] = chance(self.seed + row, shape)
+      uniform[row, at:] = chance(self.seeds[row], shape)
     return loop.Rows(
       prompts=jnp.asarray(padded, jnp.int32),
       start=jnp.asarray(start),
@@ -136,7 +182,18 @@ class _Batch:
       latents=jax.tree.map(
         lambda x: jnp.asarray(np.asarray(x)[index]), self.asked.latents
       ),
+      numbers=self._numbers(index),
       **self._guided(index),
+    )
+
+  def _numbers(self, index: Int[np.ndarray, ' b']) -> tuple[Any, ...] | None:
+    """Returns the numbers of all rows, each an array `[b, …]`."""
+    if self.numbers is None:
+      return None
+    rows = [self.numbers[i] for i in index.tolist()]
+    return tuple(
+      None if column[0] is None else jnp.asarray(np.stack(column))
+      for column in zip(*rows, strict=True)
     )
 
   def _guided(self, index: Int[np.ndarray, ' b']) -> dict[str, Any]:
@@ -148,7 +205,14 @@ class _Batch:
       'twins': jnp.asarray(twins, jnp.int32),
       'twin_start': jnp.asarray(start),
       'weight': jnp.full(len(index), self.asked.weight, jnp.float32),
+      'unread': self._unread(len(index)),
     }
+
+  def _unread(self, count: int) -> jax.Array | None:
+    """Returns `Guided.unread` once a row: all that rows have is split."""
+    if self.asked.unread is None:
+      return None
+    return jnp.tile(jnp.asarray(self.asked.unread), (count, 1))
 
   def _padded(self, prompts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Returns prompts of one width, and where each begins."""
@@ -162,9 +226,9 @@ class _Batch:
   @property
   def width(self) -> int:
     """Steps that the prompts are padded to."""
-    longest = max(len(prompt) for prompt in self.prompts)
+    longest = max(self.least, *(len(prompt) for prompt in self.prompts))
     if longest < _BLOCK:
-      return _power(longest)
+      return power(longest)
     return -(-longest // _BLOCK) * _BLOCK
 
   @property
@@ -187,7 +251,7 @@ def chance(seed: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Writer:
+class Writer:
   """What writes: the arguments of `decode` that all rows share."""
 
   model: Model
@@ -196,51 +260,58 @@ class _Writer:
   constraints: tuple[Constraint, ...]
   sampler: Sampler
 
+  def split(self) -> tuple['Key', tuple[Any, ...]]:
+    """Returns what a program is compiled for, and the numbers that it takes."""
+    leaves, tree = jax.tree.flatten(self.constraints)
+    numbers = tuple(leaf if _is_number(leaf) else None for leaf in leaves)
+    rest = tuple(None if _is_number(leaf) else leaf for leaf in leaves)
+    return (self.model, self.grammar, tree, rest), numbers
 
-def _batch(writer: _Writer, batch: _Batch) -> list[Sample]:
+
+Key = tuple[Model, Grammar, Any, tuple[Any, ...]]
+"""Model; grammar; tree of the constraints; their leaves that are no numbers,
+None for those that are."""
+
+
+def program_of(
+  key: Key, numbers: tuple[Any, ...] | None, sizes: tuple[int, ...]
+) -> loop.Program:
+  """Returns the program of a writer that was split; see `Writer.split`.
+
+  Without numbers each row has its own.
+  """
+  model, grammar, tree, rest = key
+
+  def bind(numbers: tuple[Any, ...]) -> tuple[Constraint, ...]:
+    pairs = zip(numbers, rest, strict=True)
+    leaves = [other if number is None else number for number, other in pairs]
+    bound: tuple[Constraint, ...] = jax.tree.unflatten(tree, leaves)
+    return bound
+
+  if numbers is not None:
+    return loop.Program(model, Rules(grammar, bind(numbers)), sizes)
+  # Which constraints are leaned to does not hang on their numbers.
+  leans = Rules(grammar, bind(rest)).leans
+  return loop.Program(model, OwnRules(grammar, bind, leans), sizes)
+
+
+def _batch(writer: Writer, batch: Batch) -> list[Sample]:
   """Decodes up to `MOST_ROWS` rows."""
   ours = len(batch.prompts)
-  devices = tuple(jax.local_devices()[: _power(ours)])
+  devices = tuple(jax.local_devices()[: power(ours)])
   # A power of two need not divide by the devices: 3 cores, say.
-  count = -(-_power(ours) // len(devices)) * len(devices)
+  count = -(-power(ours) // len(devices)) * len(devices)
   read = count if batch.asked.twins is None else 2 * count
   sizes = lengths(batch.width, batch.room, _step_bytes(writer.model, read))
   written = _run(writer, sizes, devices, batch.rows(count, sizes[-1]))
-  _check_prompts(writer.grammar, batch, np.asarray(written.illegal)[:ours])
-  _check_finite(np.asarray(written.broken)[:ours])
+  check_prompts(writer.grammar, batch, np.asarray(written.illegal)[:ours])
   # A row has nothing but PAD before its prompt and behind its end.
-  ids = [_trim(row) for row in np.asarray(written.ids)[:ours]]
+  ids = [trim(row) for row in np.asarray(written.ids)[:ours]]
   ended = np.asarray(written.ended).tolist()
   legal = (first_illegal(writer.grammar, ids) < 0).tolist()
-  return [
-    Sample(ids=ids[row], ended=ended[row], legal=legal[row])
-    for row in range(ours)
-  ]
-
-
-def first_illegal(
-  grammar: Grammar, pieces: Sequence[Int[np.ndarray, '_ f']]
-) -> Int[np.ndarray, ' b']:
-  """Returns the index of each piece's first illegal step, -1 for none.
-
-  Budgets do not count; a piece may break off anywhere.
-  """
-  room = _power(max(len(ids) for ids in pieces))
-  rows = _power(len(pieces))
-  padded = np.zeros((rows, room, pieces[0].shape[1]), np.int32)
-  # Padded on the left: behind a piece that breaks off, PAD is illegal.
-  start = np.full(rows, room, np.int32)
-  for row, ids in enumerate(pieces):
-    start[row] = room - len(ids)
-    padded[row, start[row] :] = ids
-  budget = np.full(rows, _AMPLE, np.int32)
-  illegal = np.array(_reader(Rules(grammar))(padded, start, budget))
-  return np.where(illegal < 0, -1, illegal - start)[: len(pieces)]
-
-
-@functools.lru_cache(maxsize=64)
-def _reader(rules: Rules) -> Callable[..., jax.Array]:
-  return jax.jit(lambda *rows: loop.read(rules, *rows)[1])
+  finite = (~np.asarray(written.broken)).tolist()
+  facts = list(zip(ids, ended[:ours], legal, finite[:ours], strict=True))
+  return [Sample(ids=i, ended=e, legal=ok, finite=f) for i, e, ok, f in facts]
 
 
 def lengths(width: int, room: int, step_bytes: int = 0) -> tuple[int, ...]:
@@ -257,8 +328,8 @@ def lengths(width: int, room: int, step_bytes: int = 0) -> tuple[int, ...]:
   """
   last = max(_BLOCK, width + 1, room)
   # 2^k or 3 * 2^(k - 1): few programs, and none much longer than it must be.
-  power = _power(last)
-  last = power * 3 // 4 if power * 3 // 4 >= last else power
+  whole = power(last)
+  last = whole * 3 // 4 if whole * 3 // 4 >= last else whole
   if last * step_bytes < _LARGE:
     return (last,)
   part = -(-last // (_SEGMENTS * _BLOCK)) * _BLOCK
@@ -272,16 +343,14 @@ def _step_bytes(model: Model, rows: int) -> int:
 
 
 def _run(
-  writer: _Writer,
+  writer: Writer,
   sizes: tuple[int, ...],
   devices: tuple[jax.Device, ...],
   rows: loop.Rows,
 ) -> loop.Written:
   """Runs the program on the devices."""
-  leaves, tree = jax.tree.flatten(writer.constraints)
-  numbers = tuple(leaf if _is_number(leaf) else None for leaf in leaves)
-  rest = tuple(None if _is_number(leaf) else leaf for leaf in leaves)
-  key = (writer.model, writer.grammar, tree, rest)
+  key, own = writer.split()
+  numbers = own if rows.numbers is None else None
   program, mesh = _compiled(key, sizes, devices)
   whole, split = (
     NamedSharding(mesh, spec) for spec in (PartitionSpec(), _BY_ROW)
@@ -293,32 +362,30 @@ def _run(
 
 
 def _is_number(leaf: Any) -> bool:
-  return isinstance(leaf, int | float | np.ndarray | jax.Array)
+  return isinstance(leaf, int | float | np.generic | np.ndarray | jax.Array)
 
 
 @functools.lru_cache(maxsize=64)
 def _compiled(
-  key: tuple[Model, Grammar, Any, tuple[Any, ...]],
+  key: Key,
   sizes: tuple[int, ...],
   devices: tuple[jax.Device, ...],
 ) -> tuple[Callable[..., loop.Written], Mesh]:
   """Returns the jitted program and the mesh that it runs on.
 
   Args:
-    key: Model; grammar; tree of the constraints; their leaves that are no
-      numbers, None for those that are.
+    key: Of the writer.
     sizes: Lengths of the cache.
     devices: Those of the mesh.
   """
-  model, grammar, tree, rest = key
 
   def program(
-    params: Any, sampler: Sampler, numbers: tuple[Any, ...], rows: loop.Rows
+    params: Any,
+    sampler: Sampler,
+    numbers: tuple[Any, ...] | None,
+    rows: loop.Rows,
   ) -> loop.Written:
-    pairs = zip(numbers, rest, strict=True)
-    leaves = [other if number is None else number for number, other in pairs]
-    rules = Rules(grammar, jax.tree.unflatten(tree, leaves))
-    return loop.Program(model, rules, sizes)(params, sampler, rows)
+    return program_of(key, numbers, sizes)(params, sampler, rows)
 
   mesh = jax.make_mesh(
     (len(devices),), ('data',), (AxisType.Auto,), devices=devices
@@ -334,12 +401,7 @@ def _compiled(
   return jax.jit(mapped), mesh
 
 
-def _power(count: int) -> int:
-  """Returns the next power of two."""
-  return 1 << (count - 1).bit_length()
-
-
-def _trim(ids: np.ndarray) -> np.ndarray:
+def trim(ids: np.ndarray) -> np.ndarray:
   """Returns ids without the padding around them."""
   used = np.flatnonzero(ids[:, 0])
   return ids[used[0] : used[-1] + 1].copy()
@@ -375,8 +437,8 @@ def _check_twins(asked: Guided) -> None:
     )
 
 
-def _check_prompts(
-  grammar: Grammar, batch: _Batch, illegal: Int[np.ndarray, ' b']
+def check_prompts(
+  grammar: Grammar, batch: Batch, illegal: Int[np.ndarray, ' b']
 ) -> None:
   """Raises RequestError if a prompt has an illegal step (not -1)."""
   if (illegal < 0).all():
@@ -394,7 +456,8 @@ def _check_prompts(
   )
 
 
-def _check_finite(broken: Bool[np.ndarray, ' b']) -> None:
+def check_finite(broken: Bool[np.ndarray, ' b']) -> None:
+  """Raises DecodeError if a row has had a logit that is no number."""
   if broken.any():
     raise DecodeError(
       'the model gives NaN or infinite logits, so its weights are broken; '

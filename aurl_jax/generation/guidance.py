@@ -50,18 +50,23 @@ class Guided(NamedTuple):
     weight: As of `guided`.
     latents: A row a prompt, for models that have some; None for the middle
       of the standard normal.
+    unread: bool [v] of field 0: steps that are written and that twins do not
+      read, as controls of bars; None for none.
   """
 
   prompts: Sequence[Int[np.ndarray, '_ f']]
   twins: Sequence[Int[np.ndarray, '_ f']] | None = None
   weight: float = 1.0
   latents: Latents | None = None
+  unread: Bool[np.ndarray, ' v'] | None = None
 
   def part(self, rows: slice) -> 'Guided':
     """Returns some of the prompts."""
     twins = None if self.twins is None else self.twins[rows]
     latents = jax.tree.map(lambda x: x[rows], self.latents)
-    return Guided(self.prompts[rows], twins, self.weight, latents)
+    return self._replace(
+      prompts=self.prompts[rows], twins=twins, latents=latents
+    )
 
 
 class Without:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from aurl_jax.generation import guidance
-from aurl_jax.generation.constraints import Rules
+from aurl_jax.generation.constraints import OwnRules, Rules
 from aurl_jax.generation.sampling import Sampler
 from aurl_jax.models import cache as cache_lib
 from aurl_jax.models.functional import Model
@@ -39,8 +39,12 @@ class Rows:
       guidance.
     twin_start: Index of the first step of each twin.
     weight: Of the guidance; see `generation.guidance`.
+    unread: Which ids of field 0 begin steps that twins do not read; None for
+      none.
     latents: What each row is told of, for models with latents; None takes
       the middle of the standard normal.
+    numbers: Of each row's constraints, for `OwnRules`; None where all rows
+      have the same.
   """
 
   prompts: Int[Array, 'b p f']
@@ -50,7 +54,15 @@ class Rows:
   twins: Int[Array, 'b p f'] | None = None
   twin_start: Int[Array, ' b'] | None = None
   weight: Float[Array, ' b'] | None = None
+  unread: Bool[Array, 'b v'] | None = None
   latents: Latents | None = None
+  numbers: Any = None
+
+  def silent(self, step: Int[Array, 'b f']) -> Bool[Array, ' b']:
+    """Returns which rows' twins do not read a step."""
+    if self.unread is None:
+      return jnp.zeros(len(step), bool)
+    return jnp.take_along_axis(self.unread, step[:, :1], axis=1)[:, 0]
 
   @property
   def read(self) -> tuple[Int[Array, 'r p f'], Int[Array, ' r']]:
@@ -73,7 +85,8 @@ class Written:
     illegal: Index of the first step of a prompt that the grammar forbids,
       -1 for none. Nothing is written if there is any.
     ended: Whether the piece has come to its end.
-    broken: Whether the model gave a logit that is no finite number.
+    broken: Whether the model gave a logit that is no finite number; what was
+      written since is chance.
   """
 
   ids: Int[Array, 'b t f']
@@ -84,10 +97,12 @@ class Written:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Carry:
+class Carry:
   """State of the loop: all that a step changes.
 
-  `ids` and `cache` are of `r` rows: with guidance there is a twin of each.
+  `ids` and `cache` are of `r` rows: with guidance there is a twin of each. In
+  place of a step that it does not read, a twin has the last one that it does;
+  `unread` tells whether it has still to read that.
   """
 
   index: Int[Array, '']
@@ -96,6 +111,7 @@ class _Carry:
   state: Any
   ended: Bool[Array, ' b']
   broken: Bool[Array, ' b']
+  unread: Bool[Array, ' b']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,13 +126,12 @@ class Program:
   """
 
   model: Model
-  rules: Rules
+  rules: Rules | OwnRules
   lengths: tuple[int, ...]
 
   def __call__(self, params: Any, sampler: Sampler, rows: Rows) -> Written:
     """Returns the pieces; traced, so it runs inside `jax.jit`."""
-    state, illegal = read(self.rules, rows.prompts, rows.start, rows.budget)
-    carry = self._begin(params, rows, state, jnp.any(illegal >= 0))
+    carry, illegal = self.begin(params, rows)
     step = functools.partial(self._step, params, sampler, rows)
     for length in self.lengths:
       carry = _fill(step, carry, length)
@@ -127,31 +142,56 @@ class Program:
       broken=carry.broken,
     )
 
+  def begin(self, params: Any, rows: Rows) -> tuple['Carry', Int[Array, ' b']]:
+    """Returns the state behind the prompts, and `Written.illegal` of them."""
+    asked = rows.prompts, rows.start, rows.budget, rows.numbers
+    state, illegal = read(self.rules, *asked)
+    return self._begin(params, rows, state, jnp.any(illegal >= 0)), illegal
+
+  def go(
+    self,
+    params: Any,
+    sampler: Sampler,
+    rows: Rows,
+    carry: 'Carry',
+    until: Int[Array, ''],
+  ) -> 'Carry':
+    """Returns the state after the steps before an index are written.
+
+    Of a program of one length.
+    """
+    step = functools.partial(self._step, params, sampler, rows)
+    return _fill(step, carry, self.lengths[-1], until)
+
   def _begin(
     self, params: Any, rows: Rows, state: Any, refused: Bool[Array, '']
-  ) -> _Carry:
+  ) -> Carry:
     prompts, start = rows.read
     r, p, f = prompts.shape
     latents = rows.latents
     if latents is not None and rows.twins is not None:
       latents = jax.tree.map(lambda x: jnp.concatenate([x, x]), latents)
     cache = self.model.init_cache(r, self.lengths[0], start, latents)
+    if rows.unread is not None:
+      cache = cache_lib.skipping(cache, self.model.config)
     if p > 1:
       # The loop reads the last step before it writes the next one.
       cache = self.model.prefill(
         params, cache, prompts[:, :-1], prompts[:, 1:]
       )[1]
     ids = jnp.zeros((r, self.lengths[-1], f), jnp.int32)
-    return _Carry(
+    return Carry(
       index=jnp.int32(p),
       ids=ids.at[:, :p].set(prompts),
       cache=cache,
       state=state,
-      ended=refused | self._ended(state),
+      ended=refused | self.ended(state),
       broken=jnp.zeros(rows.start.shape, bool),
+      unread=jnp.ones(rows.start.shape, bool),
     )
 
-  def _ended(self, state: Any) -> Bool[Array, ' b']:
+  def ended(self, state: Any) -> Bool[Array, ' b']:
+    """Returns which rows have come to their end."""
     return jax.vmap(self.rules.distance)(state) <= 0
 
   def _step(
@@ -159,64 +199,150 @@ class Program:
     params: Any,
     sampler: Sampler,
     rows: Rows,
-    carry: _Carry,
-  ) -> _Carry:
-    at, fields = carry.index - 1, rows.uniform.shape[2]
-    last, lead = _at(carry.ids, at), self.model.config.lead
-    drawn = _Drawn.none(rows.uniform.shape[0], fields)
-    draw = functools.partial(self._draw, sampler, rows, carry)
-    early = functools.partial(
-      self.model.lead_logits, params, carry.cache, (last, at)
-    )
-    drawn = draw(early, range(lead), drawn)
-    following = _twice(drawn.step, last) if lead else None
-    hidden, cache = self.model.step(params, carry.cache, last, at, following)
+    carry: Carry,
+  ) -> Carry:
+    begun = self.begun(params, sampler, rows, carry)
+    return self.finished(params, sampler, rows, carry, begun)
+
+  def begun(
+    self, params: Any, sampler: Sampler, rows: Rows, carry: Carry
+  ) -> 'Drawn':
+    """Returns the next step as far as its lead."""
+    uniform = _at(rows.uniform, carry.index)
+    drawn = Drawn.none(*uniform.shape)
+    early = self.early(params, carry.ids, carry.cache, carry.index - 1)
+    chances = uniform, carry.state
+    lead = range(self.model.config.lead)
+    return self.draw(sampler, rows, chances, early, lead, drawn)
+
+  def finished(
+    self,
+    params: Any,
+    sampler: Sampler,
+    rows: Rows,
+    carry: Carry,
+    begun: 'Drawn',
+  ) -> Carry:
+    """Returns the state after the step that is begun."""
+    uniform = _at(rows.uniform, carry.index)
+    hidden, cache = self.read_last(params, rows, carry, begun.step)
     late = functools.partial(self.model.field_logits, params, hidden)
-    drawn = draw(late, range(lead, fields), drawn)
-    state = jax.vmap(self.rules.advance)(carry.state, drawn.step)
-    return _Carry(
+    chances = uniform, carry.state
+    rest = range(self.model.config.lead, uniform.shape[1])
+    drawn = self.draw(sampler, rows, chances, late, rest, begun)
+    new = self.written(rows, carry, cache, drawn.step, drawn.broken)
+    # A row stays broken while the others go on.
+    return dataclasses.replace(new, broken=new.broken | carry.broken)
+
+  def early(
+    self,
+    params: Any,
+    ids: Int[Array, 'r t f'],
+    cache: cache_lib.Cache,
+    at: Int[Array, ''],
+  ) -> 'Score':
+    """Returns what scores the lead of the step behind `at`."""
+    last = _at(ids, at), at
+    return functools.partial(self.model.lead_logits, params, cache, last)
+
+  def read_last(
+    self, params: Any, rows: Rows, carry: Carry, step: Int[Array, 'b f']
+  ) -> tuple[Float[Array, 'r d'], cache_lib.Cache]:
+    """Returns the state after the last step, and the cache with it.
+
+    `step` is the next one, of which the lead is known.
+    """
+    at, lead = carry.index - 1, self.model.config.lead
+    last = _at(carry.ids, at)
+    following = _twice(step, last) if lead else None
+    # With a lead the next step is known to be read, or not, before the last.
+    read = ~rows.silent(step) if lead else carry.unread
+    live = None if rows.unread is None else _beside(jnp.ones_like(read), read)
+    return self.model.step(params, carry.cache, last, at, following, live)
+
+  def written(
+    self,
+    rows: Rows,
+    carry: Carry,
+    cache: cache_lib.Cache,
+    step: Int[Array, 'b f'],
+    broken: Bool[Array, ' b'],
+  ) -> Carry:
+    """Returns the state after one step more."""
+    last = _at(carry.ids, carry.index - 1)
+    state = jax.vmap(self.rules.advance)(carry.state, step)
+    silent = rows.silent(step)
+    return Carry(
       index=carry.index + 1,
       ids=jax.lax.dynamic_update_slice_in_dim(
-        carry.ids, _twice(drawn.step, last)[:, None], carry.index, 1
+        carry.ids, _next(step, last, silent)[:, None], carry.index, 1
       ),
       cache=cache,
       state=state,
-      ended=self._ended(state),
-      broken=drawn.broken & ~carry.ended,
+      ended=self.ended(state),
+      broken=broken & ~carry.ended,
+      unread=~silent,
     )
 
-  def _draw(
+  def draw(
     self,
     sampler: Sampler,
     rows: Rows,
-    carry: _Carry,
-    score: Callable[[Int[Array, 'r f'], int], Float[Array, 'r v']],
+    chances: tuple[Float[Array, 'b f'], Any],
+    score: 'Score',
     fields: range,
-    drawn: '_Drawn',
-  ) -> '_Drawn':
+    drawn: 'Drawn',
+  ) -> 'Drawn':
     """Returns the next step with some fields more, one after the other.
 
-    `score` gives the logits of a field, given the step so far.
+    `chances` are the numbers that choose, and the state of the rules.
     """
-    step, broken = drawn
-    uniform = _at(rows.uniform, carry.index)
+    (step, broken), (uniform, state) = drawn, chances
     for field in fields:
-      logits = score(_twice(step, carry.ids), field)
-      if rows.weight is not None:
-        told, plain = jnp.split(logits, 2)
-        logits = guidance.guided(told, plain, rows.weight[:, None])
+      logits = guided(rows, score, step, field)
+      logits = self.leaning(logits, state, step, field)
       allowed = functools.partial(self.rules.mask, field=field)
       mask = jax.vmap(lambda s, p, allowed=allowed: allowed(s, partial=p))(
-        carry.state, step
+        state, step
       )
       chosen = sampler.sample(uniform[:, field], logits, mask)
       step = step.at[:, field].set(chosen)
       # The maximum of a row with a NaN in it is NaN.
       broken |= ~jnp.isfinite(jnp.max(logits, -1))
-    return _Drawn(step, broken)
+    return Drawn(step, broken)
+
+  def leaning(
+    self,
+    logits: Float[Array, 'b v'],
+    state: Any,
+    step: Int[Array, 'b f'],
+    field: int,
+  ) -> Float[Array, 'b v']:
+    """Returns the logits of a field with what soft rules add to them."""
+    if not self.rules.leans:
+      return logits
+    leans = functools.partial(self.rules.bonus, field=field)
+    return logits + jax.vmap(lambda s, p: leans(s, partial=p))(state, step)
 
 
-class _Drawn(NamedTuple):
+Score = Callable[[Int[Array, 'r f'], int], Float[Array, 'r v']]
+"""Gives the logits of a field, given the step so far."""
+
+
+def guided(
+  rows: Rows, score: Score, step: Int[Array, 'b f'], field: int
+) -> Float[Array, 'b v']:
+  """Returns the logits of a field, with the guidance of the rows."""
+  if rows.weight is None:
+    return score(step, field)
+  told, plain = jnp.split(score(_beside(step, step), field), 2)
+  if field:
+    # Of what twins do not read they know nothing.
+    plain = jnp.where(rows.silent(step)[:, None], told, plain)
+  return guidance.guided(told, plain, rows.weight[:, None])
+
+
+class Drawn(NamedTuple):
   """A step as far as it is drawn.
 
   Attributes:
@@ -228,18 +354,26 @@ class _Drawn(NamedTuple):
   broken: Bool[Array, ' b']
 
   @classmethod
-  def none(cls, rows: int, fields: int) -> '_Drawn':
+  def none(cls, rows: int, fields: int) -> 'Drawn':
     """Returns steps of which nothing is drawn."""
     return cls(jnp.zeros((rows, fields), jnp.int32), jnp.zeros((rows,), bool))
 
 
 def _fill(
-  step: Callable[[_Carry], _Carry], carry: _Carry, length: int
-) -> _Carry:
-  """Writes until a cache of `length` is full or all rows have ended."""
+  step: Callable[[Carry], Carry],
+  carry: Carry,
+  length: int,
+  until: Int[Array, ''] | None = None,
+) -> Carry:
+  """Writes until a cache of `length` is full or all rows have ended.
+
+  Or until an index is reached. What is broken goes nowhere and is not waited
+  for.
+  """
   carry = dataclasses.replace(carry, cache=cache_lib.grow(carry.cache, length))
+  last = length if until is None else jnp.minimum(until, length)
   goes_on = lambda carry: (  # noqa: E731
-    (carry.index < length) & ~jnp.all(carry.ended) & ~jnp.any(carry.broken)
+    (carry.index < last) & ~jnp.all(carry.ended | carry.broken)
   )
   return jax.lax.while_loop(goes_on, step, carry)
 
@@ -250,7 +384,27 @@ def _twice(
   """Returns the steps for as many rows as the network reads."""
   if len(read) == len(step):
     return step
-  return jnp.concatenate([step, step])
+  return _beside(step, step)
+
+
+def _beside(
+  rows: Shaped[Array, 'b *n'], twins: Shaped[Array, 'b *n']
+) -> Shaped[Array, 'r *n']:
+  """Returns what rows have and what their twins have, one array."""
+  return jnp.concatenate([rows, twins])
+
+
+def _next(
+  step: Int[Array, 'b f'], last: Int[Array, 'r f'], silent: Bool[Array, ' b']
+) -> Int[Array, 'r f']:
+  """Returns the last step of each row after one more.
+
+  A twin that does not read it keeps its own.
+  """
+  if len(last) == len(step):
+    return step
+  kept = jnp.where(silent[:, None], last[len(step) :], step)
+  return _beside(step, kept)
 
 
 def _at(x: Shaped[Array, 'b t f'], index: Array) -> Shaped[Array, 'b f']:
@@ -258,10 +412,11 @@ def _at(x: Shaped[Array, 'b t f'], index: Array) -> Shaped[Array, 'b f']:
 
 
 def read(
-  rules: Rules,
+  rules: Rules | OwnRules,
   prompts: Int[Array, 'b p f'],
   start: Int[Array, ' b'],
   budget: Int[Array, ' b'],
+  numbers: Any = None,
 ) -> tuple[Any, Int[Array, ' b']]:
   """Returns the grammar's states after prompts, and where one is illegal.
 
@@ -270,7 +425,9 @@ def read(
   """
   length = prompts.shape[1]
 
-  def one(prompt: Array, start: Array, budget: Array) -> tuple[Any, Array]:
+  def one(
+    prompt: Array, start: Array, budget: Array, numbers: Any
+  ) -> tuple[Any, Array]:
     def step(carry: Any, item: Any) -> tuple[Any, None]:
       state, illegal = carry
       index, ids = item
@@ -282,17 +439,20 @@ def read(
       )
       return (state, jnp.where(wrong, index, illegal)), None
 
-    first = (rules.init(budget), jnp.int32(-1))
+    if isinstance(rules, OwnRules):
+      first = (rules.init(budget, numbers), jnp.int32(-1))
+    else:
+      first = (rules.init(budget), jnp.int32(-1))
     items = (jnp.arange(length), prompt)
     state, illegal = jax.lax.scan(step, first, items)[0]
     short = rules.distance(state) > budget - (length - start)
     return state, jnp.where((illegal < 0) & short, length, illegal)
 
-  return jax.vmap(one)(prompts, start, budget)
+  return jax.vmap(one)(prompts, start, budget, numbers)
 
 
 def _allows(
-  rules: Rules, state: Any, step: Int[Array, ' f']
+  rules: Rules | OwnRules, state: Any, step: Int[Array, ' f']
 ) -> Bool[Array, '']:
   """Whether every field of a step may stand, given those before it."""
   allowed = jnp.bool_(True)

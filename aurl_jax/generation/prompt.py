@@ -6,20 +6,23 @@ Axes: `t` steps, `f` fields.
 """
 
 import dataclasses
-import inspect
 
 import numpy as np
 from jaxtyping import Int
 
 from aurl_jax.core.errors import ConfigError, TokenError
+from aurl_jax.generation import given as given_lib
 from aurl_jax.generation.errors import RequestError
+from aurl_jax.generation.given import Given
 from aurl_jax.generation.opening import opening
 from aurl_jax.generation.request import Request
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens import control_dropout
 from aurl_jax.tokens.controls import Controls
+from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.tokens.infill import Infill
-from aurl_jax.tokens.infill_parts import Part
+from aurl_jax.tokens.infill_parts import ALL_NOTES, Part
+from aurl_jax.tokens.options import EventTokenizer
 from aurl_jax.tokens.tokenizer import Tokenizer
 
 
@@ -38,6 +41,10 @@ class Prompts:
     """Whether the vocabulary can take parts out."""
     return 'mask' in self.tokenizer.codec.fields[0].starts
 
+  def fills(self, request: Request) -> bool:
+    """Returns whether what is written fills in what a prompt leaves open."""
+    return request.rewrite is not None or (self.infills and request.gives)
+
   def prompt(self, request: Request) -> Int[np.ndarray, 't f']:
     """Returns the steps to begin with.
 
@@ -46,6 +53,9 @@ class Prompts:
         `prompt`, `meter`, `tempo`, `controls`, `rewrite`).
       MidiError: The file of the prompt holds no music.
     """
+    given = given_lib.of(self.tokenizer, request)
+    if given is not None:
+      return self._beside(given, request.controls)
     notes = request.prompt_notes()
     if notes is None:
       first = opening(self.tokenizer, request.meter, request.tempo)
@@ -55,14 +65,20 @@ class Prompts:
       return ids[: np.argmax(self.tokenizer.is_end(ids))]
     return self._taken(ids, request, request.rewrite)
 
-  def twin(self, prompt: Int[np.ndarray, 't f']) -> Int[np.ndarray, 'u f']:
+  def twin(
+    self, prompt: Int[np.ndarray, 't f'], bars: bool = False
+  ) -> Int[np.ndarray, 'u f']:
     """Returns a prompt without its controls, for guidance.
+
+    Args:
+      prompt: With them.
+      bars: Whether more are told behind it.
 
     Raises:
       RequestError: It has none (code `guidance`).
     """
     twin = control_dropout.unconditional(self.tokenizer.codec, prompt)
-    if len(twin) == len(prompt):
+    if len(twin) == len(prompt) and not bars:
       raise RequestError(
         'guidance follows controls more closely, and this request has none; '
         'give some, or leave guidance at 1',
@@ -86,25 +102,38 @@ class Prompts:
   def _controlled(
     self, first: np.ndarray, controls: Controls | None
   ) -> np.ndarray:
-    """Returns an opening with the controls of the piece behind BOS."""
+    """Returns an opening with its controls.
+
+    Those of bars that are still to be written are told when they begin, see
+    `generation.told`.
+    """
     if controls is None:
       return first
     self._check_controls()
-    if controls.bars:
-      raise RequestError(
-        'controls of bars belong to a prompt, whose bars they are of; an '
-        'opening takes those of the piece',
-        code='controls',
-      )
     try:
-      told = self.tokenizer.encode(_NOTHING, controls)  # type: ignore[call-arg]
+      return self.tokenizer.tell(first, controls)  # type: ignore[attr-defined]
     except TokenError as error:
       raise RequestError(str(error), code='controls') from error
-    kinds = control_dropout.kinds(self.tokenizer.codec, told)
-    return np.concatenate([first[:1], told[kinds >= 0], first[1:]])
+
+  def _beside(self, given: Given, controls: Controls | None) -> np.ndarray:
+    """Returns what given music begins with, or all of it, to be written to."""
+    if given.forced:
+      return self._controlled(given.ids[:1], controls)
+    ids = self._controlled(given.ids, controls)
+    codec = self.tokenizer.codec
+    eos = np.zeros((1, len(codec.fields)), np.int32)
+    eos[0, 0] = codec.id('eos')
+    part = Part(given=ALL_NOTES)
+    if isinstance(self.tokenizer, VoiceGrid):
+      own = {voice for _, voice in given.tracks}
+      voices = [v for v in range(len(codec.fields)) if v not in own]
+      part = Part(tracks=tuple((0, voice) for voice in voices))
+    bars = self.tokenizer.bar_steps(ids)
+    whole = np.concatenate([ids, eos])
+    return Infill(codec).take_out(whole, bars, 0, len(bars), part).context
 
   def _check_controls(self) -> None:
-    takes = 'controls' in inspect.signature(self.tokenizer.encode).parameters
+    takes = isinstance(self.tokenizer, EventTokenizer)
     if not takes or not control_dropout.has_controls(self.tokenizer.codec):
       raise RequestError(
         'this model knows no controls; ask without them, or train with '
@@ -127,7 +156,3 @@ class Prompts:
       ) from error
     except TokenError as error:
       raise RequestError(f'rewrite: {error}', code='rewrite') from error
-
-
-_NOTHING = Notes.build(4, {'onset': [], 'duration': [], 'pitch': []})
-"""Music without a note, of which the controls alone are read."""

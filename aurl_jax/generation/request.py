@@ -10,7 +10,9 @@ from typing import Any
 
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.generation.errors import RequestError
+from aurl_jax.generation.form import Form
 from aurl_jax.generation.sampling import Sampler
+from aurl_jax.generation.wish import Wish
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.controls import Controls
@@ -22,10 +24,43 @@ _WHOLE = {
   'steps': (0, 1 << 24),
   'top_k': (0, (1 << 31) - 1),
   'seed': (0, (1 << 63) - 1),
+  'repeat': (0, 1 << 24),
+  'original': (0, 1 << 24),
+  'beams': (0, 64),
+  'speculate': (0, 64),
+  'retries': (0, 16),
 }
 """The ranges of the whole numbers of a request."""
-OF_MODELS = ('bars', 'temperature', 'top_k', 'top_p', 'min_p')
+_REAL = (
+  'temperature',
+  'top_p',
+  'typical_p',
+  'min_p',
+  'guidance',
+  'diversity',
+  'minutes',
+)
+OF_MODELS = ('bars', 'temperature', 'top_k', 'top_p', 'typical_p', 'min_p')
 """What a model may have defaults of; the rest is the asker's affair."""
+LINES = ('melody', 'accompaniment', 'bass')
+"""What may be given."""
+Music = Notes | str | os.PathLike[str]
+"""Notes, or the path of a MIDI file."""
+_NOT_LONG = (
+  'bars',
+  'steps',
+  'prompt',
+  'rewrite',
+  'controls',
+  'wish',
+  *LINES,
+  'beams',
+  'speculate',
+  'repeat',
+)
+"""What a piece of a form cannot have."""
+_LONGEST = 20.0
+"""Minutes of a piece."""
 _STRONGEST = 20.0
 """Guidance beyond which nothing of the model is left."""
 
@@ -36,13 +71,19 @@ class Request:
 
   Attributes:
     n: Pieces.
-    bars: Bars that each piece adds to its prompt; 0 leaves the end to the
-      model.
+    bars: Bars that each piece has, or adds to its prompt; 0 leaves the end to
+      the model.
     steps: Steps of a piece at most, prompt included; 0 takes the context.
     temperature: See `Sampler`; 0 is greedy.
     top_k: See `Sampler`.
     top_p: See `Sampler`.
+    typical_p: See `Sampler`.
     min_p: See `Sampler`.
+    repeat: Steps of the longest run that may stand twice in a piece (notes, in
+      `compound`); 0 for any (`generation.repeats`).
+    original: Notes in a row of a track that no piece may have as the training
+      music has them, in any key (`generation.original`), for models that carry
+      an index of that; 0 for any.
     seed: Of the first piece; the others count on.
     prompt: Music to go on from: notes, or a MIDI file; None begins anew.
     meter: Numerator and denominator of the first bar; None leaves it to the
@@ -58,6 +99,28 @@ class Request:
       trained with controls; None leaves it to the model.
     guidance: How closely controls are followed: 1 is the model as it is, 1.5
       to 3 is usual; see `guidance.guided`.
+    wish: Rules that the notes of the added bars keep (`generation.wish`);
+      None for none. Of several wishes, all but one have a weight.
+    melody: Music that stays as it is, to which the rest is written: notes, or
+      a MIDI file (`generation.given`). `bars` are those of the whole piece, 0
+      for those of what is given.
+    accompaniment: Likewise.
+    bass: Likewise.
+    beams: Beginnings that a search keeps, at most 64, of which the `n` best
+      are told when they have ended (`generation.beam`): the likeliest pieces,
+      whatever temperature, filters and seed are. 0 draws pieces.
+    diversity: How much the beginnings shall differ, nats for each id that
+      two of them share; 0 keeps the best ones, 0.2 to 0.8 is usual.
+    speculate: Steps that are guessed ahead from earlier bars, one piece after
+      the other (`generation.speculate`): the same pieces, in fewer passes of
+      the network, which is slower on a CPU. 0 guesses none.
+    retries: How often at most a piece is drawn anew, with safer settings, that
+      is no music, lacks bars or breaks a wish (`generation.retries`).
+    form: Sections of a long piece, such as 'AABA' (`generation.form`), which
+      is as long as they are; '' is a piece without a plan.
+    minutes: How long a piece of a form lasts, at most 20: the form is repeated,
+      and the tempo set where it is left open. Without a form one is drawn
+      for each piece (`generation.templates`). 0 leaves the length to the form.
 
   Raises:
     RequestError: A value out of its range.
@@ -69,9 +132,12 @@ class Request:
   temperature: float | int = 1.0
   top_k: int = 0
   top_p: float | int = 1.0
+  typical_p: float | int = 1.0
   min_p: float | int = 0.0
+  repeat: int = 0
+  original: int = 0
   seed: int = 0
-  prompt: Notes | str | os.PathLike[str] | None = None
+  prompt: Music | None = None
   meter: tuple[int, int] | None = None
   tempo: float | int | None = None
   rewrite: tuple[int, int] | None = None
@@ -79,6 +145,16 @@ class Request:
   tracks: tuple[tuple[int, int], ...] = ()
   controls: Controls | None = None
   guidance: float | int = 1.0
+  wish: Wish | tuple[Wish, ...] | None = None
+  melody: Music | None = None
+  accompaniment: Music | None = None
+  bass: Music | None = None
+  beams: int = 0
+  diversity: float | int = 0.0
+  speculate: int = 0
+  retries: int = 2
+  form: str = ''
+  minutes: float | int = 0.0
 
   def __post_init__(self) -> None:
     for name, (low, high) in _WHOLE.items():
@@ -89,13 +165,20 @@ class Request:
         )
       # Of numpy, say: a plain number from here on.
       object.__setattr__(self, name, int(value))
-    for name in ('temperature', 'top_p', 'min_p', 'guidance'):
+    for name in _REAL:
       value = getattr(self, name)
       if not _is_real(value):
         raise RequestError(f'{name} must be a number, not {value!r}')
       object.__setattr__(self, name, float(value))
     _check_start(self)
     _check_rewrite(self)
+    if sum(wish.weight is None for wish in self.wishes) > 1:
+      raise RequestError(
+        'two wishes have no weight; write them as one, or give weights',
+        code='wish',
+      )
+    _check_beams(self)
+    _check_form(self)
     if not 0 <= self.guidance <= _STRONGEST:
       raise RequestError(
         f'guidance must be in 0..{_STRONGEST:g}, not {self.guidance:g}'
@@ -106,12 +189,21 @@ class Request:
     _ = self.sampler
 
   @property
+  def wishes(self) -> tuple[Wish, ...]:
+    """All wishes, that without a weight first."""
+    if self.wish is None:
+      return ()
+    found = (self.wish,) if isinstance(self.wish, Wish) else self.wish
+    return tuple(sorted(found, key=lambda wish: wish.weight is not None))
+
+  @property
   def sampler(self) -> Sampler:
     """How ids are drawn."""
     return Sampler(
       temperature=self.temperature,
       top_k=self.top_k,
       top_p=self.top_p,
+      typical_p=self.typical_p,
       min_p=self.min_p,
     )
 
@@ -122,14 +214,34 @@ class Request:
       MidiError: The file holds no music.
       RequestError: There is no such file, or the prompt has no notes.
     """
-    if self.prompt is None:
-      return None
-    given = self.prompt
-    if not isinstance(given, Notes):
-      given = _read(pathlib.Path(given))
-    if not len(given):
-      raise RequestError('the prompt has no notes', code='prompt')
-    return given
+    return None if self.prompt is None else _music('prompt', self.prompt)
+
+  @property
+  def long(self) -> bool:
+    """Whether a piece of a form is asked for."""
+    return bool(self.form or self.minutes)
+
+  @property
+  def gives(self) -> bool:
+    """Whether any music is given."""
+    return any(getattr(self, name) is not None for name in LINES)
+
+  def lines(self) -> dict[str, Notes]:
+    """Returns the music that is given, by `LINES`.
+
+    Raises:
+      MidiError, RequestError: As `prompt_notes`.
+    """
+    told = {name: getattr(self, name) for name in LINES}
+    return {n: _music(n, line) for n, line in told.items() if line is not None}
+
+
+def _music(name: str, given: Music) -> Notes:
+  if not isinstance(given, Notes):
+    given = _read(name, pathlib.Path(given))
+  if not len(given):
+    raise RequestError(f'the {name} has no notes', code=name)
+  return given
 
 
 def _is_whole(value: Any) -> bool:
@@ -153,9 +265,60 @@ def _check_start(request: Request) -> None:
     raise RequestError(
       f'tempo must be a positive number of beats a minute, not {tempo!r}'
     )
-  if not isinstance(prompt, Notes | str | os.PathLike | None):
+  for name in ('prompt', *LINES):
+    music = getattr(request, name)
+    if not isinstance(music, Notes | str | os.PathLike | None):
+      raise RequestError(
+        f'the {name} must be Notes or a path of a MIDI file, not {music!r}'
+      )
+  if request.gives and (prompt is not None or meter or tempo):
     raise RequestError(
-      f'the prompt must be Notes or a path of a MIDI file, not {prompt!r}'
+      'music that is given has its own meter and tempo, and begins the piece; '
+      'leave out prompt, meter and tempo',
+      code='given',
+    )
+
+
+def _check_beams(request: Request) -> None:
+  """Raises RequestError unless the search can give what is asked."""
+  if request.diversity < 0 or (request.diversity and not request.beams):
+    raise RequestError(
+      f'diversity {request.diversity:g}: it is at least 0, and of beams; give '
+      'beams too, or leave it out'
+    )
+  if request.beams and request.speculate:
+    raise RequestError(
+      'guesses are of pieces that are drawn; leave out beams, or speculate'
+    )
+  if request.beams and request.n > request.beams:
+    raise RequestError(
+      f'{request.n} pieces are more than the {request.beams} beams that find '
+      'them; ask for as many beams, or for fewer pieces'
+    )
+
+
+def _check_form(request: Request) -> None:
+  """Raises RequestError unless a piece of a form can be what is asked."""
+  if not 0 <= request.minutes <= _LONGEST:
+    raise RequestError(
+      f'minutes must be in 0..{_LONGEST:g}, not {request.minutes:g}'
+    )
+  if not isinstance(request.form, str):
+    raise RequestError(
+      f"form must be a text such as 'AABA', not {request.form!r}"
+    )
+  if not request.long:
+    return
+  if request.form:
+    Form.parse(request.form)
+  beside = [name for name in _NOT_LONG if getattr(request, name)]
+  if request.guidance != 1:
+    beside.append('guidance')
+  if beside:
+    raise RequestError(
+      f'a piece of a form takes no {", ".join(beside)}; leave that out, or '
+      'form and minutes',
+      code='form',
     )
 
 
@@ -178,6 +341,12 @@ def _check_rewrite(request: Request) -> None:
       'rewrite must be a pair of bars, the first from 0 and one past the last, '
       f'such as (4, 8), not {request.rewrite!r}'
     )
+  if request.wishes:
+    raise RequestError(
+      'a wish is about bars that are added, not about those written anew; '
+      'leave out the wish, or rewrite',
+      code='wish',
+    )
   if request.prompt is None or request.bars:
     raise RequestError(
       'rewrite writes bars of a prompt anew; give a prompt, and no bars'
@@ -188,11 +357,11 @@ def _check_rewrite(request: Request) -> None:
     raise RequestError(str(error)) from error
 
 
-def _read(path: pathlib.Path) -> Notes:
+def _read(name: str, path: pathlib.Path) -> Notes:
   try:
     return midi.read(path).notes
   except OSError as error:
     cause = 'there is no such file' if not path.exists() else error.strerror
     raise RequestError(
-      f'the prompt {path} cannot be read: {cause}', code='prompt'
+      f'the {name} {path} cannot be read: {cause}', code=name
     ) from error

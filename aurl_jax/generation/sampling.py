@@ -1,9 +1,9 @@
-"""`Sampler`: from logits to ids, filtered by temperature, top-k, top-p, min-p.
+"""`Sampler`: from logits to ids, through filters.
 
 Axes: `b` rows, `v` ids of one field. Everything works on *weights*,
 `exp((logits - max) / temperature)`: the largest is 1, and an id that the mask
 forbids weighs 0. The filters apply in this order, each to what the one before
-left: temperature, top-k, top-p, min-p.
+left: temperature, top-k, top-p, typical, min-p.
 
 No filter sorts. The k-th largest weight, and the threshold above which the
 weights hold a share p, are found by bisection over the bits of the float:
@@ -23,7 +23,13 @@ from jaxtyping import Array, Bool, Float, Int
 
 from aurl_jax.generation.errors import RequestError
 
-_OFF = {'temperature': 0.0, 'top_k': 0, 'top_p': 1.0, 'min_p': 0.0}
+_OFF = {
+  'temperature': 0.0,
+  'top_k': 0,
+  'top_p': 1.0,
+  'typical_p': 1.0,
+  'min_p': 0.0,
+}
 """The value at which each setting does nothing (temperature: greedy)."""
 _ONE = 0x3F800000
 """The bits of 1.0, the largest weight; bits of floats >= 0 ascend too."""
@@ -41,6 +47,10 @@ class Sampler:
     top_k: Keeps the k likeliest ids (and those equal to the k-th); 0 is off.
     top_p: Keeps the fewest likeliest ids whose probabilities reach this
       share, 0 < top_p <= 1; 1 is off (Holtzman et al. 2020, section 3.1).
+    typical_p: Keeps the fewest ids whose surprise is nearest to what is
+      expected, the entropy, and whose probabilities reach this share, 0 <
+      typical_p <= 1; 1 is off (Meister et al. 2023, "Locally typical
+      sampling", section 4).
     min_p: Keeps ids at least this share as likely as the likeliest,
       0 <= min_p <= 1; 0 is off (Nguyen et al. 2024, section 3).
 
@@ -51,6 +61,7 @@ class Sampler:
   temperature: Any = 1.0
   top_k: Any = 0
   top_p: Any = 1.0
+  typical_p: Any = 1.0
   min_p: Any = 0.0
 
   def __post_init__(self) -> None:
@@ -73,8 +84,14 @@ class Sampler:
     if _is_on(self, 'top_p'):
       share = _column(self.top_p) * jnp.sum(weights, -1, keepdims=True)
       weights = jnp.where(_above(weights, weights, share), weights, 0.0)
+    if _is_on(self, 'typical_p'):
+      share = _column(self.typical_p) * jnp.sum(weights, -1, keepdims=True)
+      weights = jnp.where(_above(_typical(weights), weights, share), weights, 0)
     if _is_on(self, 'min_p'):
-      weights = jnp.where(weights >= _column(self.min_p), weights, 0.0)
+      # The likeliest of those that are left weighs less than 1 only if it is
+      # not typical.
+      least = _column(self.min_p) * jnp.max(weights, -1, keepdims=True)
+      weights = jnp.where(weights >= least, weights, 0.0)
     return weights
 
   def sample(
@@ -105,6 +122,7 @@ def _check(sampler: Sampler) -> None:
     'temperature': (0.0, 100.0),
     'top_k': (0, 2**31 - 1),
     'top_p': (0.0, 1.0),
+    'typical_p': (0.0, 1.0),
     'min_p': (0.0, 1.0),
   }
   for name, (low, high) in ranges.items():
@@ -115,8 +133,10 @@ def _check(sampler: Sampler) -> None:
     if not (whole and low <= value <= high) or math.isnan(value):
       kind = 'a whole number' if name == 'top_k' else 'a number'
       raise RequestError(f'{name} must be {kind} in {low}..{high}, not {value}')
-  if isinstance(sampler.top_p, int | float) and sampler.top_p == 0:
-    raise RequestError('top_p must be above 0 (1 turns it off)')
+  for name in ('top_p', 'typical_p'):
+    value = getattr(sampler, name)
+    if isinstance(value, int | float) and value == 0:
+      raise RequestError(f'{name} must be above 0 (1 turns it off)')
 
 
 def _is_on(sampler: Sampler, name: str) -> bool:
@@ -152,6 +172,17 @@ def _above(
 
   start = jnp.zeros((weights.shape[0], 1), jnp.int32)
   return bits >= jax.lax.fori_loop(0, 30, step, start)
+
+
+def _typical(weights: Float[Array, 'b v']) -> Float[Array, 'b v']:
+  """Returns how near each id's surprise is to the expected one, 1 for equal.
+
+  0 where an id cannot be drawn.
+  """
+  total = jnp.sum(weights, -1, keepdims=True)
+  logs = jnp.where(weights > 0, jnp.log(weights) - jnp.log(total), 0)
+  entropy = -jnp.sum(weights * logs, -1, keepdims=True) / total
+  return jnp.where(weights > 0, jnp.exp(-jnp.abs(entropy + logs)), 0)
 
 
 def _inverse(

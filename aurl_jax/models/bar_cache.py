@@ -129,6 +129,7 @@ def step(
   ],
   query: Float[Array, 'h k'],
   index: Int[Array, ''],
+  horizon: int = 0,
 ) -> tuple[Float[Array, 'n 1 k'], BarLayer]:
   """Returns what the query of one step makes of the values, and the layer.
 
@@ -138,13 +139,14 @@ def step(
     qkv: Query, key and value of the step.
     query: As of `structured.attend_bars`.
     index: Where the step stands.
+    horizon: As of `bar_plan.Plan`.
   """
   q, k, v = qkv
   slots = jnp.repeat(places.slot, len(q) // len(places.slot))
   keys, values = _write(layer.keys, k, index), _write(layer.values, v, index)
   layer = _take_in(layer, slots, k[:, 0], v[:, 0], query)
   layer = dataclasses.replace(layer, keys=keys, values=values)
-  return _attend(q, layer, _seen(places, len(query))), layer
+  return _attend(q, layer, _seen(places, len(query), horizon)), layer
 
 
 def prefill(
@@ -256,7 +258,7 @@ def _take_in(
   )
 
 
-def _seen(places: BarPlaces, heads: int) -> Bool[Array, 'n 1 _']:
+def _seen(places: BarPlaces, heads: int, horizon: int) -> Bool[Array, 'n 1 _']:
   """Which steps, and then which summaries, the last step sees."""
   rows = jnp.arange(len(places.slot))
   bar = places.slot_bars[rows, places.slot][:, None]
@@ -264,6 +266,9 @@ def _seen(places: BarPlaces, heads: int) -> Bool[Array, 'n 1 _']:
   distance = bar - places.slot_bars
   coarse = (distance > 0) & ~bar_plan.near(distance)
   coarse &= places.slot_bars >= 0
+  if horizon:
+    numbers = jnp.arange(coarse.shape[1])
+    coarse &= places.slot[:, None] - numbers <= horizon
   seen = jnp.concatenate([fine, coarse], axis=1)
   return jnp.repeat(seen, heads, axis=0)[:, None]
 

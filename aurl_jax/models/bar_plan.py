@@ -7,6 +7,8 @@ for a batch of rows: it cuts queries and keys into tiles and lists, for every
 tile of queries, the tiles of keys that hold anything it sees. Tiles of
 summaries stand behind those of steps. The lists depend on the data and so
 does the work, but no shape does: long bars cost more, and are never cut.
+Summaries are as many as the bars of a piece, unless there is a horizon,
+behind which no bar is seen.
 
 A plan is made once for all layers. Its lists are `2 n²` integers a row for
 `n` tiles, `t² / 2048` at 64 steps a tile: 2 MB where keys of one layer of
@@ -56,6 +58,7 @@ class Plan:
     chunk: Tiles of queries worked on at once; divides `n`.
     near: How many bars back steps are seen.
     coarse: Whether earlier bars that are not near are seen as summaries.
+    horizon: Slots back that are seen as summaries at most; 0 for all.
   """
 
   segment: Int[Array, 'b p']
@@ -69,6 +72,7 @@ class Plan:
   chunk: int = dataclasses.field(metadata={'static': True})
   near: tuple[int, ...] = dataclasses.field(metadata={'static': True})
   coarse: bool = dataclasses.field(metadata={'static': True})
+  horizon: int = dataclasses.field(metadata={'static': True})
 
   @property
   def padded(self) -> int:
@@ -80,41 +84,44 @@ class Plan:
     """Tiles `n` of queries, and of steps among the keys."""
     return self.numbers.shape[1]
 
-  def queries(self) -> Int[Array, '3 b n s']:
-    """Returns segment, place and index of each step, by tiles."""
+  def queries(self) -> Int[Array, '4 b n s']:
+    """Returns segment, place, index and slot of each step, by tiles."""
     index = jnp.broadcast_to(jnp.arange(self.padded), self.place.shape)
-    found = jnp.stack([self.segment, self.place, index])
+    found = jnp.stack([self.segment, self.place, index, self.slot])
     return found.reshape(*found.shape[:2], -1, self.tile)
 
-  def keys(self) -> Int[Array, '3 b m s']:
-    """Returns segment, place and last step of each key, by tiles."""
+  def keys(self) -> Int[Array, '4 b m s']:
+    """Returns segment, place, last step and slot of each key, by tiles."""
     if not self.coarse:
       return self.queries()
     at = jnp.minimum(self.last, self.padded - 1)
     pick = lambda x: jnp.take_along_axis(x, at, axis=1)  # noqa: E731
-    slots = jnp.stack([pick(self.segment), pick(self.place), self.last])
+    number = jnp.broadcast_to(jnp.arange(self.padded), self.last.shape)
+    slots = jnp.stack([pick(self.segment), pick(self.place), self.last, number])
     slots = slots.reshape(*slots.shape[:2], -1, self.tile)
     return jnp.concatenate([self.queries(), slots], axis=2)
 
   def seen(
     self,
-    queries: Int[Array, '3 b c q'],
-    keys: Int[Array, '3 b c u'],
+    queries: Int[Array, '4 b c q'],
+    keys: Int[Array, '4 b c u'],
     fine: Bool[Array, 'b c'],
   ) -> Bool[Array, 'b c q u']:
     """Returns which of some keys each of some queries sees.
 
     Args:
-      queries: Segment, place and index.
-      keys: Segment, place and last step.
+      queries: Segment, place, index and slot.
+      keys: Segment, place, last step and slot.
       fine: Whether the keys are steps; else they are summaries.
     """
-    segment, place, last = (
+    segment, place, last, slot = (
       (one[..., :, None], other[..., None, :])
       for one, other in zip(queries, keys, strict=True)
     )
     found = near(place[0] - place[1], self.near) == fine[..., None, None]
     found &= segment[0] == segment[1]
+    if self.horizon:
+      found &= fine[..., None, None] | (slot[0] - slot[1] <= self.horizon)
     return found & (last[1] <= last[0])
 
 
@@ -131,6 +138,7 @@ def plan(
   *,
   near: tuple[int, ...] = NEAR,
   coarse: bool = True,
+  horizon: int = 0,
   tile: int = TILE,
   chunk: int = 0,
 ) -> Plan:
@@ -142,20 +150,20 @@ def plan(
     segments: Number of the piece at each step; a piece is one run of steps.
     near: How many bars back steps are seen in full, ascending, 0 first.
     coarse: Whether other earlier bars are seen as summaries.
+    horizon: As of `Plan`.
     tile: Steps of a tile.
     chunk: Most tiles of queries worked on at once; 0 chooses by platform.
   """
   length = bars.shape[1]
-  chunk = chunk or (_AT_ONCE_CPU if _on_cpu() else _AT_ONCE)
-  count = -(-length // tile)
-  chunks = -(-count // chunk)
-  chunk = -(-count // chunks)
-  added = chunks * chunk * tile - length
+  chunk, added = _chunked(length, tile, chunk)
   segment, place, slot = coordinates(bars, segments, near, added)
   last = _last(slot)
   needed = _fine(place.reshape(len(bars), -1, tile), near)
   if coarse:
-    needed = jnp.concatenate([needed, _coarse(segment, last, tile)], axis=-1)
+    far = _coarse(segment, last, tile)
+    if horizon:
+      far &= _within(slot, tile, horizon)
+    needed = jnp.concatenate([needed, far], axis=-1)
   count = needed.shape[-1]
   tiles = jnp.sort(jnp.where(needed, jnp.arange(count), count), axis=-1)
   return Plan(
@@ -170,7 +178,17 @@ def plan(
     chunk=chunk,
     near=near,
     coarse=coarse,
+    horizon=horizon,
   )
+
+
+def _chunked(length: int, tile: int, most: int) -> tuple[int, int]:
+  """Returns tiles of a chunk, and steps that whole chunks need beside."""
+  most = most or (_AT_ONCE_CPU if _on_cpu() else _AT_ONCE)
+  count = -(-length // tile)
+  chunks = -(-count // most)
+  chunk = -(-count // chunks)
+  return chunk, chunks * chunk * tile - length
 
 
 def coordinates(
@@ -231,6 +249,17 @@ def _coarse(
   index = jnp.arange(tile - 1, count, tile)
   earlier = begin[:, None, :] <= index[:, None]
   return earlier & (owner[:, None, :] >= segment[:, ::tile, None])
+
+
+def _within(
+  slot: Int[Array, 'b p'], tile: int, horizon: int
+) -> Bool[Array, 'b n m']:
+  """Which tiles of slots hold one that a tile of queries is not too far from.
+
+  The first of the queries is the nearest one.
+  """
+  final = jnp.arange(tile - 1, slot.shape[1], tile)
+  return slot[:, ::tile, None] - final <= horizon
 
 
 def _on_cpu() -> bool:

@@ -60,13 +60,13 @@ class _Chunk(NamedTuple):
   """What the loop over the keys needs to know of some tiles of queries.
 
   Attributes:
-    where: Segment, place and index of the queries.
+    where: Segment, place, index and slot of the queries.
     tiles: Tiles of keys that each tile of queries needs.
     numbers: How many.
     most: The largest of `numbers`, over the batch.
   """
 
-  where: Int[Array, '3 b c s']
+  where: Int[Array, '4 b c s']
   tiles: Int[Array, 'b c m']
   numbers: Int[Array, 'b c']
   most: Int[Array, '']
@@ -163,7 +163,7 @@ _attend.defvjp(_forward, _backward)
 
 
 def _bias(
-  plan: Plan, chunk: _Chunk, where: Int[Array, '3 b m u'], turn: Array
+  plan: Plan, chunk: _Chunk, where: Int[Array, '4 b m u'], turn: Array
 ) -> Float[Array, 'b c s u']:
   """What is added to the scores of the chunk's tiles of this turn."""
   at = _tile_at(chunk, turn)

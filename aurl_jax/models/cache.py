@@ -47,6 +47,7 @@ class Cache:
     levels: What the pattern `hierarchy` remembers instead.
     latents: What the rows are told of; None for a model without latents.
     before: The state after the steps so far, for a config with a `lead`.
+    skipped: Which steps rows have left out; None where none may.
   """
 
   keys: tuple[Float[Array, 'n s k'], ...]
@@ -58,6 +59,7 @@ class Cache:
   levels: Levels | None = None
   latents: Latents | None = None
   before: Float[Array, 'b d'] | None = None
+  skipped: Bool[Array, 'b s'] | None = None
 
   @property
   def length(self) -> int:
@@ -110,6 +112,20 @@ def init(
   return dataclasses.replace(cache, keys=empties, values=empties)
 
 
+def skipping(cache: Cache, config: ModelConfig) -> Cache:
+  """Returns a cache whose rows may leave out steps that others read.
+
+  For patterns that attend to all steps or to a window.
+  """
+  assert cache.keys
+  batch = len(cache.start)
+  before = cache.before
+  if before is None:
+    before = jnp.zeros((batch, config.width), jnp.dtype(config.dtype))
+  skipped = jnp.zeros((batch, cache.length), bool)
+  return dataclasses.replace(cache, skipped=skipped, before=before)
+
+
 def grow(cache: Cache, length: int) -> Cache:
   """Returns the cache with room for `length` steps, at least as many.
 
@@ -127,9 +143,24 @@ def grow(cache: Cache, length: int) -> Cache:
     )
   added = ((0, 0), (0, length - cache.length), (0, 0))
   pad = lambda arrays: tuple(jnp.pad(array, added) for array in arrays)  # noqa: E731
+  skipped = cache.skipped
+  if skipped is not None:
+    skipped = jnp.pad(skipped, added[:2])
   return dataclasses.replace(
-    cache, keys=pad(cache.keys), values=pad(cache.values)
+    cache, keys=pad(cache.keys), values=pad(cache.values), skipped=skipped
   )
+
+
+def take(cache: Cache, rows: Int[Array, ' m']) -> Cache:
+  """Returns the cache of some of its rows, in any order, as often as named."""
+  batch = len(cache.start)
+
+  def taken(x: Array) -> Array:
+    # Rows, or rows and heads merged, come first in every array.
+    apart = x.reshape(batch, -1, *x.shape[1:])
+    return apart[rows].reshape(-1, *x.shape[1:])
+
+  return jax.tree.map(taken, cache)
 
 
 def prefill(
@@ -157,7 +188,7 @@ def prefill(
   start = cache.start[:, None]
   segments = (index >= start).astype(jnp.int32)
   coordinates, state = _walked(places, ids, segments)
-  told = _told(module.config, places, cache, coordinates)
+  told = told_by_latents(module.config, places, cache, coordinates)
   where = decoder.where(
     segments, jnp.maximum(index - start, 0), coordinates, told
   )
@@ -189,6 +220,7 @@ def step(
   index: Int[Array, ''],
   places: Any = None,
   following: Int[Array, 'b f'] | None = None,
+  live: Bool[Array, ' b'] | None = None,
 ) -> tuple[Float[Array, 'b d'], Cache]:
   """Reads one step more.
 
@@ -199,31 +231,29 @@ def step(
     index: Where it stands, the same for all rows.
     places: As of `init`.
     following: The next step, for a config with a `lead`.
+    live: Rows that read it, if the cache is `skipping`; None for all.
 
   Returns:
     The state after the step, and the cache with it.
   """
-  config = module.config
+  config, horizon = module.config, module.config.horizon
   if cache.levels is not None:
     return _step_levels(module, cache, ids, index, places)
+  old, cache = cache, _left_out(cache, live, index)
   seen = _seen(config, cache, index)
-  coordinates, state, bars = None, cache.places, cache.bars
-  if places is not None:
-    state = places.advance(state, ids)
-    coordinates = places.coordinates(state)[:, None]
-    if bars is not None:
-      bars = bar_cache.advance(bars, coordinates[:, 0, 0], index)
-  rope = module.decoder.rope(index - cache.start[:, None], coordinates)
-  told = _told(config, places, cache, coordinates)
-  next_ = None if following is None else following[:, None]
-  x, layers = module.read(ids[:, None], coordinates, next_), []
+  coordinates, state, bars = _moved_on(cache, ids, index, places)
+  rope = module.decoder.rope(_place(cache, index), coordinates)
+  told = told_by_latents(config, places, cache, coordinates)
+  after = None if following is None else following[:, None]
+  x, layers = module.read(ids[:, None], coordinates, after), []
   for block, layer in _layers(module, cache):
     x = block.begin(x, told)
-    q, k, v = cached.qkv(block, x, rope)
+    qkv = cached.qkv(block, x, rope)
     if bars is not None:
       query = block.attention.summary.query[...]
-      mixed, layer = bar_cache.step(layer, bars, (q, k, v), query, index)
+      mixed, layer = bar_cache.step(layer, bars, qkv, query, index, horizon)
     else:
+      q, k, v = qkv
       layer = cached.write(layer[0], k, index), cached.write(layer[1], v, index)
       bias = _bias(block, q, cache.length, index)
       mixed = cached.attend(q, *layer, seen, bias)
@@ -231,7 +261,57 @@ def step(
     x = block.finish(x, mixed)
     layers.append(layer)
   hidden = module.decoder.norm(x[:, 0])
+  hidden, state = _held(live, (hidden, state), old)
   return hidden, _with(_after(cache, hidden), layers, state, bars)
+
+
+def _moved_on(
+  cache: Cache, ids: Int[Array, 'b f'], index: Int[Array, ''], places: Any
+) -> tuple[Int[Array, 'b 1 5'] | None, Any, BarPlaces | None]:
+  """Returns where a step stands, and where rows and bars stand after it."""
+  if places is None:
+    return None, cache.places, cache.bars
+  state, bars = places.advance(cache.places, ids), cache.bars
+  coordinates = places.coordinates(state)[:, None]
+  if bars is not None:
+    bars = bar_cache.advance(bars, coordinates[:, 0, 0], index)
+  return coordinates, state, bars
+
+
+def _held(
+  live: Bool[Array, ' b'] | None,
+  new: tuple[Float[Array, 'b d'], Any],
+  old: Cache,
+) -> tuple[Float[Array, 'b d'], Any]:
+  """Returns the new state and places, of rows that do not read the old ones."""
+  if live is None:
+    return new
+  assert old.before is not None
+  state = jax.tree.map(
+    lambda now, held: jnp.where(live, now, held), new[1], old.places
+  )
+  return jnp.where(live[:, None], new[0], old.before), state
+
+
+def _left_out(
+  cache: Cache, live: Bool[Array, ' b'] | None, index: Int[Array, '']
+) -> Cache:
+  """Returns the cache whose other rows do not have the step at `index`."""
+  if live is None:
+    return cache
+  assert cache.skipped is not None
+  skipped = jax.lax.dynamic_update_slice_in_dim(
+    cache.skipped, ~live[:, None], index, 1
+  )
+  return dataclasses.replace(cache, skipped=skipped)
+
+
+def _place(cache: Cache, index: Int[Array, '']) -> Int[Array, 'b 1']:
+  """Returns the index of a step among those that its row has read."""
+  place = index - cache.start
+  if cache.skipped is not None:
+    place = place - jnp.sum(cache.skipped, axis=1)
+  return place[:, None]
 
 
 def _prefill_levels(
@@ -301,11 +381,11 @@ def _after(cache: Cache, hidden: Float[Array, 'b d']) -> Cache:
   return dataclasses.replace(cache, before=hidden)
 
 
-def _told(
+def told_by_latents(
   config: ModelConfig,
   places: Any,
   cache: Cache,
-  coordinates: Int[Array, 'b t 4'] | None,
+  coordinates: Int[Array, 'b t 5'] | None,
 ) -> Float[Array, 'b t _'] | None:
   """Returns what the rows' latents tell steps, None without any."""
   if cache.latents is None or coordinates is None:
@@ -315,7 +395,7 @@ def _told(
 
 def _walked(
   places: Any, ids: Int[Array, 'b t f'], segments: Int[Array, 'b t']
-) -> tuple[Int[Array, 'b t 4'] | None, Any]:
+) -> tuple[Int[Array, 'b t 5'] | None, Any]:
   """Coordinates of prompts' steps, and where their rows stand then."""
   if places is None:
     return None, None
@@ -341,6 +421,8 @@ def _seen(
   seen = (steps <= index) & (steps >= start)
   if config.window:
     seen &= steps > index - config.window
+  if cache.skipped is not None:
+    seen &= ~jnp.repeat(cache.skipped, config.key_heads, axis=0)
   return seen[:, None]
 
 

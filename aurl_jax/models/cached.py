@@ -55,10 +55,13 @@ def attend(
   q: Float[Array, 'n g k'],
   k: Float[Array, 'n s k'],
   v: Float[Array, 'n s k'],
-  seen: Bool[Array, 'n 1 s'],
+  seen: Bool[Array, 'n #g s'],
   bias: Float[Array, 'n g s'] | None = None,
 ) -> Float[Array, 'n g k']:
-  """Softmax attention of one step; the softmax is float32."""
+  """Softmax attention of one step, or of several, heads before steps.
+
+  `seen` is one row, or one a query; the softmax is float32.
+  """
   scores = jnp.einsum('nqk,nsk->nqs', q, k, preferred_element_type=jnp.float32)
   if bias is not None:
     scores = scores + bias

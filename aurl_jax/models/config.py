@@ -10,7 +10,7 @@ _CHOICES = {
   'dtype': ('float32', 'bfloat16', 'float16'),
   'remat': ('none', 'full', 'dots', 'attention'),
   'attention': ('auto', 'naive', 'blocked', 'fused', 'splash'),
-  'positions': ('rope', 'musical', 'relative', 'none'),
+  'positions': ('rope', 'barwise', 'musical', 'relative', 'none'),
   'pattern': ('full', 'window', 'bars', 'hierarchy'),
 }
 _POSITIVE = (
@@ -23,7 +23,15 @@ _POSITIVE = (
   'piece_layers',
   'piece_bars',
 )
-_COUNTS = ('hidden', 'kv_heads', 'window', 'relative', 'metrical', 'lead')
+_COUNTS = (
+  'hidden',
+  'kv_heads',
+  'window',
+  'relative',
+  'metrical',
+  'lead',
+  'horizon',
+)
 # SwiGLU has three matrices where GELU has two: 2/3 of the hidden width
 # gives equal parameters (Shazeer 2020, section 2); rounded for the GEMMs.
 _GATED_MULTIPLE = 32
@@ -48,6 +56,8 @@ class LatentConfig:
       has to ask the latents (Bowman et al. 2016, word dropout).
     dials: Attributes of `DIALS`, with commas between, that the first dims of
       a slot's latent are: not learnt, but computed of the music.
+    oneshot: Blocks over the slots of a second decoder, which writes all cells
+      of a piece at once (`models.oneshot`); 0 for none.
     blur: Chance that in training a piece's other dims are told with noise, in
       each slot some share of them. Where they disagree with a dial that was
       turned, the decoder then believes the dial.
@@ -61,6 +71,7 @@ class LatentConfig:
   layers: int = 2
   drop: float = 0.0
   dials: str = ''
+  oneshot: int = 0
   blur: float = 0.0
 
   @property
@@ -74,7 +85,7 @@ class LatentConfig:
     return self.reach * self.slot + self.piece
 
   def __post_init__(self) -> None:
-    for name in ('slot', 'piece'):
+    for name in ('slot', 'piece', 'oneshot'):
       _require(
         getattr(self, name) >= 0, f'latent.{name}', 'must be 0 (none) or more'
       )
@@ -91,7 +102,8 @@ class ModelConfig:
 
   Attributes:
     mode: Which parts exist: `transformer` is the decoder, `vae` has an
-      encoder and latents as well.
+      encoder and latents as well, `vae_gan` is the same network, trained
+      beside a critic (`models.critic`), whose shape the section `gan` has.
     latent: Of these.
     width: Model width `d`, divisible by `heads`.
     layers: Number of decoder blocks.
@@ -106,9 +118,10 @@ class ModelConfig:
     head_width: Hidden width of the field head; unused with one field.
     dropout: Probability in [0, 1) of dropping an activation in training.
     positions: How attention knows where a step stands: `rope` turns queries
-      and keys by its index, `musical` also by bar, position in bar, time and
-      pitch, `relative` learns an embedding a distance (see
-      `models.positions`, `models.relative`); `none` leaves it to the mask.
+      and keys by its index, `barwise` by its bar and index in it, `musical`
+      by the index, bar, position in bar, time and pitch, `relative` learns an
+      embedding a distance (see `models.positions`, `models.relative`); `none`
+      leaves it to the mask.
     relative: Distances that `relative` tells apart, 1 to `context`; farther
       ones count as the last. 0 means `context`.
     rope_base: Base of the rotary wavelengths.
@@ -126,6 +139,8 @@ class ModelConfig:
       last `window`, if that is set), `window` the same but needs `window`,
       `bars` what `models.structured` picks by bars, `hierarchy` its own bar
       and one vector for those before it (`models.hierarchy`).
+    horizon: Of `bars`: how many bars back summaries are seen at most, bars
+      without steps not counted; 0 means all, whose cost grows with the piece.
     bar_layers: Of `hierarchy`: blocks that make a vector of each bar; `layers`
       are those that predict its steps.
     piece_layers: Of `hierarchy`: blocks over the vectors of bars.
@@ -164,6 +179,7 @@ class ModelConfig:
   positions: str = 'rope'
   relative: int = 0
   pattern: str = 'full'
+  horizon: int = 0
   window: int = 0
   metrical: int = 0
   shared_pitch: bool = False
@@ -206,7 +222,7 @@ class ModelConfig:
   def needs_places(self) -> bool:
     """Whether the network reads where a step stands in its music."""
     return (
-      self.positions == 'musical'
+      self.positions in ('barwise', 'musical')
       or self.pattern in ('bars', 'hierarchy')
       or self.metrical > 0
       or self.shared_pitch
@@ -251,11 +267,6 @@ def _check_dials(latent: LatentConfig) -> None:
 
 
 def _check_values(config: ModelConfig) -> None:
-  _require(
-    config.mode != 'vae_gan',
-    'mode',
-    "'vae_gan' is not in this version; set it to 'transformer' or 'vae'",
-  )
   _check_latents(config)
   _require(
     config.width % config.heads == 0,
@@ -323,6 +334,12 @@ def _check_attention(config: ModelConfig) -> None:
     "is 0, but model.pattern is 'window'; say how many steps a step sees",
   )
   _check_backend(config)
+  _require(
+    config.horizon == 0 or config.pattern == 'bars',
+    'horizon',
+    f'{config.horizon} has no meaning where model.pattern is '
+    f"{config.pattern!r}; set it to 0, or the pattern to 'bars'",
+  )
   if config.pattern == 'bars':
     _check_bars(config)
   if config.pattern == 'hierarchy':
@@ -359,7 +376,7 @@ def _check_bars(config: ModelConfig) -> None:
     config.positions != 'relative',
     'positions',
     "'relative' counts steps, but model.pattern 'bars' also attends to whole "
-    "bars; set it to 'rope' or 'musical'",
+    "bars; set it to 'rope', 'barwise' or 'musical'",
   )
   _require(
     config.attention in ('auto', 'naive', 'blocked'),

@@ -60,7 +60,7 @@ class Where:
 
   segments: Int[Array, 'b t']
   rope: Rope | None = None
-  coordinates: Int[Array, 'b t 4'] | None = None
+  coordinates: Int[Array, 'b t 5'] | None = None
   plan: bar_plan.Plan | None = None
   told: Float[Array, 'b t _'] | None = None
   alone: bool = dataclasses.field(default=False, metadata={'static': True})
@@ -216,7 +216,7 @@ class Decoder(nnx.Module):
     self,
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
-    coordinates: Int[Array, 'b t 4'] | None = None,
+    coordinates: Int[Array, 'b t 5'] | None = None,
     told: Float[Array, 'b t _'] | None = None,
   ) -> Where:
     """Returns what attention is to know of the steps; see `__call__`."""
@@ -228,29 +228,36 @@ class Decoder(nnx.Module):
     )
     if self.config.pattern != 'bars':
       return where
-    plan = bar_plan.plan(where.bars, segments)
+    plan = bar_plan.plan(where.bars, segments, horizon=self.config.horizon)
     return dataclasses.replace(where, plan=plan)
 
   def rope(
     self,
     positions: Int[Array, 'b t'],
-    coordinates: Int[Array, 'b t 4'] | None = None,
+    coordinates: Int[Array, 'b t 5'] | None = None,
   ) -> Rope | None:
     """Returns the rotation of each step, None where none is asked for."""
     config = self.config
-    if config.positions not in ('rope', 'musical'):
+    if config.positions not in ('rope', 'barwise', 'musical'):
       return None
+    if config.positions != 'rope' and coordinates is None:
+      raise ConfigError(
+        f'model.positions: {config.positions!r} needs the place of each step; '
+        'build the model with the Places of its tokenizer',
+        code='model_config',
+      )
+    if config.positions == 'barwise':
+      assert coordinates is not None
+      cos, sin = positions_lib.barwise(
+        constrain_rows(coordinates), config.head_dim, config.rope_base
+      )
+      return constrain_rows(cos), constrain_rows(sin)
     turned = positions_lib.angles(
       positions, config.head_dim, config.rope_base, config.context
     )
     if config.positions == 'rope':
       return turned
-    if coordinates is None:
-      raise ConfigError(
-        "model.positions: 'musical' needs the place of each step; build the "
-        'model with the Places of its tokenizer',
-        code='model_config',
-      )
+    assert coordinates is not None
     cos, sin = positions_lib.musical(
       turned, constrain_rows(coordinates), config.key_heads
     )
@@ -262,7 +269,7 @@ class Decoder(nnx.Module):
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
     key: Keys | None = None,
-    coordinates: Int[Array, 'b t 4'] | None = None,
+    coordinates: Int[Array, 'b t 5'] | None = None,
     told: Float[Array, 'b t _'] | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns the normalised hidden state of every step.
@@ -324,7 +331,7 @@ class Decoder(nnx.Module):
     x: Float[Array, 'b t d'],
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
-    coordinates: Int[Array, 'b t 4'] | None = None,
+    coordinates: Int[Array, 'b t 5'] | None = None,
     told: Float[Array, 'b t _'] | None = None,
   ) -> Float[Array, 'layers b h t t']:
     """Returns the attention weights of every layer; arguments as above."""
@@ -335,8 +342,17 @@ class Decoder(nnx.Module):
       q, k, v = block.qkv(x, where.rope)
       if self.config.pattern == 'bars':
         query = block.attention.summary.query[...]
-        options = {'bars': where.bars, 'segments': segments}
-        found.append(structured.weights(q, k, v, query, **options))
+        found.append(
+          structured.weights(
+            q,
+            k,
+            v,
+            query,
+            bars=where.bars,
+            segments=segments,
+            horizon=self.config.horizon,
+          )
+        )
       else:
         relative = block.attention.relative(q.dtype)
         found.append(weights(q, k, mask, relative))

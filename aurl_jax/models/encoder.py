@@ -32,17 +32,9 @@ class Encoder(nnx.Module):
   def __init__(self, config: ModelConfig, key: PRNGKeyArray) -> None:
     steps, slots, one, whole, blank = jax.random.split(key, 5)
     latent, d = config.latent, config.width
-    plain = dataclasses.replace(
-      config,
-      mode='transformer',
-      latent=LatentConfig(),
-      positions='rope',
-      pattern='full',
-      window=0,
-      scan=False,
-    )
-    self.steps = Stack(plain, latent.layers, steps)
-    self.slots = Stack(plain, 1, slots)
+    blocks = plain(config)
+    self.steps = Stack(blocks, latent.layers, steps)
+    self.slots = Stack(blocks, 1, slots)
     self.norm = RMSNorm(d)
     # Stands for what nothing begins in.
     self.blank_embed = normal(blank, (d,))
@@ -51,7 +43,7 @@ class Encoder(nnx.Module):
       self.slot = Linear(d, 2 * latent.slot, one, INIT_SCALE)
     if latent.piece:
       self.piece = Linear(d, 2 * latent.piece, whole, INIT_SCALE)
-    self.config = plain
+    self.config = blocks
     self.latent = latent
 
   def __call__(
@@ -60,6 +52,7 @@ class Encoder(nnx.Module):
     real: Bool[Array, 'b t'],
     slot: Int[Array, 'b t'],
     key: Keys | None = None,
+    last: Int[Array, ' b'] | None = None,
   ) -> Posterior:
     """Returns the posterior of each row's latents.
 
@@ -68,10 +61,13 @@ class Encoder(nnx.Module):
       real: Which are no padding.
       slot: The slot that each stands in.
       key: Of the dropout; None keeps everything.
+      last: The last slot that a row has if that is beyond the last one that a
+        step stands in; None for that.
     """
     first, second = (None, None) if key is None else random.split(key, 2)
-    read = _both_ways(self.steps, x, real, first)
-    last = jnp.max(jnp.where(real, slot, 0), axis=1)
+    read = both_ways(self.steps, x, real, first)
+    stands = jnp.max(jnp.where(real, slot, 0), axis=1)
+    last = stands if last is None else jnp.maximum(stands, last)
     index = jnp.arange(self.latent.slots)
     used = index <= last[:, None]
     at = (slot[:, None] == index[:, None]) & real[:, None]
@@ -79,7 +75,7 @@ class Encoder(nnx.Module):
     pooled = jnp.einsum('bst,btd->bsd', share.astype(read.dtype), read)
     blank = self.blank_embed[...].astype(read.dtype)
     pooled = pooled + jnp.where(at.any(-1)[..., None], 0, blank)
-    pooled = self.norm(_both_ways(self.slots, pooled, used, second))
+    pooled = self.norm(both_ways(self.slots, pooled, used, second))
     weight = used / used.sum(-1, keepdims=True)
     whole = jnp.einsum('bs,bsd->bd', weight.astype(read.dtype), pooled)
     latent = self.latent
@@ -101,13 +97,33 @@ def _halves(
   return mean, _LOG_VARIANCE * jnp.tanh(log / _LOG_VARIANCE)
 
 
-def _both_ways(
+def plain(config: ModelConfig) -> ModelConfig:
+  """Returns the config of blocks that are told no latents, beside a decoder."""
+  return dataclasses.replace(
+    config,
+    mode='transformer',
+    latent=LatentConfig(),
+    positions='rope',
+    pattern='full',
+    window=0,
+    scan=False,
+  )
+
+
+def both_ways(
   stack: Stack,
   x: Float[Array, 'b t d'],
   real: Bool[Array, 'b t'],
-  key: Keys | None,
+  key: Keys | None = None,
 ) -> Float[Array, 'b t d']:
-  """Returns the stream after blocks that see all that is no padding."""
+  """Returns the stream after blocks that see all that is no padding.
+
+  Args:
+    stack: The blocks.
+    x: The stream.
+    real: Which steps are no padding.
+    key: Of the dropout; None keeps everything.
+  """
   config = stack.config
   index = jnp.broadcast_to(jnp.arange(x.shape[1]), x.shape[:2])
   rope = positions.angles(index, config.head_dim, config.rope_base, x.shape[1])

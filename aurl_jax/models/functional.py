@@ -12,13 +12,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from aurl_jax.core import random
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.core.typing import Keys
 from aurl_jax.models import cache as cache_lib
+from aurl_jax.models import chunk, fitting
 from aurl_jax.models import latent as latent_lib
+from aurl_jax.models import oneshot as oneshot_lib
 from aurl_jax.models.cache import Cache
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.latent import Latents, Posterior
@@ -38,7 +40,8 @@ class Outputs:
   Attributes:
     logits: One float32 `[b, t, v]` a field, in the order of the fields.
     aux: Named extra results of the mode: none of `transformer`; of `vae`
-      `kl_slots` and `kl_piece`, nats of each dim of each latent.
+      `kl_slots` and `kl_piece`, nats of each dim of each latent; with a
+      one-shot decoder also what `models.oneshot` makes, and of the music.
   """
 
   logits: tuple[Float[Array, 'b t _'], ...]
@@ -66,37 +69,7 @@ class Model:
   places: Any = None
 
   def __post_init__(self) -> None:
-    if self.config.needs_places and self.places is None:
-      raise ConfigError(
-        f'model.positions: {self.config.positions!r} with model.pattern '
-        f'{self.config.pattern!r}, model.metrical {self.config.metrical} and '
-        f'model.shared_pitch {self.config.shared_pitch} needs to know where '
-        'steps stand in the music; pass Model.build the Places of the '
-        "tokenizer, or set 'rope', 'full', 0 and False",
-        code='model_config',
-      )
-    if self.config.lead >= len(self.vocabulary):
-      raise ConfigError(
-        f'model.lead: {self.config.lead} fields are told early, but a step of '
-        f'this tokenizer has {len(self.vocabulary)}; leave at least one, or '
-        'set it to 0',
-        code='model_config',
-      )
-    if self.config.latent.dials and self.places.sounds is None:
-      raise ConfigError(
-        'model.latent.dials: this tokenizer tells a note in several steps, of '
-        'which no attributes are computed; take compound or grid, or leave '
-        'the dials empty',
-        code='model_config',
-      )
-    by_bars = self.config.pattern in ('bars', 'hierarchy')
-    if by_bars and self.places.infill:
-      raise ConfigError(
-        f'model.pattern: {self.config.pattern!r} reads bars in their order, '
-        'but what this tokenizer fills in stands behind its context; set '
-        "tokenizer.infill=False, or model.pattern 'full'",
-        code='model_config',
-      )
+    fitting.check(self.config, self.vocabulary, self.places)
 
   @classmethod
   def build(
@@ -119,7 +92,10 @@ class Model:
 
   def _module(self, key: PRNGKeyArray) -> MusicTransformerVAEGAN:
     pitches = self.places.pitches if self.config.shared_pitch else ()
-    return MusicTransformerVAEGAN(self.config, self.vocabulary, key, pitches)
+    beat = self.places.beat if self.config.latent.oneshot else 1
+    return MusicTransformerVAEGAN(
+      self.config, self.vocabulary, key, pitches, beat
+    )
 
   def init(self, key: PRNGKeyArray) -> Params:
     """Returns fresh parameters; one key gives the same ones everywhere."""
@@ -173,18 +149,34 @@ class Model:
   ) -> Float[Array, 'b t f']:
     """Returns the log-probability of each target id, in nats, float32.
 
-    It is 0 where the target id is 0. Arguments as of `apply`. Of a model with
-    latents it is that of the reconstruction from these; None takes the mean of
-    the posterior, with a key a sample of it.
+    It is 0 where the target id is 0. Arguments as of `logits`.
     """
-    module = self.bind(params)
-    steps = ids, segments, positions, targets
-    hidden, _ = self._hidden(module, *steps, key, latents)
-    found = module.logits(hidden, ids, segments, targets)
+    found = self.logits(params, ids, segments, positions, targets, key, latents)
     columns = [
       _chosen(logits, targets[..., field]) for field, logits in enumerate(found)
     ]
     return jnp.stack(columns, axis=-1)
+
+  def logits(
+    self,
+    params: Params,
+    ids: Int[Array, 'b t f'],
+    segments: Int[Array, 'b t'],
+    positions: Int[Array, 'b t'],
+    targets: Int[Array, 'b t f'],
+    key: Keys | None = None,
+    latents: Latents | None = None,
+  ) -> tuple[Float[Array, 'b t _'], ...]:
+    """Returns the float32 logits of every field of the next step.
+
+    Arguments as of `apply`. Of a model with latents they are those of the
+    reconstruction from these; None takes the mean of the posterior, with a key
+    a sample of it.
+    """
+    module = self.bind(params)
+    steps = ids, segments, positions, targets
+    hidden, _ = self._hidden(module, *steps, key, latents)
+    return module.logits(hidden, ids, segments, targets)
 
   def attention_weights(
     self,
@@ -273,20 +265,39 @@ class Model:
     ids: Int[Array, 'b f'],
     index: Int[Array, ''],
     following: Int[Array, 'b f'] | None = None,
+    live: Bool[Array, ' b'] | None = None,
   ) -> tuple[Float[Array, 'b d'], Cache]:
     """Returns the state after one step more, which stands at `index`.
 
     `following` is the next step, for a config with a `lead`, of which no more
-    is read.
+    is read; rows that are not `live` leave the step out, see `models.cache`.
     """
     module = self.bind(params)
-    return cache_lib.step(module, cache, ids, index, self.places, following)
+    return cache_lib.step(
+      module, cache, ids, index, self.places, following, live
+    )
+
+  def extend(
+    self,
+    params: Params,
+    cache: Cache,
+    ids: Int[Array, 'b t f'],
+    index: Int[Array, ''],
+    following: Int[Array, 'b t f'] | None = None,
+  ) -> chunk.Read:
+    """Returns what reading steps at `index` and behind it gives.
+
+    Arguments as of `step`; some of the steps may be taken back, see
+    `models.chunk`.
+    """
+    module = self.bind(params)
+    return chunk.extend(module, cache, ids, index, self.places, following)
 
   def lead_logits(
     self,
     params: Params,
     cache: Cache,
-    last: tuple[Int[Array, 'b f'], Int[Array, '']],
+    last: tuple[Int[Array, 'b f'], Int[Array, '*i']],
     partial: Int[Array, 'b f'],
     field: int,
   ) -> Float[Array, 'b v']:
@@ -295,7 +306,7 @@ class Model:
     Args:
       params: As of `init`.
       cache: Before the last step is read.
-      last: The last step, and its index.
+      last: The last step, and its index, or one a row.
       partial: Ids of the next one; those at or after `field` are not read.
       field: Which field, below `config.lead`; static.
     """
@@ -347,6 +358,31 @@ class Model:
     coordinates = self._coordinates(ids, segments)
     return self._posterior(self.bind(params), ids, segments, coordinates, None)
 
+  def frames(
+    self, params: Params, latents: Latents
+  ) -> dict[str, Float[Array, 'b c p']]:
+    """Returns what the one-shot decoder makes of latents, as logits.
+
+    Args:
+      params: As of `init`.
+      latents: Of pieces.
+
+    Returns:
+      As of `models.oneshot.OneShot`.
+
+    Raises:
+      ConfigError: The model has no such decoder, or the latents are others.
+    """
+    if not self.config.latent.oneshot:
+      raise ConfigError(
+        'this model has no one-shot decoder; train one with '
+        'model.latent.oneshot=2 and loss.auxiliary=frames=0.1',
+        code='model_config',
+      )
+    latent_lib.check(self.config.latent, latents, len(latents.slots))
+    found: dict[str, Array] = self.bind(params).oneshot(latents)
+    return found
+
   def _posterior(
     self,
     module: MusicTransformerVAEGAN,
@@ -357,12 +393,14 @@ class Model:
   ) -> Posterior:
     latent = self.config.latent
     slot = latent_lib.slot_of(latent, self.places, coordinates)
-    found = module.posterior(ids, segments > 0, coordinates, slot, key)
+    read = ids, segments > 0, coordinates, slot, key
     if not latent.dials:
-      return found
-    told = self.places.sounds(
-      ids, segments, coordinates, latent.slots, latent.beats
-    )
+      return module.posterior(*read)
+    sounds, given = self.places.sounds, (ids, segments, coordinates)
+    # What is told of a slot counts as long as something sounds.
+    until = sounds.last(*given) // (latent.beats * self.places.beat)
+    found = module.posterior(*read, jnp.minimum(until, latent.slots - 1))
+    told = sounds(*given, latent.slots, latent.beats)
     dials = [told[name] for name in latent.dial_names]
     return latent_lib.with_dials(found, dials)
 
@@ -411,7 +449,13 @@ class Model:
       noise = random.fold_rows(drawn, 'blur')
       latents = latent_lib.blurred(latents, found.dials, latent.blur, noise)
     kl, told = found.kl(), self._spread(latents, coordinates)
-    return told, {'kl_slots': kl.slots, 'kl_piece': kl.piece}
+    aux: dict[str, Array] = {'kl_slots': kl.slots, 'kl_piece': kl.piece}
+    if latent.oneshot:
+      drop = None if key is None else random.fold_rows(key, 'oneshot')
+      aux |= oneshot_lib.frames(module.oneshot, latents, found.used, drop)
+      steps = ids, segments, coordinates, aux['roll/cells'].shape[1]
+      aux |= oneshot_lib.rolls(self.places.sounds.rolls(*steps))
+    return told, aux
 
   def _spread(
     self, latents: Latents, coordinates: Any
@@ -422,7 +466,7 @@ class Model:
 
   def _coordinates(
     self, ids: Int[Array, 'b t f'], segments: Int[Array, 'b t']
-  ) -> Int[Array, 'b t 4'] | None:
+  ) -> Int[Array, 'b t 5'] | None:
     return None if self.places is None else self.places(ids, segments)
 
   def _check_length(self, length: int) -> None:

@@ -114,7 +114,7 @@ class Hierarchy(nnx.Module):
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'] | None = None,
     key: Keys | None = None,
-    coordinates: Int[Array, 'b t 4'] | None = None,
+    coordinates: Int[Array, 'b t 5'] | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns the normalised hidden state of every step.
 
@@ -189,7 +189,7 @@ class Hierarchy(nnx.Module):
     return bar_spread(self.down(known)[:, None], plan)[:, 0, : plan.length]
 
 
-def bar_of(coordinates: Int[Array, 'b t 4'] | None) -> Int[Array, 'b t']:
+def bar_of(coordinates: Int[Array, 'b t 5'] | None) -> Int[Array, 'b t']:
   """Returns the bar of each step.
 
   Raises:

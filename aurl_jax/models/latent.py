@@ -173,7 +173,7 @@ def _drawn(
 
 
 def slot_of(
-  config: LatentConfig, places: Any, coordinates: Int[Array, '*n 4']
+  config: LatentConfig, places: Any, coordinates: Int[Array, '*n 5']
 ) -> Int[Array, '*n']:
   """Returns the slot that each step stands in, the last one for what follows.
 
@@ -190,7 +190,7 @@ def told(
   config: LatentConfig,
   places: Any,
   latents: Latents,
-  coordinates: Int[Array, 'b t 4'],
+  coordinates: Int[Array, 'b t 5'],
 ) -> Float[Array, 'b t _']:
   """Returns what each step is told: `reach` slots and the piece, side by side.
 

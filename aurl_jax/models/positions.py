@@ -1,15 +1,16 @@
 """Rotary positions: by the index of a step, or by its place in the music.
 
 `rope` turns all of a head by the index (Su et al. 2021, RoFormer, section
-3.4). `musical` leaves every second pair of a head to the index and turns the
-others by one coordinate of the music, another one a head: bar, position in
-the bar, time, pitch, and again. A coordinate a group of heads is the rule of
-Moonbeam's multidimensional relative attention (Guo & Dixon 2025,
-arXiv:2505.15559); pairs dealt in turn, so that each coordinate has slow and
-fast ones, and the index kept in all heads are what "Revisiting multimodal
-positional encoding" (2025, arXiv:2510.23095) found best. Heads fewer than the
-coordinates take several each, in turn over their pairs. A score depends on
-differences of coordinates only, as it does on those of indices.
+3.4), `barwise` by the bar and the order in it. `musical` leaves every second
+pair of a head to the index and turns the others by one coordinate of the
+music, another one a head: bar, position in the bar, time, pitch, and again. A
+coordinate a group of heads is the rule of Moonbeam's multidimensional relative
+attention (Guo & Dixon 2025, arXiv:2505.15559); pairs dealt in turn, so that
+each coordinate has slow and fast ones, and the index kept in all heads are
+what "Revisiting multimodal positional encoding" (2025, arXiv:2510.23095) found
+best. Heads fewer than the coordinates take several each, in turn over their
+pairs. A score depends on differences of coordinates only, as it does on those
+of indices.
 
 Axes: `b` batch, `t` time, `h` heads, `k` head width, `half` pairs of a head.
 The halves of a head are the real and imaginary parts (the form of GPT-NeoX),
@@ -30,6 +31,8 @@ Rope = tuple[Float[Array, 'b _ t half'], Float[Array, 'b _ t half']]
 # cells and pianos 88 keys, while time and index go into the thousands (a
 # base an attribute: Guo et al. 2022, "Fundamental Music Embedding").
 _BASES = {'bar': 100.0, 'position': 100.0, 'time': 10_000.0, 'pitch': 100.0}
+STRIDE = 64
+"""Steps from bar to bar; those of a longer bar share the last."""
 _DIGIT = 256
 """A coordinate is two digits of this base: 65,535 at most."""
 
@@ -56,19 +59,20 @@ def angles(
 
 def musical(
   index: tuple[Float[Array, 'b 1 t half'], Float[Array, 'b 1 t half']],
-  coordinates: Int[Array, 'b t 4'],
+  coordinates: Int[Array, 'b t 5'],
   heads: int,
 ) -> tuple[Float[Array, 'b {heads} t half'], Float[Array, 'b {heads} t half']]:
   """Returns the angles of heads that follow the music, float32.
 
   Args:
     index: What `angles` returns; stays in every second pair.
-    coordinates: Bar, position, time and pitch of each step, 0 to 65,535;
-      see `tokens.places`.
+    coordinates: Of each step, 0 to 65,535; see `tokens.places`. The first
+      four are read.
     heads: Heads of keys; query heads turn with the keys they look at.
   """
   half = index[0].shape[-1]
-  places = _product(coordinates.astype(jnp.float32), np.eye(len(_BASES)))
+  places = coordinates.astype(jnp.float32)
+  places = _product(places, np.eye(places.shape[-1], len(_BASES)))
   places = places.astype(jnp.int32)
   turned = [
     _turns(places[..., number], half, base)
@@ -80,6 +84,30 @@ def musical(
     rows = _product(jnp.concatenate(kinds, axis=-1), _pick(heads, half))
     picked.append(jnp.swapaxes(rows.reshape(b, t, heads, half), 1, 2))
   return picked[0], picked[1]
+
+
+def barwise(
+  coordinates: Int[Array, 'b t 5'], head_dim: int, base: float
+) -> tuple[Float[Array, 'b 1 t half'], Float[Array, 'b 1 t half']]:
+  """Returns the angles of the index, counted on from a round number a bar.
+
+  A step is as far from the same step of another bar whatever stands between,
+  and what is filled in stands where it will be put back: right behind the bar
+  before it, and before the bar behind it.
+
+  Args:
+    coordinates: Of each step; see `tokens.places`.
+    head_dim: Even width `k` of a head; `half` is `k / 2`.
+    base: Longest wavelength is about `2 pi base` steps.
+  """
+  bar, order = coordinates[..., 0], coordinates[..., 4]
+  line = STRIDE * bar + jnp.minimum(order, STRIDE - 1)
+  half = head_dim // 2
+  # A product, so that it is computed once; see `_product`.
+  cos, sin = (
+    _product(turned, np.eye(half)) for turned in _turns(line, half, base)
+  )
+  return cos[:, None], sin[:, None]
 
 
 def dealt(heads: int, half: int) -> Int[np.ndarray, 'h half']:

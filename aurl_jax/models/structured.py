@@ -37,11 +37,14 @@ def attend_bars(
     bars: Bar of each step in its segment; never falls in a segment.
     segments: Number of the piece at each step; a piece is one run of steps.
     backend: `naive`, `blocked`, or `auto`: `blocked`.
-    plan: As of `bar_plan.plan(bars, segments)`, if it is made already: it is
-      the same for all layers.
+    plan: As of `bar_plan.plan`, if it is made already: it is the same for all
+      layers. None sees all summaries.
   """
   if backend == 'naive':
-    mixture = weights(q, k, v, query, bars=bars, segments=segments)
+    horizon = 0 if plan is None else plan.horizon
+    mixture = weights(
+      q, k, v, query, bars=bars, segments=segments, horizon=horizon
+    )
     return jnp.einsum('bhqt,bhtk->bhqk', mixture.astype(v.dtype), v)
   if plan is None:
     plan = bar_plan.plan(bars, segments)
@@ -78,6 +81,7 @@ def weights(
   *,
   bars: Int[Array, 'b t'],
   segments: Int[Array, 'b t'],
+  horizon: int = 0,
 ) -> Float[Array, 'b h t t']:
   """Returns how much each query takes of each step, float32.
 
@@ -94,6 +98,10 @@ def weights(
   means = jnp.einsum('bhrt,bhtk->bhrk', parts, k.astype(jnp.float32))
   keys = jnp.concatenate([k, means.astype(k.dtype)], axis=2)
   seen = _seen(segment, place, final)
+  if horizon:
+    # A slot is a bar that has steps.
+    far = slot[:, :, None] - slot[:, None, :] > horizon
+    seen &= ~jnp.concatenate([jnp.zeros_like(far), far], axis=-1)
   taken = attention_weights(q, keys, seen)
   steps, bars_taken = jnp.split(taken, 2, axis=-1)
   return steps + jnp.einsum('bhqr,bhrt->bhqt', bars_taken, parts)

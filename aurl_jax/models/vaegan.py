@@ -22,6 +22,7 @@ from aurl_jax.models.hierarchy import Hierarchy
 from aurl_jax.models.latent import Posterior
 from aurl_jax.models.layers import Embedding, dropout, normal, unseen
 from aurl_jax.models.lead import Lead
+from aurl_jax.models.oneshot import OneShot
 from aurl_jax.parallel.rules import constrain_rows
 
 
@@ -34,8 +35,17 @@ class MusicTransformerVAEGAN(nnx.Module):
     vocabulary: tuple[int, ...],
     key: PRNGKeyArray,
     pitches: tuple[tuple[int, ...], ...] = (),
+    beat: int = 1,
   ) -> None:
-    """Draws the parameters; `pitches` is for the `Embedding`."""
+    """Draws the parameters.
+
+    Args:
+      config: Hyperparameters.
+      vocabulary: Number of ids of each field.
+      key: Of the draws.
+      pitches: For the `Embedding`.
+      beat: Cells of a beat, for the `OneShot`.
+    """
     embed, decoder, head = jax.random.split(key, 3)
     d = config.width
     self.embed = Embedding(vocabulary, d, embed, pitches)
@@ -50,15 +60,18 @@ class MusicTransformerVAEGAN(nnx.Module):
       self.metrical_embed = normal(place, (config.metrical, d))
     if config.has_latents:
       self.encoder = Encoder(config, jax.random.fold_in(key, 1))
+    if config.latent.oneshot:
+      self.oneshot = OneShot(config, beat, jax.random.fold_in(key, 2))
     self.config = config
 
   def posterior(
     self,
     ids: Int[Array, 'b t f'],
     real: Bool[Array, 'b t'],
-    coordinates: Int[Array, 'b t 4'],
+    coordinates: Int[Array, 'b t 5'],
     slot: Int[Array, 'b t'],
     key: Keys | None = None,
+    last: Int[Array, ' b'] | None = None,
   ) -> Posterior:
     """Returns the posterior of the latents of pieces, one a row.
 
@@ -68,13 +81,15 @@ class MusicTransformerVAEGAN(nnx.Module):
       coordinates: Place of each.
       slot: The slot of each (`latent.slot_of`).
       key: Of the dropout; None keeps everything.
+      last: As of `Encoder`.
     """
-    return self.encoder(self.embedded(ids, coordinates), real, slot, key)
+    x = self.embedded(ids, coordinates)
+    return self.encoder(x, real, slot, key, last)
 
   def embedded(
     self,
     ids: Int[Array, 'b t f'],
-    coordinates: Int[Array, 'b t 4'] | None = None,
+    coordinates: Int[Array, 'b t 5'] | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns embedded steps in the dtype of the activations.
 
@@ -94,7 +109,7 @@ class MusicTransformerVAEGAN(nnx.Module):
   def read(
     self,
     ids: Int[Array, 'b t f'],
-    coordinates: Int[Array, 'b t 4'] | None = None,
+    coordinates: Int[Array, 'b t 5'] | None = None,
     following: Int[Array, 'b t f'] | None = None,
   ) -> Float[Array, 'b t d']:
     """Returns steps as the decoder reads them: embedded, with their lead."""
@@ -109,7 +124,7 @@ class MusicTransformerVAEGAN(nnx.Module):
     return x + self.lead.told(following).astype(x.dtype)
 
   def _metrical(
-    self, coordinates: Int[Array, 'b t 4'] | None
+    self, coordinates: Int[Array, 'b t 5'] | None
   ) -> Float[Array, 'b t d']:
     """Returns what tells the place of each step in its bar, float32."""
     if coordinates is None:
@@ -127,7 +142,7 @@ class MusicTransformerVAEGAN(nnx.Module):
     segments: Int[Array, 'b t'],
     positions: Int[Array, 'b t'],
     key: Keys | None = None,
-    coordinates: Int[Array, 'b t 4'] | None = None,
+    coordinates: Int[Array, 'b t 5'] | None = None,
     told: Float[Array, 'b t _'] | None = None,
     following: Int[Array, 'b t f'] | None = None,
   ) -> Float[Array, 'b t d']:

@@ -22,8 +22,13 @@ _TEMPO, _METER, _KEY = 0x51, 0x58, 0x59
 _OFF, _ON, _CONTROL, _PROGRAM, _BEND = 0x80, 0x90, 0xB0, 0xC0, 0xE0
 
 
-def write(notes: Notes, path: str | os.PathLike[str] | None = None) -> bytes:
-  """Returns a piece as a MIDI file of format 1; also saves it, if asked.
+def write(
+  notes: Notes,
+  path: str | os.PathLike[str] | None = None,
+  *,
+  single: bool = False,
+) -> bytes:
+  """Returns a piece as a MIDI file of format 1 or 0; saves it, if asked.
 
   The first track holds title, tempos, meters, keys and the texts of the
   whole piece; then each track stands alone, drums on channel 10, the others
@@ -34,21 +39,32 @@ def write(notes: Notes, path: str | os.PathLike[str] | None = None) -> bytes:
     track swaps ends with it, as MIDI cannot tell them apart;
   - a marker whose text begins with `chord:` comes back as a chord.
 
+  Format 0 holds all in one track, for players that know no other. It has a
+  channel for each track, so 15 beside the drums, whose tracks become one;
+  names of tracks, and whose a text is, have no place in it.
+
   Args:
     notes: The piece.
     path: Where to save it; the file appears whole or not at all.
+    single: Whether all is one track (format 0).
 
   Raises:
     MidiError: The piece does not fit a MIDI file: it passes tick 2**31 - 1
       (code `ticks`), a meter's denominator is no power of two (`meter`), or
-      it has over 65,534 tracks (`too_many_tracks`).
+      it has over 65,534 tracks, over 15 beside the drums in format 0
+      (`too_many_tracks`).
   """
   _check(notes)
   channels = _channels(notes)
-  metas = _metas(notes, channels)
-  bodies = _lay(*_messages(notes, channels), metas, 1 + len(notes.tracks))
+  if single:
+    _check_single(channels)
+  homes = np.arange(1, len(notes.tracks) + 1) * (not single)
+  metas = _metas(notes, channels, homes)
+  count = 1 if single else 1 + len(notes.tracks)
+  bodies = _lay(*_messages(notes, channels, homes), metas, count)
+  kind = 0 if single else 1
   header = struct.pack(
-    '>4sIHHH', b'MThd', 6, 1, len(bodies), notes.ticks_per_beat
+    '>4sIHHH', b'MThd', 6, kind, len(bodies), notes.ticks_per_beat
   )
   data = b''.join([header, *(_chunk(body) for body in bodies)])
   if path is not None:
@@ -85,6 +101,16 @@ def _check(notes: Notes) -> None:
     )
 
 
+def _check_single(channels: np.ndarray) -> None:
+  """Refuses a piece that needs a second port."""
+  if len(channels) and channels.max() > 15:
+    raise errors.MidiError(
+      f'{np.count_nonzero(channels != DRUM_CHANNEL)} tracks beside the drums; '
+      'a MIDI file of format 0 holds 15: write format 1',
+      code='too_many_tracks',
+    )
+
+
 def _meta(kind: int, payload: bytes) -> bytes:
   size = len(payload)
   number = bytes([size & 0x7F])
@@ -101,8 +127,16 @@ def _channels(notes: Notes) -> np.ndarray:
   return np.where(drums, DRUM_CHANNEL, port << 4 | place)
 
 
-def _metas(notes: Notes, channels: np.ndarray) -> list[_Meta]:
-  """Returns all but the messages; those of a tick in their order."""
+def _metas(
+  notes: Notes, channels: np.ndarray, homes: np.ndarray
+) -> list[_Meta]:
+  """Returns all but the messages; those of a tick in their order.
+
+  Args:
+    notes: The piece, [t] tracks.
+    channels: [t], see `_channels`.
+    homes: [t], the track of the file for each track; all 0 in format 0.
+  """
   metas: list[_Meta] = []
   if notes.title:
     metas.append((0, 0, _meta(_NAME, notes.title.encode())))
@@ -114,24 +148,32 @@ def _metas(notes: Notes, channels: np.ndarray) -> list[_Meta]:
     metas.append((0, tick, _meta(_KEY, bytes([fifths & 0xFF, minor]))))
   for tick, micros in notes.tempos.tolist():
     metas.append((0, tick, _meta(_TEMPO, micros.to_bytes(3))))
-  for index, (track, channel) in enumerate(
-    zip(notes.tracks, channels.tolist(), strict=True), start=1
-  ):
-    if track.name:
-      metas.append((index, 0, _meta(_NAME, track.name.encode())))
-    if channel >> 4:
-      metas.append((index, 0, _meta(_PORT, bytes([channel >> 4 & 0x7F]))))
-    event = bytes([_PROGRAM | channel & 0x0F, track.program])
-    metas.append((index, 0, event))
+  metas += _heads(notes, channels.tolist(), homes.tolist())
   for tick, owner, kind, text in notes.texts:
     word = CHORD_PREFIX + text if kind == 'chord' else text
     event = _meta(_LYRIC if kind == 'lyric' else _MARKER, word.encode())
-    metas.append((owner + 1, tick, event))
+    metas.append((int(homes[owner]) if owner >= 0 else 0, tick, event))
+  return metas
+
+
+def _heads(notes: Notes, channels: list[int], homes: list[int]) -> list[_Meta]:
+  """Returns name, port and program of each track."""
+  metas: list[_Meta] = []
+  told = set()
+  for track, channel, home in zip(notes.tracks, channels, homes, strict=True):
+    if track.name and home:
+      metas.append((home, 0, _meta(_NAME, track.name.encode())))
+    if channel >> 4:
+      metas.append((home, 0, _meta(_PORT, bytes([channel >> 4 & 0x7F]))))
+    if home or channel not in told:
+      event = bytes([_PROGRAM | channel & 0x0F, track.program])
+      metas.append((home, 0, event))
+    told.add(channel)
   return metas
 
 
 def _messages(
-  notes: Notes, channels: np.ndarray
+  notes: Notes, channels: np.ndarray, homes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns the channel messages in any order.
 
@@ -159,7 +201,7 @@ def _messages(
   )
   keys, messages = [], []
   for status, where, rank, first, second in parts:
-    keys.append(_place(where['track'] + 1, where['tick'], rank))
+    keys.append(_place(homes[where['track']], where['tick'], rank))
     message = np.empty((len(first), 3), np.uint8)
     message[:, 0] = channels[where['track']] & 0x0F | status
     message[:, 1], message[:, 2] = first, second

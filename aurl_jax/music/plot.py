@@ -60,8 +60,6 @@ def piano_roll(
   Raises:
     MidiError: The piece has more bars than can be drawn (`too_long`).
   """
-  from matplotlib.backends.backend_agg import FigureCanvasAgg
-
   bars = time.bar_starts(notes)
   if width is None:
     inches = 1.4 + _BAR_INCHES * len(bars)
@@ -75,12 +73,19 @@ def piano_roll(
   if drums is not None:
     _draw_drums(drums, notes)
   _draw_title(figure, pitched or drums, notes, title or notes.title)
-  canvas = FigureCanvasAgg(figure)
-  image = io.BytesIO()
-  # No date and no version in the file: equal music, equal bytes.
-  canvas.print_png(image, metadata={'Software': None})
+  image = png(figure)
   if path is not None:
-    files.write_atomic(path, image.getvalue())
+    files.write_atomic(path, image)
+  return image
+
+
+def png(figure: 'Figure') -> bytes:
+  """Returns a figure as PNG: equal figures, equal bytes."""
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+  image = io.BytesIO()
+  # No date and no version in the file.
+  FigureCanvasAgg(figure).print_png(image, metadata={'Software': None})
   return image.getvalue()
 
 

@@ -22,6 +22,7 @@ _ARENA_MAX = -8
 _HUGE_PAGES = 14
 _HUGE_PAGE = 1 << 21
 _NEVER = 2**31 - 1
+_LEVEL = 'xla_backend_optimization_level'
 
 
 def cores() -> int:
@@ -33,6 +34,18 @@ def cores() -> int:
   if hasattr(os, 'sched_getaffinity'):
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1
+
+
+def compile_lightly() -> None:
+  """Asks for programs that are sooner compiled than fast.
+
+  For a process that runs each program once and briefly, such as a demo, which
+  else compiles for most of its time. Sums may be rounded otherwise. To be
+  called before the first computation; what XLA_FLAGS says already stands.
+  """
+  flags = os.environ.get('XLA_FLAGS', '')
+  if _LEVEL not in flags:
+    os.environ['XLA_FLAGS'] = f'{flags} --{_LEVEL}=0'.strip()
 
 
 def keep_memory(reserve: int = 1 << 28) -> bool:

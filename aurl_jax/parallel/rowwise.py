@@ -29,9 +29,7 @@ def over_rows(work: Work, mesh: Mesh | None) -> Work:
     mesh: The devices. Where there is none or one, where parameters are
       divided, and on accelerators, `work` is left to the compiler.
   """
-  if mesh is None or jax.default_backend() != 'cpu':
-    return work
-  if mesh.size == 1 or mesh.shape['data'] < mesh.size:
+  if mesh is None or not _by_hand(mesh):
     return work
 
   def local(same: Any, rows: Any) -> Any:
@@ -40,6 +38,28 @@ def over_rows(work: Work, mesh: Mesh | None) -> Work:
   return jax.shard_map(
     local, mesh=mesh, in_specs=(P(), BATCH), out_specs=P(), check_vma=False
   )
+
+
+def by_rows(work: Work, mesh: Mesh | None) -> Work:
+  """Returns `work`, each device on its rows, and the rows of them all.
+
+  A loop in `work` then ends on each device when its own rows are done.
+
+  Args:
+    work: Whose result is a tree of arrays of the rows it is given.
+    mesh: As of `over_rows`.
+  """
+  if mesh is None or not _by_hand(mesh):
+    return work
+  return jax.shard_map(
+    work, mesh=mesh, in_specs=(P(), BATCH), out_specs=BATCH, check_vma=False
+  )
+
+
+def _by_hand(mesh: Mesh) -> bool:
+  """Whether each of several CPUs has the whole of the parameters."""
+  several = mesh.size > 1 and mesh.shape['data'] == mesh.size
+  return several and jax.default_backend() == 'cpu'
 
 
 def _summed(tree: Any, axes: tuple[str, ...]) -> Any:

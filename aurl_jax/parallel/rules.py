@@ -40,6 +40,8 @@ RULES: tuple[Rule, ...] = (
   (r'latent/kernel$', P('fsdp', 'tensor')),
   (r'encoder/(slot|piece)/kernel$', P('fsdp', 'tensor')),
   (r'(^|/)blank_embed$', P()),
+  (r'oneshot/(read|spread|out)/kernel$', P('fsdp', 'tensor')),
+  (r'oneshot/(slot_embed|cell_embed|bias)$', P()),
   # Of the hierarchy.
   (r'(^|/)down/kernel$', P('fsdp', 'tensor')),
   (r'(^|/)start$', P()),

@@ -17,6 +17,8 @@ Track = tuple[int, int]
 
 LINES = ('melody', 'bass')
 GIVEN = (*LINES, 'chords')
+ALL_NOTES = 'notes'
+"""Given, too, but in no training: all notes that there are."""
 _MOST_VOICES = 1 << 11
 _MOST_CELLS = 1 << 13
 
@@ -29,14 +31,16 @@ class Part:
     tracks: Take the notes, and pedals, of these alone.
     given: Take everything but what is given: `melody`, `bass` (the track of
       the highest, or lowest, mean pitch; of a single track the highest, or
-      lowest, note of each onset) or `chords` (the symbols).
+      lowest, note of each onset), `chords` (the symbols) or `notes` (all that
+      there are: others are to be written to them).
   """
 
   tracks: tuple[Track, ...] = ()
   given: str = ''
 
   def __post_init__(self) -> None:
-    if self.given and (self.given not in GIVEN or self.tracks):
+    known = (*GIVEN, ALL_NOTES)
+    if self.given and (self.given not in known or self.tracks):
       raise errors.ConfigError(
         f'given {self.given!r} (tracks {list(self.tracks)}); give one of '
         f'{", ".join(GIVEN)}, or tracks'
@@ -71,6 +75,8 @@ def taken_notes(notes: np.ndarray, part: Part) -> np.ndarray:
   """Returns bool [n]: which notes, `[5, n]`, a part takes."""
   if part.tracks:
     return of_tracks(notes[2], notes[3], part)
+  if part.given == ALL_NOTES:
+    return np.zeros(notes.shape[1], np.bool_)
   if part.given in LINES:
     return ~_kept_line(notes, part.given)
   return np.ones(notes.shape[1], np.bool_)

@@ -155,8 +155,18 @@ class EventTokenizer(abc.ABC):
         cannot be told (code `controls`).
     """
     ids = self._encode(notes)
-    if controls is None:
-      return ids
+    return ids if controls is None else self.tell(ids, controls)
+
+  def tell(self, ids: np.ndarray, controls: Controls) -> np.ndarray:
+    """Returns the ids of a piece, or of its beginning, with its controls.
+
+    Args:
+      ids: int32 `[t, f]` from BOS, without controls.
+      controls: What to tell; those of bars that are not there are left out.
+
+    Raises:
+      TokenError: They cannot be told (code `controls`).
+    """
     if not self.controls:
       raise errors.TokenError(
         'this tokenizer tells no controls; build it with controls=True',

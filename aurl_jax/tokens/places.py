@@ -18,7 +18,6 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
@@ -26,12 +25,14 @@ from jaxtyping import Array, Bool, Int
 from aurl_jax.music import notes as notes_lib
 from aurl_jax.tokens import events
 from aurl_jax.tokens.codec import Field
+from aurl_jax.tokens.place_rows import Rows
 from aurl_jax.tokens.sounds import Sounds
 from aurl_jax.tokens.tokenizer import Tokenizer
 
-COORDINATES = ('bar', 'position', 'time', 'pitch')
+COORDINATES = ('bar', 'position', 'time', 'pitch', 'order')
 """What a step has, in this order: the bar from 0 in its segment, cells inside
-the bar, cells since the segment began, and the MIDI pitch 0..127."""
+the bar, cells since the segment began, the MIDI pitch 0..127, and how many
+steps of the bar are before it, those before the first bar counted to that."""
 _PITCHES = ('pitch', 'release', 'hold')
 """Events whose values are pitches; drums have sounds, which are none."""
 _FRAME = 'hold'
@@ -53,6 +54,7 @@ class PlaceState(NamedTuple):
     position: Cells inside the open bar.
     cells: Cells that passed one by one, or by time shifts.
     pickup: Cells of a pickup, of steps that last a cell.
+    order: Steps before it in its bar; -1 before any step.
     pitch: Of the step; 0 for none.
     masked: Whether a part has been taken out.
     saved: The clock before the first mask, by name; None where nothing can
@@ -66,6 +68,7 @@ class PlaceState(NamedTuple):
   position: Int[Array, '*b']
   cells: Int[Array, '*b']
   pickup: Int[Array, '*b']
+  order: Int[Array, '*b']
   pitch: Int[Array, '*b']
   masked: Int[Array, '*b']
   saved: Any = None
@@ -198,7 +201,8 @@ class Places:
     zeros = jnp.zeros(shape, jnp.int32)
     bar = jnp.full(shape, self.meter, jnp.int32)
     none = dict.fromkeys(PlaceState._fields[:-1], zeros)
-    state = PlaceState(**none | {'length': bar, 'meter': bar})
+    none |= {'length': bar, 'meter': bar, 'order': zeros - 1}
+    state = PlaceState(**none)
     return state._replace(saved=state.clock) if self.infill else state
 
   def advance(self, state: PlaceState, step: Int[Array, '*b f']) -> PlaceState:
@@ -232,10 +236,11 @@ class Places:
       position=jnp.where(now.place > 0, now.place - 1, state.position),
       cells=state.cells + now.cells,
       pickup=jnp.where(now.pickup > 0, now.pickup, state.pickup),
+      order=jnp.where((now.bars > 0) & (state.bars > 0), 0, state.order + 1),
       pitch=now.pitch,
     )
 
-  def coordinates(self, state: PlaceState) -> Int[Array, '*b 4']:
+  def coordinates(self, state: PlaceState) -> Int[Array, '*b 5']:
     """Returns the `COORDINATES` of the step that was taken in last."""
     if self.frames:
       time = jnp.maximum(state.cells - 1, 0)
@@ -243,16 +248,16 @@ class Places:
       inside = past >= 0
       bar = past // state.meter + (state.pickup > 0)
       bar = jnp.where(inside, bar, 0)
-      position = jnp.where(inside, past % state.meter, time)
+      order = position = jnp.where(inside, past % state.meter, time)
     else:
       bar = jnp.maximum(state.bars - 1, 0)
-      position = state.position
+      position, order = state.position, state.order
       time = state.start + position + state.cells
-    return jnp.stack([bar, position, time, state.pitch], axis=-1)
+    return jnp.stack([bar, position, time, state.pitch, order], axis=-1)
 
   def __call__(
     self, ids: Int[Array, 'b t f'], segments: Int[Array, 'b t']
-  ) -> Int[Array, 'b t 4']:
+  ) -> Int[Array, 'b t 5']:
     """Returns the `COORDINATES` of every step, int32, all at once.
 
     The same values as `advance` gives from `init` on, in each segment.
@@ -263,7 +268,7 @@ class Places:
         are one.
     """
     now = self._effects(ids)
-    rows = _Rows(segments, (now.mask, now.fill) if self.infill else None)
+    rows = Rows(segments, (now.mask, now.fill) if self.infill else None)
     meter = rows.latest(now.meter, now.meter > 0, self.meter)
     full = rows.before(meter, self.meter)
     told = (now.cut > 0) | (now.meter > 0) | (now.fresh > 0)
@@ -283,6 +288,7 @@ class Places:
       position=rows.latest(now.place - 1, now.place > 0, 0),
       cells=rows.total(now.cells),
       pickup=rows.latest(now.pickup, now.pickup > 0, 0),
+      order=rows.since((now.bars > 0) & (bars > more)),
       pitch=now.pitch,
       masked=now.mask,
     )
@@ -331,90 +337,6 @@ def _ended(
   open_ = (bars > 0) | (now.opens > 0)
   first = jnp.where(open_, now.own * length, 0)
   return first + now.full * meter + now.added
-
-
-class _Gap(NamedTuple):
-  """What is skipped behind a fill, as each step knows it.
-
-  Attributes:
-    start: Index of the first mask of the segment.
-    fill: Index of its latest fill.
-    behind: Whether the step is a fill or behind one; if not, the indices mean
-      nothing.
-  """
-
-  start: Int[Array, 'b t']
-  fill: Int[Array, 'b t']
-  behind: Bool[Array, 'b t']
-
-
-class _Rows:
-  """Running sums and latest values in the segments of rows, each `[b, t]`."""
-
-  def __init__(
-    self,
-    segments: Int[Array, 'b t'],
-    infill: tuple[Int[Array, 'b t'], Int[Array, 'b t']] | None = None,
-  ) -> None:
-    """Takes the segments, and which steps are masks and fills, if any are."""
-    changes = segments[:, 1:] != segments[:, :-1]
-    self._first = jnp.pad(changes, ((0, 0), (1, 0)), constant_values=True)
-    self._home = self._last(self._first)
-    self._gap = self._found(*infill) if infill else None
-
-  def _last(self, marks: Bool[Array, 'b t']) -> Int[Array, 'b t']:
-    """Returns the index of the latest mark at or before each step."""
-    index = jnp.arange(marks.shape[1], dtype=jnp.int32)
-    return jax.lax.cummax(jnp.where(marks, index, 0), axis=1)
-
-  def _found(self, mask: Int[Array, 'b t'], fill: Int[Array, 'b t']) -> '_Gap':
-    """Finds the first mask of each segment, and the latest fill behind it."""
-    masked = self._sum(mask)
-    fills = jnp.where(masked > 0, fill, 0)
-    return _Gap(
-      start=self._last((mask > 0) & (masked == mask)),
-      fill=self._last(fills > 0),
-      behind=self._sum(fills) > 0,
-    )
-
-  def _sum(self, values: Int[Array, 'b t']) -> Int[Array, 'b t']:
-    sums = jnp.cumsum(values, axis=1, dtype=jnp.int32)
-    return sums - jnp.take_along_axis(sums - values, self._home, axis=1)
-
-  def total(self, values: Int[Array, 'b t']) -> Int[Array, 'b t']:
-    """Returns the sum of a segment's values up to each step.
-
-    Behind a fill it is that of what stands before the first mask, and behind
-    the fill.
-    """
-    sums, gap = self._sum(values), self._gap
-    if gap is None:
-      return sums
-    before = jnp.take_along_axis(sums - values, gap.start, axis=1)
-    skipped = jnp.take_along_axis(sums, gap.fill, axis=1) - before
-    return sums - jnp.where(gap.behind, skipped, 0)
-
-  def latest(
-    self, values: Int[Array, 'b t'], told: Bool[Array, 'b t'], default: int
-  ) -> Int[Array, 'b t']:
-    """Returns the latest value told in the segment, or the default.
-
-    Behind a fill, what stands between the first mask and it tells nothing.
-    """
-    at = self._last(told | self._first)
-    found = jnp.take_along_axis(jnp.where(told, values, default), at, axis=1)
-    gap = self._gap
-    if gap is None:
-      return found
-    earlier = self.before(found, default)
-    earlier = jnp.take_along_axis(earlier, gap.start, axis=1)
-    return jnp.where(gap.behind & (at <= gap.fill), earlier, found)
-
-  def before(
-    self, values: Int[Array, 'b t'], default: int
-  ) -> Int[Array, 'b t']:
-    """Returns the value of the step before, the default for the first."""
-    return jnp.where(self._first, default, jnp.roll(values, 1, axis=1))
 
 
 def _where(

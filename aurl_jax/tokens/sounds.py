@@ -1,13 +1,14 @@
 """What sounds in each slot, computed on the device from the ids of a piece.
 
 A table a field says of every id whether it begins a note or holds one on,
-its pitch, and how long it lasts. The attributes of a slot are those that
-`evaluation.attributes` has of an excerpt, of the notes that begin in the slot
-(density), sound in it (polyphony, register) or have their strongest place in
-it (syncopation: there the accent is missed, and there a model has to know).
-Numbers are taken to about -2..2 by fixed middles and widths (`SCALES`), so
-that no model depends on the data that they were measured on. Axes: `b` batch,
-`t` steps, `f` fields, `n` steps that may be notes, `s` slots.
+its pitch, its velocity, and how long it lasts. The attributes of a slot are
+those that `evaluation.attributes` has of an excerpt, of the notes that begin in
+the slot (density), sound in it (polyphony, register) or have their strongest
+place in it (syncopation: there the accent is missed, and there a model has to
+know). Numbers are taken to about -2..2 by fixed middles and widths (`SCALES`),
+so that no model depends on the data that they were measured on. Axes: `b`
+batch, `t` steps, `f` fields, `n` steps that may be notes, `s` slots, `c` cells,
+`p` the 128 MIDI pitches.
 """
 
 import dataclasses
@@ -19,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from aurl_jax.music.grid import Grid
 from aurl_jax.tokens.codec import Field
 from aurl_jax.tokens.tokenizer import Tokenizer
 
@@ -30,8 +32,12 @@ SCALES: Mapping[str, tuple[float, float]] = {
 }
 """Attribute -> its middle and its width, in its own unit: onsets a beat, notes,
 MIDI pitch, strength a beat."""
+PITCHES = 128
+ROLLS = ('onset', 'sustain', 'velocity')
+"""What a cell of a roll has of each pitch."""
 _NEVER = 1 << 24
 """Cells: later than any step; exact in float32."""
+_COLUMNS = 5
 _LEVELS = (4, 2, 1)
 """Parts of a beat, the weakest first."""
 
@@ -47,6 +53,7 @@ class Heard(NamedTuple):
     pitch: MIDI pitch.
     pitched: Whether it has one.
     real: Whether a note begins here.
+    velocity: MIDI velocity; 0 where the tokenization tells none.
   """
 
   begin: Int[Array, 'b n']
@@ -56,6 +63,7 @@ class Heard(NamedTuple):
   pitch: Int[Array, 'b n']
   pitched: Bool[Array, 'b n']
   real: Bool[Array, 'b n']
+  velocity: Int[Array, 'b n']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +71,8 @@ class Sounds:
   """What ids sound like, by tables over them; hashable.
 
   Attributes:
-    tables: int32 `[v, 4]` of each field, as bytes: begins, holds, pitch and 1
-      (0 for none), cells.
+    tables: int32 `[v, 5]` of each field, as bytes: begins, holds, pitch and 1
+      (0 for none), cells, velocity.
     frames: Whether each step is a cell and each field a voice (`grid`).
     beat: Cells of a beat.
   """
@@ -80,14 +88,14 @@ class Sounds:
     frames = 'hold' in fields[0].starts
     if not frames and not ('note' in fields[0].starts and len(fields) > 1):
       return None
-    tables = [_table(field, frames, grid.durations) for field in fields]
+    tables = [_table(field, frames, grid) for field in fields]
     return cls(tuple(tables), frames, grid.cells_per_beat)
 
   def __call__(
     self,
     ids: Int[Array, 'b t f'],
     segments: Int[Array, 'b t'],
-    coordinates: Int[Array, 'b t 4'],
+    coordinates: Int[Array, 'b t 5'],
     slots: int,
     beats: int,
   ) -> dict[str, Float[Array, 'b s']]:
@@ -108,16 +116,39 @@ class Sounds:
     found = attributes(heard, edges, beats * self.beat, self.beat)
     return {name: _scaled(name, value) for name, value in found.items()}
 
+  def last(
+    self,
+    ids: Int[Array, 'b t f'],
+    segments: Int[Array, 'b t'],
+    coordinates: Int[Array, 'b t 5'],
+  ) -> Int[Array, ' b']:
+    """Returns the last cell in which a note of a piece sounds; 0 for none."""
+    heard = self.heard(ids, segments, coordinates)
+    end = jnp.where(heard.real, heard.begin + heard.length - 1, 0)
+    return jnp.maximum(end.max(axis=1), 0)
+
+  def rolls(
+    self,
+    ids: Int[Array, 'b t f'],
+    segments: Int[Array, 'b t'],
+    coordinates: Int[Array, 'b t 5'],
+    cells: int,
+  ) -> dict[str, Float[Array, 'b c p']]:
+    """Returns the first cells of pieces as piano rolls: `rolls` of them."""
+    return rolls(self.heard(ids, segments, coordinates), cells)
+
   def heard(
     self,
     ids: Int[Array, 'b t f'],
     segments: Int[Array, 'b t'],
-    coordinates: Int[Array, 'b t 4'],
+    coordinates: Int[Array, 'b t 5'],
   ) -> Heard:
     """Returns the notes of rows."""
     real = segments > 0
     parts = [
-      jnp.asarray(np.frombuffer(data, np.int32).reshape(-1, 4))[ids[..., f]]
+      jnp.asarray(np.frombuffer(data, np.int32).reshape(-1, _COLUMNS))[
+        ids[..., f]
+      ]
       for f, data in enumerate(self.tables)
     ]
     left = _left(coordinates, real)
@@ -125,7 +156,7 @@ class Sounds:
     if self.frames:
       told = jnp.stack(parts, axis=-2) * real[..., None, None]
       length = jax.vmap(_held, in_axes=-1, out_axes=-1)(told[..., 1])
-      told = told.at[..., 3].set(length).reshape(len(ids), -1, 4)
+      told = told.at[..., 3].set(length).reshape(len(ids), -1, _COLUMNS)
       begin, position, left = (
         jnp.repeat(place, len(parts), axis=1) for place in places
       )
@@ -134,7 +165,37 @@ class Sounds:
       begin, position, left = places
     pitch = told[..., 2] - 1
     kind = told[..., 0] > 0
-    return Heard(begin, told[..., 3], position, left, pitch, pitch >= 0, kind)
+    when = begin, told[..., 3], position, left
+    return Heard(*when, pitch, pitch >= 0, kind, told[..., 4])
+
+
+def rolls(heard: Heard, cells: int) -> dict[str, Float[Array, 'b c p']]:
+  """Returns notes as piano rolls, pitched ones alone.
+
+  Args:
+    heard: The notes.
+    cells: Of a roll; notes that begin later are left out.
+
+  Returns:
+    `onset` and `sustain`, 1 where a note begins, or sounds, else 0; and
+    `velocity`, 0..1, where one begins.
+  """
+  real = heard.real & heard.pitched & (heard.begin < cells)
+  # What is out of the roll is dropped.
+  begin = jnp.where(real, heard.begin, cells + 1)
+  end = jnp.where(real, jnp.minimum(begin + heard.length, cells), cells + 1)
+  rows = jnp.arange(len(begin))[:, None]
+  pitch = jnp.maximum(heard.pitch, 0)
+  blank = jnp.zeros((len(begin), cells + 1, PITCHES))
+  edges = blank.at[rows, begin, pitch].add(1.0, mode='drop')
+  edges = edges.at[rows, end, pitch].add(-1.0, mode='drop')
+  loud = heard.velocity / 127
+  found = {
+    'onset': blank.at[rows, begin, pitch].set(1.0, mode='drop'),
+    'sustain': (jnp.cumsum(edges, axis=1) > 0).astype(jnp.float32),
+    'velocity': blank.at[rows, begin, pitch].max(loud, mode='drop'),
+  }
+  return {name: roll[:, :cells] for name, roll in found.items()}
 
 
 def attributes(
@@ -207,7 +268,7 @@ def _held(holds: Int[Array, 'b t']) -> Int[Array, 'b t']:
 
 
 def _left(
-  coordinates: Int[Array, 'b t 4'], real: Bool[Array, 'b t']
+  coordinates: Int[Array, 'b t 5'], real: Bool[Array, 'b t']
 ) -> Int[Array, 'b t']:
   """Returns the cells from each step to the next bar of its row."""
   start = coordinates[..., 2] - coordinates[..., 1]
@@ -223,9 +284,9 @@ def _following(values: Int[Array, 'b t'], last: int) -> Int[Array, 'b t']:
   return jnp.pad(found[:, 1:], ((0, 0), (0, 1)), constant_values=last)
 
 
-def _table(field: Field, frames: bool, durations: np.ndarray) -> bytes:
+def _table(field: Field, frames: bool, grid: Grid) -> bytes:
   """Returns the table of a field."""
-  table = np.zeros((field.size, 4), np.int32)
+  table = np.zeros((field.size, _COLUMNS), np.int32)
   for id_, (name, value) in enumerate(
     zip(field.events, field.values.tolist(), strict=True)
   ):
@@ -236,5 +297,7 @@ def _table(field: Field, frames: bool, durations: np.ndarray) -> bytes:
     if name == 'pitch':
       table[id_, 2] = value + 1
     if name == 'duration':
-      table[id_, 3] = durations[value]
+      table[id_, 3] = grid.durations[value]
+    if name == 'velocity':
+      table[id_, 4] = grid.velocities[value]
   return table.tobytes()

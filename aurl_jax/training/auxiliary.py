@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.training import musical, oneshot
 
 Auxiliary = Callable[[Any, Mapping[str, Any]], Array]
 
@@ -50,6 +51,29 @@ def scalars(name: str) -> Auxiliary:
     return _mean(error**2, counted)
 
   return loss
+
+
+def named(name: str) -> Auxiliary:
+  """Returns the loss that a config's name means.
+
+  Args:
+    name: `frames`, of a one-shot decoder (`training.oneshot`); one of
+      `musical.NAMES`, of its frames; else what the network is to say of a
+      piece, or of steps: `classes`.
+
+  Raises:
+    ConfigError: It begins like one of frames, and is none.
+  """
+  if name == oneshot.FRAMES:
+    return oneshot.frames
+  if name in musical.NAMES:
+    return musical.of_frames(name)
+  if name.startswith(f'{oneshot.FRAMES}_'):
+    raise ConfigError(
+      f'auxiliary loss {name!r}: those of frames are {oneshot.FRAMES}, '
+      + ', '.join(musical.NAMES)
+    )
+  return classes(name)
 
 
 def _pair(

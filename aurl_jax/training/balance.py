@@ -48,6 +48,7 @@ class BalanceConfig:
     names: Of the auxiliary losses, in order.
     weights: Of these losses; fewer than names: 1 for the others. With a
       learnt mode they are where weights start.
+    likelihood: Weight of the likelihood; 0 trains the auxiliary losses alone.
     rate: Learning rate of the weights.
     alpha: Of GradNorm: how strongly slow losses are helped; 1.5 is usual.
     shared: Of GradNorm: regex on the paths of the shared layer's parameters.
@@ -56,6 +57,7 @@ class BalanceConfig:
   mode: str = 'fixed'
   names: tuple[str, ...] = ()
   weights: tuple[float, ...] = ()
+  likelihood: float = 1.0
   rate: float = 0.025
   alpha: float = 1.5
   shared: str = r'(^|/)decoder/'
@@ -70,8 +72,12 @@ class BalanceConfig:
         f'balance: {self.mode} weighs several losses, and there is but the '
         "likelihood; set loss.balance='fixed', or add auxiliary losses"
       )
-    if not min((self.rate, self.alpha, *self.weights), default=0) >= 0:
+    if not min((self.rate, self.alpha, self.likelihood, *self.weights)) >= 0:
       raise ConfigError('balance: rate, alpha and weights must be 0 or more')
+    if not (self.likelihood or self.names):
+      raise ConfigError(
+        'balance: the likelihood has weight 0, and there is no other loss'
+      )
     if len(self.weights) > len(self.names):
       raise ConfigError('balance: more weights than auxiliary losses')
 
@@ -84,7 +90,7 @@ class BalanceConfig:
   def start(self) -> Float[Array, ' n']:
     """The weights before the first step."""
     missing = len(self.names) - len(self.weights)
-    return jnp.array([1.0, *self.weights, *[1.0] * missing])
+    return jnp.array([self.likelihood, *self.weights, *[1.0] * missing])
 
 
 def init(config: BalanceConfig) -> State:

@@ -49,7 +49,9 @@ class Context:
   Attributes:
     step: Steps done.
     first: Steps done when the loop began.
-    state: After them; the next step destroys it, so keep no reference.
+    state: After them; the next step destroys it, so keep no reference. A
+      callback may put another one in its place, for those behind it and for
+      the next step.
     metrics: Of the last step, on the devices.
     totals: Sums since the last log.
     clock: Time spent on steps.

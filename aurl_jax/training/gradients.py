@@ -29,10 +29,10 @@ def gradients(
   state: TrainState,
   batch: Rows,
   mesh: jax.sharding.Mesh | None,
-) -> tuple[Any, Sums, dict[str, Any] | None]:
+) -> tuple[Any, Sums, dict[str, Any]]:
   """Returns the gradient of the sum over the batch, the sums, and the balance.
 
-  The last is what `training.balance` learns from them; None for nothing.
+  The last is the part `balance` of the next state, if weights are learnt.
 
   Args:
     terms: The losses.
@@ -62,7 +62,8 @@ def gradients(
     grads = jax.tree.map(lambda a, b: (a + b) / 2, grads, more)
   if 'scale' in state:
     grads = jax.tree.map(lambda leaf: leaf / around.factor, grads)
-  return terms.learn(state, grads, sums)
+  grads, sums, learned = terms.learn(state, grads, sums)
+  return grads, sums, {} if learned is None else {'balance': learned}
 
 
 def beside(state: TrainState, batch: Rows, options: StepConfig) -> Beside:
@@ -130,4 +131,6 @@ def _split(rows: jax.Array, parts: int) -> jax.Array:
       f'accumulate: {parts} parts do not divide a batch of '
       f'{rows.shape[0]} rows; change accumulate or the batch size'
     )
-  return rows.reshape(-1, parts, *rows.shape[1:]).swapaxes(0, 1)
+  # Not -1: a latent of no dims has no numbers to divide.
+  each = rows.shape[0] // parts
+  return rows.reshape(each, parts, *rows.shape[1:]).swapaxes(0, 1)

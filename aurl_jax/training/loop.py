@@ -97,6 +97,7 @@ def _train(
       waited=feed.seconds_waited,
     )
     _ask(callbacks, context)
+    state = context.state
     if context.ending:
       break
   watch.finish()

@@ -6,6 +6,7 @@ from aurl_jax.core.errors import ConfigError
 from aurl_jax.training.averages import AverageConfig
 from aurl_jax.training.balance import BalanceConfig
 from aurl_jax.training.elbo import ElboConfig
+from aurl_jax.training.gan import Gan
 from aurl_jax.training.guard import GuardConfig
 from aurl_jax.training.losses import LossConfig
 from aurl_jax.training.scaling import ScalingConfig
@@ -28,6 +29,7 @@ class StepConfig:
     averages: Which averages of the parameters are kept.
     scaling: Of the loss, for float16.
     elbo: Of models with latents: the weight of their divergence.
+    gan: The critic of a `vae_gan`, and what it teaches; None for none.
   """
 
   accumulate: int = 1
@@ -40,6 +42,7 @@ class StepConfig:
   averages: AverageConfig = dataclasses.field(default_factory=AverageConfig)
   scaling: ScalingConfig = dataclasses.field(default_factory=ScalingConfig)
   elbo: ElboConfig = dataclasses.field(default_factory=ElboConfig)
+  gan: Gan | None = None
 
   def __post_init__(self) -> None:
     if self.accumulate < 1:
@@ -50,6 +53,12 @@ class StepConfig:
       raise ConfigError(
         'adversarial: it needs one gradient, and balance gradnorm one for each '
         'loss; choose one of the two'
+      )
+    if self.gan is not None and self.scaling.loss_scale:
+      raise ConfigError(
+        'gan: its gradients are not scaled, as float16 needs it; set '
+        "model.dtype to 'bfloat16' or 'float32'",
+        code='gan_config',
       )
     _ = self.loss
 

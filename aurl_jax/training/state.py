@@ -10,6 +10,7 @@
     average  only if configured: `params`, an even average, and its `count`
     scale    only if configured: the loss scale; see `training.scaling`
     balance  only if configured: learnt weights; see `training.balance`
+    gan      only of a `vae_gan`: critic and gate; see `training.gan`
 
 `eval_params` chooses what to evaluate, to sample and to export with.
 """
@@ -158,4 +159,6 @@ def _fresh(
     state['scale'] = scaling.init(options.scaling)
   if options.balance.mode != 'fixed':
     state['balance'] = balance.init(options.balance)
+  if options.gan is not None:
+    state['gan'] = options.gan.init(jax.random.fold_in(first, 1))
   return state

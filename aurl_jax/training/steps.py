@@ -23,6 +23,7 @@ from aurl_jax.parallel import rules as rules_lib
 from aurl_jax.training import elbo, gradients, losses, update
 from aurl_jax.training import state as state_lib
 from aurl_jax.training.auxiliary import Auxiliary
+from aurl_jax.training.game import Game
 from aurl_jax.training.losses import Sums
 from aurl_jax.training.options import DEFAULT, StepConfig
 from aurl_jax.training.schedules import Schedule
@@ -69,13 +70,15 @@ def make_train_step(
     rules: As of `state.create`.
   """
   terms = Terms(model, options, auxiliary)
+  game = None if options.gan is None else Game(options.gan, mesh)
 
   def step(state: TrainState, batch: Rows) -> tuple[TrainState, Metrics]:
     if augment is not None:
       key = random.fold(jax.random.wrap_key_data(state['key']), 'augment')
       batch = augment(batch, key, state['step'])
-    found = gradients.gradients(terms, options, state, batch, mesh)
-    return update.apply(optimizer, schedule, options, state, *found)
+    plain = gradients.gradients(terms, options, state, batch, mesh)
+    found = _played(game, state, batch, update.Found(*plain, jnp.bool_(True)))
+    return update.apply(optimizer, schedule, options, state, found)
 
   if mesh is None:
     return jax.jit(step, donate_argnums=0)
@@ -87,6 +90,18 @@ def make_train_step(
     out_shardings=(places, NamedSharding(mesh, P())),
     donate_argnums=0,
   )
+
+
+def _played(
+  game: Game | None, state: TrainState, batch: Rows, found: update.Found
+) -> update.Found:
+  """Returns what a step found, with what a game against a critic adds."""
+  if game is None:
+    return found
+  grads, sums, beside, _ = found
+  played = game(state, batch, grads, sums['counts'].sum())
+  beside = {**beside, 'gan': played.gan}
+  return update.Found(played.grads, sums | played.sums, beside, played.finite)
 
 
 def make_eval_step(

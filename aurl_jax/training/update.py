@@ -1,6 +1,7 @@
 """From gradients to the next state: judge, update, or leave all as it is."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,14 +17,28 @@ from aurl_jax.training.state import TrainState
 Metrics = dict[str, jax.Array]
 
 
+class Found(NamedTuple):
+  """What a batch says of the next state.
+
+  Attributes:
+    grads: Gradient of the summed loss, a tree as the parameters.
+    sums: Those of `losses.sums` over the batch.
+    beside: Other parts of the state as they are after a good step.
+    finite: Whether what these were made of is finite.
+  """
+
+  grads: Any
+  sums: Sums
+  beside: Mapping[str, Any]
+  finite: Bool[Array, '']
+
+
 def apply(
   optimizer: optax.GradientTransformation,
   schedule: Schedule,
   options: StepConfig,
   state: TrainState,
-  grads: Any,
-  sums: Sums,
-  learned: dict[str, Any] | None = None,
+  found: Found,
 ) -> tuple[TrainState, Metrics]:
   """Returns the state after a step, and its metrics.
 
@@ -32,9 +47,7 @@ def apply(
     schedule: The learning rate that it follows; for the record.
     options: Those of the step.
     state: Before the step.
-    grads: Gradient of the summed loss, a tree as the parameters.
-    sums: Those of `losses.sums` over the batch.
-    learned: The next state of `training.balance`, if it learns.
+    found: Of its batch.
 
   Returns:
     The state, and: the sums (zeros if the step was skipped); float32 []
@@ -42,10 +55,11 @@ def apply(
     skipped; `learning_rate` float32 []; int32 [] `skipped`, `streak` (bad
     steps in a row), `cause`; with loss scaling `loss_scale`, the next step's.
   """
+  sums = found.sums
   count = sums['counts'].sum()
-  grads = jax.tree.map(lambda leaf: losses.mean(leaf, count), grads)
+  grads = jax.tree.map(lambda leaf: losses.mean(leaf, count), found.grads)
   loss, norm = losses.mean(sums['nats'].sum(), count), optax.tree.norm(grads)
-  finite = jnp.isfinite(sums['objective']) & jnp.isfinite(norm)
+  finite = jnp.isfinite(sums['objective']) & jnp.isfinite(norm) & found.finite
   scale, mendable = _scale(options, state, finite)
   cause, guarded = guard.judge(
     options.guard, state['guard'], loss, norm, finite, mendable
@@ -53,10 +67,11 @@ def apply(
   good = cause == guard.FINE
   now = {'step': state['step'] + 1, 'guard': guarded, **scale}
   now |= _moved(optimizer, options, state, grads, good)
-  now |= _balanced(state, learned, good)
-  found = sums | {'loss': loss, 'grad_norm': norm}
-  zeros = jax.tree.map(jnp.zeros_like, found)
-  metrics = guard.only_if(good, found, zeros) | {
+  before = {name: state[name] for name in found.beside}
+  now |= guard.only_if(good, dict(found.beside), before)
+  told = sums | {'loss': loss, 'grad_norm': norm}
+  zeros = jax.tree.map(jnp.zeros_like, told)
+  metrics = guard.only_if(good, told, zeros) | {
     'learning_rate': jnp.float32(schedule(state['guard']['updates'])),
     'skipped': jnp.int32(~good),
     'streak': guarded['streak'],
@@ -90,15 +105,6 @@ def _moved(
       state['step'] + 1,
     ),
   }
-
-
-def _balanced(
-  state: TrainState, learned: dict[str, Any] | None, good: Bool[Array, '']
-) -> dict[str, Any]:
-  """Returns the next weights of losses, if they are learnt."""
-  if not learned:
-    return {}
-  return {'balance': guard.only_if(good, learned, state['balance'])}
 
 
 def _scale(

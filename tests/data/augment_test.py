@@ -306,6 +306,7 @@ def test_another_epoch_key_or_piece_is_another_draw(corpus):
   np.testing.assert_array_equal(made[0], made[3])
 
 
+@pytest.mark.slow
 def test_chances_follow_their_schedule(corpus):
   tokenizer, split = corpus
   config = AugmentConfig(
@@ -369,6 +370,7 @@ def test_impossible_chances_are_refused(values):
     Chance(**values)
 
 
+@pytest.mark.slow
 def test_real_songs_have_ten_valid_variants(shared_data, tmp_path):
   tokenizer = Compound()
   paths = sorted((shared_data / 'pop909' / 'valid').glob('*/*.mid'))[:2]

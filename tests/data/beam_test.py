@@ -90,6 +90,7 @@ def by_hand(found, out, folder, **told):
   prepare.write(pieces, found, transform, out, {})
 
 
+@pytest.mark.slow
 def test_workers_and_merge_make_what_prepare_makes(corpus, tmp_path):
   by_hand(sources.folder(corpus), tmp_path / 'made', tmp_path / 'parts')
   report = prepare.prepare(corpus, Remi(), tmp_path / 'expected')

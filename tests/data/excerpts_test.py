@@ -9,6 +9,7 @@ from aurl_jax.data.cache import TokenCache
 from aurl_jax.data.piece import Options
 from aurl_jax.data.preprocess import Preprocess
 from aurl_jax.data.sources import Source
+from aurl_jax.data.store import Store
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.compound import Compound
@@ -130,3 +131,21 @@ def test_whole_pieces_are_changed_once_as_far_as_memory_goes(
   read = [[reader(source)[0].notes for source in found] for _ in range(2)]
   assert read[0] == read[1]
   assert len(calls) == 12 * times
+
+
+def test_a_set_that_is_prepared_is_found_without_reading_it(folder, tmp_path):
+  calls.clear()
+  store = Store(tmp_path / 'store')
+  options = Options(excerpt=2, preprocess=Counted())
+  given = {'options': options, 'store': store}
+  first = prepare.keep(folder, Compound(), tmp_path / 'sets', **given)
+  assert len(calls) == 12
+  again = prepare.keep(folder, Compound(), tmp_path / 'sets', **given)
+  assert len(calls) == 12
+  assert (again.folder, again.counts) == (first.folder, first.counts)
+  # Another file, another set; the others need not be read for their bars.
+  midi.write(song(99), folder / '99.mid')
+  other = prepare.keep(folder, Compound(), tmp_path / 'sets', **given)
+  assert other.folder != first.folder
+  assert other.counts['ok'] == 13 * 3
+  assert len(calls) == 13

@@ -10,7 +10,7 @@ import pytest
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.data import cache, pipeline
 from aurl_jax.data.gather import Maker
-from aurl_jax.data.objective import KINDS, Mixture, ObjectiveConfig
+from aurl_jax.data.objective import KINDS, Mixture, ObjectiveConfig, Stretch
 from aurl_jax.data.worker import Job
 from aurl_jax.tokens import controls as controls_lib
 from aurl_jax.tokens.compound import Compound
@@ -299,3 +299,23 @@ def test_tokenizations_that_cannot_are_refused():
   chords = dataclasses.replace(MIX, given_of='chords')
   with pytest.raises(ConfigError, match=r'tokenizer\.chords=True'):
     Mixture(config=chords, codec=Remi(infill=True).codec)
+
+
+def test_few_bars_are_taken_out_as_often_as_many():
+  tokenizer = TOKENIZERS['remi']
+  ids = tokenizer.encode(pieces.piece(0, notes=200, beats=128))
+  bars = tokenizer.bar_steps(ids)
+  made = mixture('remi', MIX.only('bars'))
+  spans = []
+  for piece in range(400):
+    stretch = Stretch(ids, bars, piece, 0, 4 * len(ids), True)
+    taken = made.make(stretch, 1, 0).ids
+    fill = np.flatnonzero(tokenizer.codec.holds('fill', taken[:, 0]))[0]
+    spans.append(len(tokenizer.bar_steps(taken[fill:])))
+  # Log-uniform over 1 to half of the bars.
+  most = len(bars) // 2
+  edges = np.array([1, 2, 4, 8, 16, most + 1])
+  counts = np.histogram(spans, bins=edges)[0]
+  assert counts.sum() == 400
+  expected = 400 * np.diff(np.log(edges)) / np.log(most + 1)
+  assert (abs(counts - expected) < 40).all()

@@ -343,6 +343,7 @@ class Watched:
     return midi.Reading(notes)
 
 
+@pytest.mark.slow
 def test_few_pieces_are_ever_in_memory(tmp_path, monkeypatch):
   monkeypatch.setattr(prepare, '_HELD', 10)
   alive, most = [], []
@@ -384,6 +385,7 @@ def _keep(music, root, sender):
   sender.send((str(report.folder), report.reused))
 
 
+@pytest.mark.slow
 def test_of_processes_that_want_one_set_one_makes_it(music, tmp_path):
   context = multiprocessing.get_context('spawn')
   receiver, sender = context.Pipe(duplex=False)

@@ -11,6 +11,7 @@ import aurl_jax
 from aurl_jax.core import files
 from aurl_jax.core.errors import BundleError, ConfigError
 from aurl_jax.deploy import bundle
+from aurl_jax.deploy.composer import Composer
 from aurl_jax.generation.request import Request
 from aurl_jax.tokens.remi import Remi
 from tests.generation import writers
@@ -18,15 +19,15 @@ from tests.generation import writers
 FILES = {'MODEL_CARD.md', 'config.json', 'digests.json', 'weights.safetensors'}
 
 
-def save(folder, **changes):
+def save(folder, *, card='# Mine\n', dtype='float32', **changes):
   model, params = writers.model_of('grid')
   values = {
     'params': params,
-    'model_config': model.config,
+    'model': model,
     'tokenizer': writers.TOKENIZERS['grid'],
-    'card': '# Mine\n',
   }
-  return bundle.save(folder, **(values | changes))
+  composer = Composer(**(values | changes))
+  return bundle.save(folder, composer, card=card, dtype=dtype)
 
 
 @pytest.fixture(scope='module')
@@ -207,7 +208,7 @@ def test_a_name_that_the_user_allows_is_built(tmp_path):
   folder = save(
     tmp_path / 'own',
     params=params,
-    model_config=model.config,
+    model=model,
     tokenizer=tokenizer,
     card='',
   )

@@ -182,3 +182,29 @@ def test_guidance_changes_what_is_written():
   assert written(plain) != written(strong)
   with pytest.raises(RequestError, match='this request has none'):
     composer.generate(Request(steps=60, guidance=2))
+
+
+def test_beams_find_what_is_likelier_than_what_is_drawn(composer):
+  asked = {'n': 3, 'bars': 1, 'steps': 40}
+  found = composer.generate(Request(**asked, beams=4))
+  told = [piece.report['log_probability'] for piece in found]
+  assert told == sorted(told, reverse=True)
+  assert len({piece.ids.tobytes() for piece in found}) == 3
+  again = composer.generate(Request(**asked, beams=4, seed=9, temperature=3))
+  assert [p.midi() for p in again] == [p.midi() for p in found]
+  for piece in found:
+    assert recogniser.fault(composer.tokenizer, piece.ids.tolist()) == ''
+    assert len(composer.tokenizer.bar_steps(piece.ids)) == 1
+  apart = composer.generate(Request(**asked, beams=3, diversity=5))
+  differ = lambda pieces: np.mean(pieces[0].ids != pieces[1].ids)  # noqa: E731
+  assert differ(apart) > differ(found)
+
+
+def test_guessing_ahead_writes_the_same_pieces(composer):
+  asked = {'n': 2, 'bars': 2, 'steps': 60, 'seed': 3}
+  plain = composer.generate(Request(**asked))
+  guessed = composer.generate(Request(**asked, speculate=4))
+  assert [p.midi() for p in guessed] == [p.midi() for p in plain]
+  assert [p.seed for p in guessed] == [3, 4]
+  for piece in guessed:
+    assert 0 < piece.report['passes'] < len(piece.ids)

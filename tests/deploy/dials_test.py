@@ -1,16 +1,20 @@
 """Dials: what they read, how they turn, what they refuse."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
-from aurl_jax.core.errors import ConfigError
+from aurl_jax.core import files
+from aurl_jax.core.errors import BundleError, ConfigError
+from aurl_jax.deploy import bundle
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.deploy.dials import Dials, diffused
 from aurl_jax.deploy.latents import LatentSpace
 from aurl_jax.evaluation import attributes
 from aurl_jax.models.config import LatentConfig
+from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.grid import VoiceGrid
 from tests.generation import writers
 from tests.tokens import pieces
@@ -51,7 +55,7 @@ def decoded(music):
 
 
 def test_they_read_what_the_notes_have(space, music):
-  dials = Dials.fit(space, music)
+  dials = Dials.fit(LATENT, space.posterior(music))
   read, wanted = dials.read(space.posterior(music)), decoded(music)
   assert tuple(read) == NAMES
   for name in NAMES:
@@ -59,8 +63,26 @@ def test_they_read_what_the_notes_have(space, music):
     assert dials.deviations[name] == pytest.approx(wanted[name].std(), rel=1e-3)
 
 
+def test_beats_in_which_notes_sound_on_are_told_of():
+  latent = LatentConfig(slot=5, slots=8, dials='density,polyphony,syncopation')
+  model, params = writers.model_of('compound', mode='vae', latent=latent)
+  tokenizer = writers.TOKENIZERS['compound']
+  space = LatentSpace(Composer(model=model, params=params, tokenizer=tokenizer))
+  # A bar's last note sounds on through the next one, whose accent it misses.
+  notes = Notes.build(
+    2, {'onset': [0, 7, 8], 'duration': [2, 9, 1], 'pitch': [60, 64, 67]}
+  )
+  posterior = space.posterior([notes])
+  assert posterior.used.tolist() == [[True] * 8]
+  read = Dials(dict.fromkeys(latent.dial_names, 1.0)).read(posterior)
+  # 3 notes, 12 half beats of 16, and a strength of 2, over 8 beats.
+  assert read['density'].tolist() == pytest.approx([3 / 8])
+  assert read['polyphony'].tolist() == pytest.approx([12 / 16])
+  assert read['syncopation'].tolist() == pytest.approx([2 / 8])
+
+
 def test_a_turn_moves_what_it_says_and_nothing_else(space, music):
-  dials = Dials.fit(space, music)
+  dials = Dials.fit(LATENT, space.posterior(music))
   found = space.posterior(music)
   before = dials.read(found)
   turned = dials.turn(found.mean, register=1.5)
@@ -78,7 +100,7 @@ def test_a_turn_moves_what_it_says_and_nothing_else(space, music):
 
 @pytest.mark.parametrize('by', [-40.0, -1.0, 0.7, 3.0])
 def test_what_counts_is_turned_to_whole_numbers(space, music, by):
-  dials = Dials.fit(space, music)
+  dials = Dials.fit(LATENT, space.posterior(music))
   mean = space.encode(music)
   turned = dials.turn(mean, density=by)
   # (x - 4) / 2 onsets in a slot of one beat.
@@ -103,27 +125,48 @@ def test_what_is_left_goes_on_to_the_next():
 
 
 def test_they_are_kept(space, music, tmp_path):
-  dials = Dials.fit(space, music)
+  dials = Dials.fit(LATENT, space.posterior(music))
   dials.save(tmp_path / 'dials.json')
-  assert Dials.load(tmp_path / 'dials.json', space) == dials
+  assert Dials.load(tmp_path / 'dials.json', LATENT) == dials
+
+
+def test_a_bundle_brings_them_along(space, music, tmp_path):
+  dials = Dials.fit(LATENT, space.posterior(music))
+  with pytest.raises(ConfigError, match=r'register, density, .* bundle'):
+    space.turn(space.standard(1), density=1.0)
+  composer = dataclasses.replace(space.composer, dials=dials)
+  folder = bundle.save(tmp_path / 'it', composer)
+  found = LatentSpace(bundle.load(folder))
+  assert found.dials == dials
+  told = space.standard(2)
+  one, other = found.turn(told, density=1.0), dials.turn(told, density=1.0)
+  np.testing.assert_array_equal(one.slots, other.slots)
+  config = json.loads((folder / 'config.json').read_text())
+  del config['dials']['deviations']['register']
+  (folder / 'config.json').write_text(json.dumps(config))
+  digests = json.loads((folder / 'digests.json').read_text())
+  digests['config.json'] = files.digest((folder / 'config.json').read_bytes())
+  (folder / 'digests.json').write_text(json.dumps(digests))
+  with pytest.raises(BundleError, match='fit them again'):
+    bundle.load(folder)
 
 
 def test_what_cannot_be_is_refused(space, music, tmp_path):
-  dials = Dials.fit(space, music)
+  dials = Dials.fit(LATENT, space.posterior(music))
   latents = space.encode(music)
   with pytest.raises(ConfigError, match=r"'tempo'.*has register, density"):
     dials.turn(latents, tempo=1.0)
   with pytest.raises(ConfigError, match='cannot be turned by nan'):
     dials.turn(latents, density=float('nan'))
   with pytest.raises(ConfigError, match='two pieces or more'):
-    Dials.fit(space, music[:1])
-  plain = space_of(LatentConfig(slot=4, slots=8))
+    Dials.fit(LATENT, space.posterior(music[:1]))
+  plain = LatentConfig(slot=4, slots=8)
   with pytest.raises(ConfigError, match=r'no dials.*model\.latent\.dials'):
-    Dials.fit(plain, music)
+    Dials.fit(plain, space.posterior(music))
   path = tmp_path / 'dials.json'
   path.write_text('[1, 2]')
   with pytest.raises(ConfigError, match='holds no dials'):
-    Dials.load(path, space)
+    Dials.load(path, LATENT)
   path.write_text('{"beats": 1, "deviations": {"density": 1.0}}')
   with pytest.raises(ConfigError, match='model register, density'):
-    Dials.load(path, space)
+    Dials.load(path, LATENT)

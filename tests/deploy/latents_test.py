@@ -1,5 +1,7 @@
 """Into the latent space and out of it, and the way between two points."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -99,3 +101,42 @@ def test_what_cannot_be_is_refused(space, music):
   model, params = writers.model_of('grid')
   with pytest.raises(ConfigError, match=r"'transformer' has no latents"):
     LatentSpace(Composer(model=model, params=params, tokenizer=VoiceGrid()))
+
+
+def test_a_one_shot_decoder_writes_all_at_once(music):
+  latent = dataclasses.replace(LATENT, oneshot=1)
+  model, params = writers.model_of('grid', mode='vae', latent=latent)
+  composer = Composer(model=model, params=params, tokenizer=VoiceGrid())
+  space = LatentSpace(composer)
+  told = space.standard(67, seed=2)
+  logits = jax.tree.map(np.asarray, jax.jit(model.frames)(params, told))
+  # As many notes as there may be: half of all that could begin.
+  onset = float(np.median(1 / (1 + np.exp(-logits['onset']))))
+  found = space.decode(told, seed=7, one_shot=True, thresholds=(onset, 0.5))
+  assert [piece.seed for piece in found] == list(range(7, 74))
+  for row, piece in enumerate(found):
+    begins = 1 / (1 + np.exp(-logits['onset'][row])) > onset
+    assert len(piece.notes) == begins.sum()
+    assert piece.ids.shape == (0, 4)
+  assert len({piece.midi() for piece in found}) == 67
+  with pytest.raises(RequestError, match='no probability'):
+    space.decode(told, one_shot=True, thresholds=(0.0, 0.5))
+
+
+def test_without_a_one_shot_decoder_nothing_is_written_at_once(space):
+  with pytest.raises(ConfigError, match='no one-shot decoder'):
+    space.decode(space.standard(1), one_shot=True)
+
+
+def test_a_style_is_that_of_another_piece(space):
+  one, other = space.standard(3, 1), space.standard(3, 2)
+  found = lib.restyled(one, other)
+  np.testing.assert_array_equal(found.slots, one.slots)
+  np.testing.assert_array_equal(found.piece, other.piece)
+  whole = lib.restyled(one, space.standard(1, 5))
+  np.testing.assert_array_equal(whole.piece, np.repeat(whole.piece[:1], 3, 0))
+  with pytest.raises(ConfigError, match='no style for 3 pieces of 2'):
+    lib.restyled(one, space.standard(2))
+  bare = dataclasses.replace(one, piece=one.piece[:, :0])
+  with pytest.raises(ConfigError, match=r'model\.latent\.piece'):
+    lib.restyled(bare, other)

@@ -13,6 +13,7 @@ from aurl_jax.deploy import priors as lib
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.deploy.latents import LatentSpace
 from aurl_jax.deploy.priors import Learned, Priors
+from aurl_jax.generation.request import Request
 from aurl_jax.models.aggregate import AggregatePrior
 from aurl_jax.models.config import LatentConfig
 from aurl_jax.models.latent import Latents, Posterior
@@ -100,19 +101,9 @@ def test_priors_of_other_latents_are_refused(priors):
   assert info.value.code == 'other_model'
 
 
-def save(folder, composer, **changes):
-  values = {
-    'params': composer.params,
-    'model_config': composer.model.config,
-    'tokenizer': composer.tokenizer,
-    'priors': composer.priors,
-  }
-  return bundle.save(folder, **(values | changes))
-
-
 @pytest.mark.parametrize('dtype', ['float32', 'float16'])
 def test_a_bundle_brings_them_along(tmp_path, composer, dtype):
-  folder = save(tmp_path / 'it', composer, dtype=dtype)
+  folder = bundle.save(tmp_path / 'it', composer, dtype=dtype)
   digests = json.loads((folder / 'digests.json').read_text())
   assert 'prior.safetensors' in digests
   found = LatentSpace(bundle.load(folder)).prior(4, seed=2, kind='flow')
@@ -123,7 +114,7 @@ def test_a_bundle_brings_them_along(tmp_path, composer, dtype):
 def test_a_bundle_whose_priors_are_damaged_or_gone_is_refused(
   tmp_path, composer
 ):
-  folder = save(tmp_path / 'it', composer)
+  folder = bundle.save(tmp_path / 'it', composer)
   path = folder / 'prior.safetensors'
   data = path.read_bytes()
   path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
@@ -136,7 +127,8 @@ def test_a_bundle_whose_priors_are_damaged_or_gone_is_refused(
 
 def test_priors_of_another_encoder_are_refused(tmp_path, composer):
   priors = dataclasses.replace(composer.priors, encoder='0')
-  folder = save(tmp_path / 'it', composer, priors=priors)
+  other = dataclasses.replace(composer, priors=priors)
+  folder = bundle.save(tmp_path / 'it', other)
   with pytest.raises(BundleError, match='another encoder') as info:
     bundle.load(folder)
   assert info.value.code == 'other_model'
@@ -167,3 +159,17 @@ def test_what_the_model_does_not_carry_is_refused(composer):
     space.prior(1, condition={'mood': 1})
   with pytest.raises(ConfigError, match=r'none of the 6 pieces'):
     space.prior(1, condition={'key': 9})
+
+
+def test_what_a_model_writes_is_of_its_prior(composer):
+  prompt = composer.tokenizer.bos()[None]
+  drawn = composer._guided(Request(n=3, seed=5), prompt).latents
+  for row in range(3):
+    alone = composer._guided(Request(seed=5 + row), prompt).latents
+    np.testing.assert_array_equal(drawn.slots[row : row + 1], alone.slots)
+    wanted = composer.priors.sample(1, 5 + row)
+    np.testing.assert_array_equal(alone.slots, wanted.slots)
+  given = Request(n=3, seed=5, prompt=writers.piece().notes)
+  assert composer._guided(given, prompt).latents is None
+  bare = dataclasses.replace(composer, priors=None)
+  assert bare._guided(Request(), prompt).latents is None

@@ -61,6 +61,32 @@ def test_they_are_those_of_a_walk(seed, meter):
   np.testing.assert_allclose(list(attributes.of(notes).values()), wanted)
 
 
+@pytest.mark.parametrize('end', [5, 17, 40])
+def test_time_may_end_before_the_notes(end):
+  rng = np.random.default_rng(end)
+  columns = {
+    'onset': rng.integers(0, 60, 12),
+    'duration': rng.integers(1, 40, 12),
+    'pitch': rng.integers(30, 90, 12),
+  }
+  notes = Notes.build(8, columns | {'onset': np.r_[0, columns['onset'][1:]]})
+  begun = [i for i in range(12) if notes.onset[i] < end]
+  sounding = [
+    notes.pitch[i]
+    for i in begun
+    for tick in range(notes.onset[i], notes.onset[i] + notes.duration[i])
+    if tick < end
+  ]
+  found = attributes.of(notes, end)
+  assert found['density'] == pytest.approx(8 * len(begun) / end)
+  assert found['polyphony'] == pytest.approx(len(sounding) / end)
+  assert found['register'] == pytest.approx(np.mean(sounding))
+  strong = attributes.strengths(notes)[begun].sum()
+  assert found['syncopation'] == pytest.approx(8 * strong / end)
+  (row,) = attributes.table([notes], [end])
+  assert row.tolist() == list(found.values())
+
+
 def test_a_known_rhythm():
   # Four eighths late: on the half beat (-2), across the beat (-1), so 1 each;
   # the last across the bar line (0): 2.

@@ -116,3 +116,17 @@ def test_rows_of_one_piece_are_packed_nowhere(music):
   passed = data.split_batches(run, cache, 'train', mesh)
   for batch in (first, *passed):
     assert set(np.unique(batch['segments'])) <= {0, 1}
+
+
+def test_pieces_with_latents_are_judged_alone(music):
+  latent = {'model.mode': 'vae', 'model.latent.slot': 4}
+  changes = {'model.context': 256, 'data.excerpt': 2, 'data.batching': 'pad'}
+  plain, run = run_of(music, **changes), run_of(music, **changes, **latent)
+  cache = data.prepared(run, quiet=True)
+  mesh = mesh_lib.alone()
+  most = lambda run: max(  # noqa: E731
+    batch['segments'].max()
+    for batch in data.split_batches(run, cache, 'train', mesh)
+  )
+  assert most(plain) > 1
+  assert most(run) == 1

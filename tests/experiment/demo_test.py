@@ -4,10 +4,12 @@ import wave
 import numpy as np
 import pytest
 
-from aurl_jax.core.errors import BundleError
+from aurl_jax.core.errors import BundleError, ConfigError
 from aurl_jax.deploy import bundle
+from aurl_jax.deploy.composer import Composer
 from aurl_jax.experiment import demo
 from aurl_jax.music import midi, time
+from tests.experiment import turnable
 from tests.generation import writers
 
 
@@ -17,13 +19,13 @@ def shipped(tmp_path, monkeypatch):
   home = tmp_path / 'bundles'
   model, params = writers.model_of('grid')
   for name in ('one', 'two'):
-    bundle.save(
-      home / name,
+    composer = Composer(
+      model=model,
       params=params,
-      model_config=model.config,
       tokenizer=writers.TOKENIZERS['grid'],
       defaults={'bars': 2},
     )
+    bundle.save(home / name, composer)
   (home / 'notes').mkdir()
   monkeypatch.setattr(bundle, '_home', lambda: home)
   return home
@@ -31,7 +33,7 @@ def shipped(tmp_path, monkeypatch):
 
 def test_every_shipped_model_plays_into_a_folder_of_its_own(shipped, tmp_path):
   assert bundle.shipped() == ['one', 'two']
-  found = demo.run((), str(tmp_path / 'out'), {'seed': 3})
+  found = demo.run((), str(tmp_path / 'out'), {'seed': 3, 'bars': 2})
   assert [result['model'] for result in found] == ['one', 'two']
   for result in found:
     folder = tmp_path / 'out' / result['model']
@@ -64,3 +66,31 @@ def test_what_does_not_ship_is_refused_before_anything_is_written(
   with pytest.raises(BundleError, match=r'no model three .*one, two'):
     demo.run(('one', 'three'), str(tmp_path / 'out'), {})
   assert not (tmp_path / 'out').exists()
+
+
+def test_no_dials_ship_yet_here_and_what_has_none_is_refused(shipped, tmp_path):
+  with pytest.raises(ConfigError, match='no model with dials ships'):
+    demo.turn((), str(tmp_path / 'out'), {'density': 2.0}, {})
+  with pytest.raises(ConfigError, match=r"'transformer' has no latents"):
+    demo.turn(('one',), str(tmp_path / 'out'), {'density': 2.0}, {})
+  assert not (tmp_path / 'out').exists()
+
+
+def test_models_with_dials_are_turned_and_heard(shipped, tmp_path, monkeypatch):
+  bundle.save(shipped / 'vae', turnable.composer())
+  monkeypatch.setattr(demo, '_sound', unheard(demo._sound))
+  out = tmp_path / 'out'
+  (found,) = demo.turn((), str(out), {'register': 1.5}, {'seed': 4})
+  assert found['model'] == 'vae'
+  names = {path.name for path in (out / 'vae').iterdir()}
+  assert {'before_1.mid', 'after_1.mid', 'before_1.wav', 'index.html'} < names
+  assert 'Turned by vae' in (out / 'vae' / 'index.html').read_text()
+
+
+def unheard(sound):
+  """Writes the same files, of music that takes no time to synthesise."""
+
+  def short(pieces, folder, name):
+    sound([writers.piece()] * len(pieces), folder, name)
+
+  return short

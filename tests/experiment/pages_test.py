@@ -7,9 +7,12 @@ import jax
 import pytest
 
 from aurl_jax.configs import base, sizes
+from aurl_jax.core import config as config_lib
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.experiment import pages, sections, workdir
 from aurl_jax.models import Model
+from aurl_jax.tokens import bpe, remi
+from aurl_jax.tokens import tokenizer as tokenizer_lib
 
 
 @pytest.fixture
@@ -145,3 +148,14 @@ def test_sizes_are_as_they_are_called(size, millions):
 def test_an_unknown_size_is_answered_with_those_there_are():
   with pytest.raises(LookupError, match='tiny, small, base, large'):
     sizes.apply(base.get_config(), 'huge')
+
+
+def test_a_section_may_lie_in_a_file(page, tmp_path):
+  kept = tmp_path / 'merged.json'
+  merged = bpe.Bpe(base=remi.Remi(cells_per_beat=4), merges=((5, 6), (7, 8)))
+  kept.write_text(config_lib.to_json(tokenizer_lib.save(merged)))
+  config = pages.load(str(page), [f'tokenizer.name=@{kept}'])
+  config['augment'] |= {'transpose': 0}
+  assert sections.parse(config).tokenizer == merged
+  with pytest.raises(ConfigError, match=r'tokenizer\.name: no section .*gone'):
+    pages.load(str(page), [f'tokenizer.name=@{tmp_path}/gone.json'])

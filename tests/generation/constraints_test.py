@@ -31,6 +31,14 @@ class Only:
 
 
 @dataclasses.dataclass(frozen=True)
+class Except(Only):
+  """Wants the ids that `Only` does not, for any limit."""
+
+  def mask(self, state, field, partial):
+    return jnp.arange(4) >= state
+
+
+@dataclasses.dataclass(frozen=True)
 class Upwards:
   """A grammar of ids 0..3 that allows those above the last one."""
 
@@ -47,16 +55,39 @@ class Upwards:
     return 3 - state
 
 
-def test_rules_want_what_all_want_and_fall_back_on_the_grammar():
+def test_rules_want_what_all_want():
   rules = Rules(Upwards(), (Only(3), Only(4)))
   state, none = rules.init(jnp.int32(9)), jnp.zeros(2, int)
   assert rules.mask(state, 0, none).tolist() == [False, True, True, False]
   assert rules.mask(state, 1, none).tolist() == [False, True, True, True]
+
+
+@pytest.mark.parametrize('limits', [(3, 4), (4, 3)])
+def test_a_constraint_that_leaves_nothing_is_not_heard_and_the_others_are(
+  limits,
+):
+  rules = Rules(Upwards(), tuple(Only(limit) for limit in limits))
+  state, none = rules.init(jnp.int32(9)), jnp.zeros(2, int)
+  assert rules.judged(state, 0, none)[1]
   state = rules.advance(state, jnp.array([1, 0]))
-  # 2 is above 1, but no longer below both limits: the grammar stands alone.
-  assert rules.mask(state, 0, none).tolist() == [False, False, True, True]
+  # Above 1 nothing is below 2, the one limit; below the other one is 2.
+  mask, met = rules.judged(state, 0, none)
+  assert mask.tolist() == [False, False, True, False]
+  assert not met
   assert rules.legal(state, 0, none).tolist() == [False, False, True, True]
   assert rules.distance(state) == 2
+  state = rules.advance(state, jnp.array([2, 0]))
+  # Nothing is below either limit any more: the grammar stands alone.
+  assert rules.mask(state, 0, none).tolist() == [False, False, False, True]
+
+
+def test_of_two_that_exclude_each_other_the_first_is_kept():
+  rules = Rules(Upwards(), (Only(2), Except(2)))
+  state, none = rules.init(jnp.int32(9)), jnp.zeros(2, int)
+  assert rules.mask(state, 0, none).tolist() == [False, True, False, False]
+  rules = Rules(Upwards(), (Except(2), Only(2)))
+  state = rules.init(jnp.int32(9))
+  assert rules.mask(state, 0, none).tolist() == [False, False, True, True]
 
 
 def test_length_counts_its_kind_and_then_wants_the_end():

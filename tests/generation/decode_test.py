@@ -1,5 +1,6 @@
 """Shapes repeat between the tests on purpose: compiling is their time."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -77,6 +78,7 @@ def test_greedy_equals_a_loop_over_full_forwards(piece):
     np.testing.assert_array_equal(one.ids, wanted)
 
 
+@pytest.mark.slow
 def test_a_model_of_bars_is_decoded_as_its_full_forwards_say(piece):
   changes = {'pattern': 'hierarchy', 'metrical': 20, 'shared_pitch': True}
   model, params = writers.model_of('grid', **changes)
@@ -88,6 +90,7 @@ def test_a_model_of_bars_is_decoded_as_its_full_forwards_say(piece):
     np.testing.assert_array_equal(one.ids, wanted)
 
 
+@pytest.mark.slow
 def test_what_is_told_early_is_drawn_early():
   changes = {'lead': 4, 'metrical': 48, 'shared_pitch': True}
   model, params = writers.model_of('compound', **changes)
@@ -241,3 +244,19 @@ def test_chance_is_even_and_does_not_depend_on_how_much_is_drawn():
   assert 0 <= long.min() < long.max() < 1
   counts = np.histogram(long, bins=20, range=(0, 1))[0]
   assert abs(counts - 600).max() < 6 * np.sqrt(600)
+
+
+def test_prompts_may_be_padded_to_a_width_and_give_the_same_pieces():
+  model, params = writers.model_of('compound')
+  tokenizer = writers.TOKENIZERS['compound']
+  writer = decode_lib.Writer(model, params, tokenizer.grammar, (), Sampler())
+  batch = decode_lib.Batch.of([tokenizer.bos()[None]] * 2, 30, 4)
+  wide = dataclasses.replace(batch, least=40)
+  assert (batch.width, wide.width, wide.room) == (1, 64, 93)
+  assert wide.part(slice(0, 1)).width == 64
+  for one, other in zip(
+    decode_lib.write(writer, batch),
+    decode_lib.write(writer, wide),
+    strict=True,
+  ):
+    np.testing.assert_array_equal(one.ids, other.ids)

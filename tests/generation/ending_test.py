@@ -1,4 +1,4 @@
-"""No note sounds on behind the last bar that was asked for."""
+"""Pieces have all their bars, and no note sounds on behind the last one."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,10 +6,12 @@ import pytest
 
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.generation import constraints, ending
+from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.request import Request
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.remi import Remi
-from tests.generation import writers
+from tests import recogniser
+from tests.generation import walks, writers
 
 COMPOUND, REMI = Compound(cells_per_beat=4), Remi(cells_per_beat=4)
 
@@ -36,7 +38,7 @@ def longest(tokenizer, constraint, state, field, partial):
 def test_durations_of_compound_reach_the_end_of_the_last_bar():
   three = COMPOUND.grid.meters.index((3, 4))
   length = constraints.bars(COMPOUND, COMPOUND.bos()[None], 2, 50)
-  (within,) = ending.within(COMPOUND, length)
+  (within,) = ending.within(COMPOUND, length.most)
   names = [field.name for field in COMPOUND.codec.fields]
   duration = names.index('duration')
   state = within.advance(within.init(), jnp.asarray(COMPOUND.bos()))
@@ -52,7 +54,7 @@ def test_durations_of_compound_reach_the_end_of_the_last_bar():
 
 def test_durations_of_remi_follow_its_positions():
   length = constraints.bars(REMI, REMI.bos()[None], 1, 50)
-  (within,) = ending.within(REMI, length)
+  (within,) = ending.within(REMI, length.most)
   four = REMI.grid.meters.index((4, 4))
   state = within.init()
   told = [('bos', 0), ('bar', 0), ('meter', four), ('position', 6)]
@@ -82,3 +84,29 @@ def test_pieces_end_with_their_last_bar(kind):
       end = piece.notes.end / piece.notes.ticks_per_beat
       assert end <= 2 * bar
       assert len(bars) == 3
+
+
+@pytest.mark.parametrize(
+  ('tokenizer', 'steps'),
+  [
+    (Compound(voices=2, cells_per_beat=4, bar_beats=4), 40),
+    pytest.param(
+      Remi(voices=2, cells_per_beat=4, bar_beats=4),
+      90,
+      marks=pytest.mark.slow,
+    ),
+  ],
+)
+def test_steps_last_for_all_bars_however_many_notes_are_wanted(
+  tokenizer, steps
+):
+  pieces, _ = walks.walk(tokenizer, None, 12, steps, rows=4, seed=1, more=6)
+  for ids in pieces:
+    assert recogniser.fault(tokenizer, ids.tolist()) == ''
+    assert len(ids) > steps - 12
+    assert len(tokenizer.bar_steps(ids)) == 13
+
+
+def test_more_bars_than_there_are_steps_for_are_refused():
+  with pytest.raises(RequestError, match='12 bars take at least 15 steps'):
+    constraints.bars(COMPOUND, COMPOUND.bos()[None], 12, 14)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from aurl_jax.generation.decode import first_illegal
 from aurl_jax.generation.errors import RequestError
+from aurl_jax.generation.legality import first_illegal
 from aurl_jax.generation.opening import opening
 from aurl_jax.tokens.performance import Performance
 from tests.generation import writers

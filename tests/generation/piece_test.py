@@ -1,4 +1,9 @@
+import base64
+import dataclasses
+import html
+import logging
 import os
+import re
 import stat
 
 import numpy as np
@@ -6,8 +11,10 @@ import pytest
 
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.piece import Piece
-from aurl_jax.music import midi
+from aurl_jax.music import audio, midi, transform
+from aurl_jax.music.score_time import ScoreError
 from tests.generation import writers
+from tests.music import scores
 
 
 @pytest.fixture
@@ -73,3 +80,75 @@ def test_pieces_do_not_change(piece):
   assert isinstance(piece, Piece)
   with pytest.raises(AttributeError):
     piece.seed = 4
+
+
+SUFFIXES = {
+  '.mid': lambda piece: piece.midi(),
+  '.MIDI': lambda piece: piece.midi(),
+  '.musicxml': lambda piece: piece.musicxml(),
+  '.xml': lambda piece: piece.musicxml(),
+  '.wav': lambda piece: piece.wav(),
+  '.png': lambda piece: piece.plot(),
+}
+
+
+@pytest.mark.parametrize('suffix', SUFFIXES)
+def test_a_piece_is_saved_as_its_suffix_tells(
+  piece, tmp_path, monkeypatch, suffix
+):
+  monkeypatch.setenv('PATH', str(tmp_path))
+  path = piece.save(tmp_path / 'new' / f'piece{suffix}')
+  assert path.read_bytes() == SUFFIXES[suffix](piece)
+  assert list(path.parent.iterdir()) == [path]
+
+
+def test_other_suffixes_are_refused_by_name(piece, tmp_path):
+  with pytest.raises(RequestError, match=r"'\.mp3'.*\.musicxml") as caught:
+    piece.save(tmp_path / 'piece.mp3')
+  assert caught.value.code == 'suffix'
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tune_is_saved_as_abc_and_other_music_is_refused(piece, tmp_path):
+  tune = dataclasses.replace(
+    piece, notes=transform.select_tracks(piece.notes, [0])
+  )
+  with pytest.raises(ScoreError, match='sound together'):
+    tune.save(tmp_path / 'a.abc')
+  tune = dataclasses.replace(
+    tune, notes=tune.notes.replace(duration=tune.notes.duration // 2)
+  )
+  text = tune.save(tmp_path / 'a.abc').read_text()
+  assert text == tune.abc()
+  assert text.startswith('X:1\nT:Untitled\n')
+
+
+def test_midi_of_one_track_and_a_score_hold_the_notes(piece):
+  assert midi.read(piece.midi(single=True)).notes.pitch.tolist() == (
+    piece.notes.pitch.tolist()
+  )
+  heard = scores.heard(piece.musicxml())
+  assert sorted(row[3] for row in heard) == sorted(piece.notes.pitch.tolist())
+
+
+def test_sound_without_a_font_is_that_of_the_plain_synthesiser(
+  piece, tmp_path, monkeypatch, caplog
+):
+  monkeypatch.setenv('PATH', str(tmp_path))
+  with caplog.at_level(logging.INFO):
+    data = piece.wav(tmp_path / 'a.wav')
+  assert (tmp_path / 'a.wav').read_bytes() == data == piece.wav(plain=True)
+  assert data == audio.wav(audio.render(piece.notes, seconds=600.0))
+  assert 'additive' in caplog.text
+
+
+def test_a_notebook_shows_roll_and_player_and_loads_nothing(piece):
+  frame = piece._repr_html_()
+  page = html.unescape(re.search('srcdoc="(.*?)"', frame, re.DOTALL)[1])
+  assert 'sandbox="allow-scripts' in frame
+  assert 'allow-same-origin' not in frame
+  assert base64.b64encode(piece.plot(title='Piece 3')).decode() in page
+  assert base64.b64encode(piece.midi()).decode() in page
+  assert '16 notes in 2.4 s, comes to its end' in page
+  assert "default-src 'none'" in page
+  assert not re.search('https?:', page)

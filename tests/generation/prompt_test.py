@@ -58,9 +58,17 @@ def test_controls_that_no_music_has_are_refused():
   with pytest.raises(RequestError, match='key') as caught:
     prompts.prompt(Request(controls=wrong))
   assert caught.value.code == 'controls'
-  of_bars = Controls(bars=(Levels(density=3),))
-  with pytest.raises(RequestError, match='controls of bars belong'):
-    prompts.prompt(Request(controls=of_bars))
+
+
+@pytest.mark.parametrize('kind', [Remi, Compound])
+def test_controls_of_a_bar_that_the_opening_begins_stand_in_it(kind):
+  tokenizer = kind(controls=True)
+  levels = Levels(density=3), Levels(density=4)
+  request = Request(meter=(3, 4), tempo=90, controls=Controls(bars=levels))
+  prompt = Prompts(tokenizer).prompt(request)
+  found = tokenizer.read_controls(prompt)
+  assert found.bars == levels[: len(tokenizer.bar_steps(prompt))]
+  assert len(found.bars) == 1
 
 
 def test_guidance_needs_controls():

@@ -37,6 +37,11 @@ def test_a_request_is_a_sampler_and_more():
     ({'given': 'melody', 'prompt': TUNE}, 'give rewrite too'),
     ({'rewrite': (0, 1), 'given': 'tune', 'prompt': TUNE}, 'give one of melod'),
     ({'guidance': -1.0}, 'guidance must be in 0..20, not -1'),
+    ({'beams': 65}, 'beams must be a whole number in 0..64'),
+    ({'beams': 2, 'n': 3}, '3 pieces are more than the 2 beams'),
+    ({'diversity': 0.5}, 'give beams too'),
+    ({'beams': 2, 'speculate': 4}, 'leave out beams, or speculate'),
+    ({'beams': 2, 'diversity': -0.5}, 'diversity -0.5: it is at least 0'),
   ],
 )
 def test_values_out_of_range_are_refused_by_name(values, match):

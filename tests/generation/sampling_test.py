@@ -9,7 +9,9 @@ from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.sampling import Sampler
 
 
-def reference(logits, *, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
+def reference(
+  logits, *, temperature=1.0, top_k=0, top_p=1.0, typical_p=1.0, min_p=0.0
+):
   """The filters one after the other, by sorting; probabilities of one row."""
   logits = np.asarray(logits, np.float64) / temperature
   p = np.exp(logits - logits.max())
@@ -22,6 +24,14 @@ def reference(logits, *, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     order = np.argsort(-p)
     before = np.cumsum(p[order]) - p[order]
     p[order[before >= top_p]] = 0
+    p /= p.sum()
+  if typical_p < 1:
+    real = p > 0
+    surprise = np.where(real, -np.log(np.where(real, p, 1)), np.inf)
+    far = np.abs(surprise - (p[real] * surprise[real]).sum())
+    order = np.argsort(far, kind='stable')
+    before = np.cumsum(p[order]) - p[order]
+    p[order[before >= typical_p]] = 0
     p /= p.sum()
   p[p < min_p * p.max()] = 0
   return p / p.sum()
@@ -37,6 +47,7 @@ def probabilities(sampler, logits, mask=None):
   temperature=st.sampled_from([0.3, 0.7, 1.0, 2.5]),
   top_k=st.sampled_from([0, 1, 2, 5, 40]),
   top_p=st.sampled_from([0.05, 0.5, 0.9, 0.99, 1.0]),
+  typical_p=st.sampled_from([0.1, 0.5, 0.9, 1.0]),
   min_p=st.sampled_from([0.0, 0.02, 0.3, 1.0]),
 )
 def test_filters_match_sorting(seed, **settings):

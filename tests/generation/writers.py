@@ -28,7 +28,18 @@ def model_of(name, **changes):
   config = ModelConfig(
     width=16, layers=2, heads=2, context=128, head_width=8, **changes
   )
-  tokenizer = TOKENIZERS[name]
+  return _model(config, TOKENIZERS[name])
+
+
+def small(tokenizer, **changes):
+  """An untrained model of any tokenizer, and its parameters."""
+  config = ModelConfig(
+    width=16, layers=1, heads=2, context=256, head_width=8, **changes
+  )
+  return _model(config, tokenizer)
+
+
+def _model(config, tokenizer):
   model = Model.build(config, tokenizer.codec.sizes, Places.of(tokenizer))
   params = model.init(jax.random.key(0))
   # Larger than an initial scale, so that the ids depend on what came before.

@@ -9,18 +9,16 @@ from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.training.metrics import TrainingError
 from tests.integration import victim
 
-SETTINGS = victim.SETTINGS | {
-  'model.mode': 'vae',
-  'model.latent.slot': 4,
-  'model.latent.slots': 8,
-  'model.context': 48,
-  'data.batching': 'pad',
-  'data.excerpt': 1,
-  'train.steps': 500,
-  'train.evaluate_every': 20,
-  'optimizer.learning_rate': 0.01,
-  'elbo.patience': 2,
-}
+SETTINGS = (
+  victim.SETTINGS
+  | victim.LATENTS
+  | {
+    'train.steps': 500,
+    'train.evaluate_every': 20,
+    'optimizer.learning_rate': 0.01,
+    'elbo.patience': 2,
+  }
+)
 
 
 def run(tmp_path, **changes):

@@ -102,8 +102,7 @@ def _alone(start, workdir, settings):
 
 def _weights(workdir, out):
   bundle.from_run(str(workdir), str(out))
-  (path,) = out.glob('*.safetensors')
-  return safetensors.numpy.load_file(path)
+  return safetensors.numpy.load_file(out / 'weights.safetensors')
 
 
 def _losses(workdir):

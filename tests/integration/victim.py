@@ -38,6 +38,15 @@ SETTINGS = {
   'logging.tensorboard': False,
   'mesh.data': 1,
 }
+LATENTS = {
+  'model.mode': 'vae',
+  'model.latent.slot': 4,
+  'model.latent.slots': 8,
+  'model.context': 48,
+  'data.batching': 'pad',
+  'data.excerpt': 1,
+}
+"""What makes of it a model with latents."""
 
 
 def songs(folder, count=12):

@@ -47,8 +47,8 @@ def prefill(prompt, query, bars, segments, length):
   return mixed, layer, places
 
 
-@functools.partial(jax.jit, static_argnames='length')
-def decode(layer, places, qkv, query, bars, first, length):
+@functools.partial(jax.jit, static_argnames=('length', 'horizon'))
+def decode(layer, places, qkv, query, bars, first, length, horizon=0):
   def body(state, index):
     layer, places = state
     places = bar_cache.advance(places, bars[:, index], index)
@@ -56,7 +56,7 @@ def decode(layer, places, qkv, query, bars, first, length):
       jax.lax.dynamic_slice_in_dim(x, index, 1, 2).reshape(B * H, 1, K)
       for x in qkv
     )
-    mixed, layer = bar_cache.step(layer, places, now, query, index)
+    mixed, layer = bar_cache.step(layer, places, now, query, index, horizon)
     return (layer, places), mixed.reshape(B, H, K)
 
   numbers = first + jnp.arange(length)
@@ -87,6 +87,21 @@ def test_steps_from_nothing_are_those_of_the_parallel_pass(music):
   found = decode(layer, places, qkv, query, bars, 0, T)
   # The other rows are padded in front, which nothing says here.
   np.testing.assert_allclose(found[0], whole[0], atol=1e-5)
+
+
+def test_a_step_sees_as_far_as_the_parallel_pass(music):
+  qkv, query, bars, segments, start, whole = music
+  near = structured.attend_bars(
+    *qkv,
+    query,
+    bars=bars,
+    segments=segments,
+    plan=bar_plan.plan(bars, segments, tile=8, horizon=6),
+  )
+  assert abs(near - whole)[0].max() > 1e-3
+  _, layer, places = prefilled(music, 18, T)
+  found = decode(layer, places, qkv, query, bars, 18, T - 18, horizon=6)
+  same(found, near, start, 18)
 
 
 def test_room_can_grow(music):

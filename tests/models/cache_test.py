@@ -47,6 +47,7 @@ def full_forward(model, params, ids):
     {'window': 4, 'pattern': 'window'},
     {'positions': 'relative', 'relative': 5},
     {'positions': 'musical'},
+    {'positions': 'barwise', 'kv_heads': 1},
     {'pattern': 'bars'},
     {'metrical': 4, 'shared_pitch': True},
     {'pattern': 'hierarchy', 'bar_layers': 1},

@@ -16,6 +16,7 @@ class State(NamedTuple):
   position: jax.Array
   time: jax.Array
   pitch: jax.Array
+  order: jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Counting:
   pitches: tuple = ()
   beat: int = 120
   frames: bool = False
+  sounds: str = 'none, and nobody asks'
 
   @classmethod
   def of(cls, sizes):
@@ -36,7 +38,7 @@ class Counting:
     return cls(pitches=tuple(told))
 
   def init(self, shape=()):
-    return State(*(jnp.zeros(shape, jnp.int32),) * 4)
+    return State(*(jnp.zeros(shape, jnp.int32),) * 5)
 
   def advance(self, state, step):
     return State(
@@ -44,6 +46,7 @@ class Counting:
       position=step[..., -1] % 5,
       time=state.time + self.cells,
       pitch=step[..., -1] * 7,
+      order=jnp.where(step[..., 0] % 4 == 0, 0, state.order + 1),
     )
 
   def coordinates(self, state):

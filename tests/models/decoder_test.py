@@ -40,6 +40,7 @@ WAYS = (
 OPTIONS = (
   {'kv_heads': 1, 'window': 4},
   {'positions': 'relative', 'relative': 3},
+  {'positions': 'barwise'},
   {'positions': 'musical'},
   {'pattern': 'bars'},
 )
@@ -61,7 +62,7 @@ OPTIONS = (
 )
 def test_ways_of_running_give_equal_results(changes, options):
   x, segments, positions = row()
-  places = jax.random.randint(jax.random.key(4), (2, 6, 4), 0, 60)
+  places = jax.random.randint(jax.random.key(4), (2, 6, 5), 0, 60)
   key = jax.random.key(2)
 
   def run(decoder):
@@ -89,10 +90,11 @@ def test_a_step_sees_no_step_before_its_window(attention):
   assert moved.tolist() == [False] * 2 + [True] * 3 + [False] * 3
 
 
-def test_musical_positions_ask_for_places():
+@pytest.mark.parametrize('name', ['barwise', 'musical'])
+def test_positions_in_the_music_ask_for_places(name):
   x, segments, positions = row()
   with pytest.raises(ConfigError, match='Places of its tokenizer'):
-    build(positions='musical')(x, segments, positions)
+    build(positions=name)(x, segments, positions)
 
 
 def test_dropout_follows_its_key():

@@ -62,6 +62,7 @@ def rows(*pieces, context=24):
   'options',
   [
     {},
+    {'positions': 'barwise'},
     {'positions': 'musical', 'width': 32},
     {'positions': 'relative', 'window': 7, 'kv_heads': 1},
     {'pattern': 'bars'},
@@ -166,6 +167,7 @@ def test_attention_has_the_parameters_of_its_options(changes, shapes):
 @pytest.mark.parametrize(
   'changes',
   [
+    {'positions': 'barwise'},
     {'positions': 'musical'},
     {'pattern': 'bars'},
     {'pattern': 'hierarchy'},

@@ -39,7 +39,7 @@ def run(module, x, bars, segments, key=None):
 
 def apply(module, x, bars, segments, key=None):
   others = jnp.zeros_like(bars)
-  coordinates = jnp.stack([bars, others, others, others], axis=-1)
+  coordinates = jnp.stack([bars] + 4 * [others], axis=-1)
   return module(x, segments, key=key, coordinates=coordinates)
 
 

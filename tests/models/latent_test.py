@@ -84,7 +84,7 @@ def test_each_step_is_told_its_slot_those_behind_it_and_the_piece(frames):
   rng = np.random.default_rng(1)
   places = types.SimpleNamespace(beat=3, frames=frames)
   times = np.array([[0, 0, 2, 3, 5, 6, 17, 18, 23, 24, 90]])
-  coordinates = np.zeros((1, times.shape[1], 4), np.int32)
+  coordinates = np.zeros((1, times.shape[1], 5), np.int32)
   coordinates[..., 2] = times
   slots, piece = rng.normal(size=(1, 4, 2)), rng.normal(size=(1, 3))
   told = latent.told(

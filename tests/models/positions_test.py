@@ -41,9 +41,9 @@ def test_heads_turn_by_index_and_by_their_coordinate_of_the_music(heads):
   x = rng.normal(size=(2, heads, 5, 2 * half)).astype(np.float32)
   index = np.arange(5, dtype=np.int32)[None].repeat(2, 0)
   # Far from 0 too, where float32 alone would turn by wrong angles.
-  places = rng.integers(0, LAST, (2, 5, 4)).astype(np.int32)
+  places = rng.integers(0, LAST, (2, 5, 5)).astype(np.int32)
   ours = np.asarray(turned_by_music(*map(jnp.asarray, (x, index, places))))
-  values = np.concatenate([index[..., None], places], axis=-1)
+  values = np.concatenate([index[..., None], places[..., :4]], axis=-1)
   bases = (100.0, *BASES[1:])
   for b, h, t, j in np.ndindex(2, heads, 5, half):
     own = 0
@@ -80,8 +80,8 @@ def test_scores_depend_on_each_coordinate_s_distance_only(moved):
   def score(at, to):
     return float(
       jnp.vdot(
-        turned_by_music(q, jnp.array([[at[0]]]), jnp.array([[at[1:]]])),
-        turned_by_music(k, jnp.array([[to[0]]]), jnp.array([[to[1:]]])),
+        turned_by_music(q, jnp.array([[at[0]]]), jnp.array([[[*at[1:], 0]]])),
+        turned_by_music(k, jnp.array([[to[0]]]), jnp.array([[[*to[1:], 9]]])),
       )
     )
 
@@ -91,6 +91,19 @@ def test_scores_depend_on_each_coordinate_s_distance_only(moved):
   assert same == pytest.approx(score(first, second), abs=1e-4)
   other = score(first + np.eye(5, dtype=int)[moved], second)
   assert abs(other - score(first, second)) > 1e-3
+
+
+def test_barwise_turns_by_bars_of_a_fixed_length_and_the_order_in_them():
+  rng = np.random.default_rng(3)
+  places = rng.integers(0, 900, (2, 6, 5)).astype(np.int32)
+  # Bars of up to 64 steps are told apart, farther steps count as the last.
+  places[..., 4] = [[0, 1, 63, 64, 65, 200], [5, 4, 3, 2, 1, 0]]
+  cos, sin = positions.barwise(jnp.asarray(places), 8, 1000.0)
+  for b, t, j in np.ndindex(2, 6, 4):
+    line = 64 * int(places[b, t, 0]) + min(int(places[b, t, 4]), 63)
+    angle = line * 1000.0 ** (-j / 4)
+    found = complex(cos[b, 0, t, j], sin[b, 0, t, j])
+    assert abs(found - cmath.exp(1j * angle)) < 2e-5
 
 
 def test_query_heads_turn_with_the_keys_they_share():

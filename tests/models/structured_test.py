@@ -43,7 +43,7 @@ def inputs(t, b=2, h=2, k=4, seed=0, most=7):
   return tuple(map(jnp.asarray, (*arrays, query, bars, segments)))
 
 
-def by_loops(q, k, v, query, bars, segments):
+def by_loops(q, k, v, query, bars, segments, horizon=0):
   q, k, v, query = (np.asarray(x, float) for x in (q, k, v, query))
   bars, segments = np.asarray(bars), np.asarray(segments)
   b, h, t, width = q.shape
@@ -64,14 +64,16 @@ def by_loops(q, k, v, query, bars, segments):
     for at in range(t):
       segment, bar = segments[row, at], bars[row, at]
       keys, values = [], []
-      for (its, other), members in steps.items():
+      with_steps = list(steps)
+      here = with_steps.index((segment, bar))
+      for number, ((its, other), members) in enumerate(steps.items()):
         if its != segment or other > bar:
           continue
         if bar - other in NEAR:
           seen = [s for s in members if s <= at]
           keys.extend(k[row, head, seen])
           values.extend(v[row, head, seen])
-        else:
+        elif not horizon or here - number <= horizon:
           keys.append(summary[its, other][0])
           values.append(summary[its, other][1])
       raw = np.array(keys) @ q[row, head, at] / np.sqrt(width)
@@ -80,13 +82,26 @@ def by_loops(q, k, v, query, bars, segments):
   return out
 
 
-@functools.partial(jax.jit, static_argnames=('backend', 'chunk', 'tile'))
+@functools.partial(
+  jax.jit, static_argnames=('backend', 'chunk', 'tile', 'horizon')
+)
 def attend(
-  q, k, v, query, bars, segments, backend='blocked', chunk=3, tile=TILE
+  q,
+  k,
+  v,
+  query,
+  bars,
+  segments,
+  backend='blocked',
+  chunk=3,
+  tile=TILE,
+  horizon=0,
 ):
   given = {'bars': bars, 'segments': segments}
-  if backend == 'blocked':
-    given['plan'] = bar_plan.plan(bars, segments, chunk=chunk, tile=tile)
+  if backend == 'blocked' or horizon:
+    given['plan'] = bar_plan.plan(
+      bars, segments, chunk=chunk, tile=tile, horizon=horizon
+    )
   return structured.attend_bars(q, k, v, query, backend=backend, **given)
 
 
@@ -96,6 +111,27 @@ def test_values_are_those_of_plain_loops(backend, t, most):
   q, k, v, _, *rest = inputs(t, most=most)
   mixed = attend(q, k, v, *rest, backend=backend)
   np.testing.assert_allclose(mixed, by_loops(q, k, v, *rest), atol=1e-5)
+
+
+@pytest.mark.parametrize('backend', ['naive', 'blocked'])
+@pytest.mark.parametrize(('horizon', 'most'), [(5, 7), (3, 2), (20, 2)])
+def test_bars_behind_the_horizon_are_not_seen(backend, horizon, most):
+  q, k, v, _, *rest = inputs(203, most=most)
+  mixed = attend(q, k, v, *rest, backend=backend, horizon=horizon)
+  wanted = by_loops(q, k, v, *rest, horizon=horizon)
+  np.testing.assert_allclose(mixed, wanted, atol=1e-5)
+  assert abs(wanted - by_loops(q, k, v, *rest)).max() > 1e-3
+
+
+def test_a_horizon_bounds_the_tiles_of_summaries():
+  bars = jnp.arange(4096)[None] // 2
+  segments = jnp.ones_like(bars)
+  most = [
+    int(bar_plan.plan(bars, segments, horizon=horizon).numbers.max())
+    for horizon in (0, 128)
+  ]
+  # 2,048 bars are 32 tiles; 128 and those of a tile of queries are 3 or 4.
+  assert most[0] - most[1] >= 27
 
 
 def test_bars_of_one_step_are_seen_and_summarised():

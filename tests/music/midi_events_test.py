@@ -227,6 +227,7 @@ def test_events_are_limited():
   assert caught.value.code == 'too_many_events'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'body', [b'\xff', b'\0', b'\x90', b'\xf8', b'\0\xf8', b'\0\xff\x01']
 )

@@ -180,6 +180,7 @@ def test_reading_goes_on_alike_behind_a_system_message(data, running):
     assert found == midi_resync.behind(data, place, running)
 
 
+@pytest.mark.slow
 @hypothesis.given(st.lists(losses, min_size=1, max_size=20), st.booleans())
 @hypothesis.settings(max_examples=300)
 def test_tracks_of_losses_are_read_alike(bodies, is_late):
@@ -188,6 +189,7 @@ def test_tracks_of_losses_are_read_alike(bodies, is_late):
   check(smf.file(smf.chunk(late + b''.join(bodies) + bytes(64))))
 
 
+@pytest.mark.slow
 def test_more_faults_than_the_loop_keeps_are_told_alike():
   source = random.Random(0)
   body = b''.join(
@@ -230,6 +232,7 @@ def test_compiled_loops_are_loaded_when_reading_has_cost_as_much(monkeypatch):
   assert midi.read(data) == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', hostile.KINDS)
 def test_hostile_bytes_are_read_alike_and_end(kind):
   data = hostile.KINDS[kind](6000)
@@ -250,6 +253,7 @@ def test_faults_are_limited(kind):
 COSTLY = ['running note-ons of all pitches', 'lyrics', 'headers']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', COSTLY)
 def test_memory_grows_with_the_bytes_at_most(kind, repository):
   # The costliest kinds; 1 MB takes 70 MB at most, 2 MB no more than twice.

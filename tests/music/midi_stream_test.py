@@ -59,6 +59,7 @@ def test_sections_are_the_piece(piece, beats):
   assert midi_stream.concatenate(found) == piece
 
 
+@pytest.mark.slow
 @hypothesis.given(pieces(nested=True, last=2**30 - 1, most=6), st.just(4096))
 def test_sections_of_nested_notes_and_late_ticks(piece, beats):
   check_like_read(midi.write(piece), beats)
@@ -113,6 +114,7 @@ def test_any_events_are_shared_out_as_read_does(bodies, beats):
     check_like_read(data, beats)
 
 
+@pytest.mark.slow
 def test_blocks_are_cut_anywhere(monkeypatch):
   body = []
   for index in range(300):
@@ -224,6 +226,7 @@ print(peak() - before, notes)
 """
 
 
+@pytest.mark.slow
 def test_a_large_file_takes_little_memory(tmp_path):
   # Notes by running status, of which `read` takes over 500 MiB.
   beat = b''.join(

@@ -98,6 +98,7 @@ def test_a_program_change_and_channels_split_a_track():
   assert notes.onset.tolist() == [0, 480, 960]
 
 
+@pytest.mark.slow
 def test_no_broken_byte_gives_another_error_or_broken_notes():
   source = random.Random(5)
   sound = smf.file(

@@ -1,4 +1,5 @@
 import gc
+import os
 import subprocess
 import sys
 import textwrap
@@ -91,3 +92,13 @@ def test_circles_are_found_soon_while_what_was_there_is_left_out():
     gc.collect()
     assert gone() is None
   assert gc.get_freeze_count() == 0
+
+
+def test_a_light_compilation_is_asked_for_unless_someone_did(monkeypatch):
+  monkeypatch.setenv('XLA_FLAGS', '--xla_other=1')
+  host.compile_lightly()
+  asked = '--xla_other=1 --xla_backend_optimization_level=0'
+  assert os.environ['XLA_FLAGS'] == asked
+  monkeypatch.setenv('XLA_FLAGS', '--xla_backend_optimization_level=2')
+  host.compile_lightly()
+  assert os.environ['XLA_FLAGS'] == '--xla_backend_optimization_level=2'

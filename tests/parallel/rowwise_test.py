@@ -40,6 +40,26 @@ for name, sizes in {
     found = step(same, (x, keys))
   told[name] = plain(found) | {'reduced': text.count(' all-reduce(')}
 told['expected'] = plain(work(same, (x, keys)))
+
+def until(same, rows):
+  # Each row counts up to its number; a device ends when its own rows do.
+  more = lambda carry: (carry[0] < rows).any()
+  def body(carry):
+    count, turns = carry
+    return jnp.minimum(count + same, rows), turns + 1
+  count, turns = jax.lax.while_loop(
+    more, body, (jnp.zeros_like(rows), jnp.zeros_like(rows))
+  )
+  return {'count': count, 'turns': turns}
+
+mesh = mesh_lib.make_mesh(mesh_lib.MeshConfig(data=4))
+with mesh_lib.use(mesh):
+  each = jax.jit(
+    rowwise.by_rows(until, mesh),
+    in_shardings=(None, rules.batch_sharding(mesh)),
+  )
+  found = each(jnp.int32(1), np.array([1, 2, 5, 3, 0, 0, 9, 4], np.int32))
+told['rows'] = plain(found)
 print(json.dumps(told))
 """
 
@@ -53,6 +73,10 @@ def test_sums_are_those_of_all_rows_in_one_reduction_a_dtype():
   )
   told = json.loads(done.stdout.splitlines()[-1])
   expected = told.pop('expected')
+  rows = told.pop('rows')
+  assert rows['count'] == [1, 2, 5, 3, 0, 0, 9, 4]
+  # Two rows a device: as many turns as its longest row takes.
+  assert rows['turns'] == [2, 2, 5, 5, 0, 0, 9, 9]
   for name, found in told.items():
     assert found['a'] == expected['a'], name
     assert abs(found['b'] - expected['b']) < 1e-3, name

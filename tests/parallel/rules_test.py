@@ -12,8 +12,11 @@ from jax.sharding import PartitionSpec as P
 
 from aurl_jax.models import Model, ModelConfig
 from aurl_jax.models.config import LatentConfig
+from aurl_jax.models.critic import Critic, CriticConfig
+from aurl_jax.models.latent_critic import LatentCritic
 from aurl_jax.parallel import mesh as mesh_lib
 from aurl_jax.parallel import rules
+from aurl_jax.tokens.marks import COUNT, Marks
 from tests.models.counting import Counting
 
 MESH = AbstractMesh((2, 2, 2), mesh_lib.AXES, axis_types=(AxisType.Auto,) * 3)
@@ -35,7 +38,10 @@ OPTIONS = (
   {'metrical': 8, 'shared_pitch': True},
   {'pattern': 'hierarchy'},
   {'lead': 1},
-  {'mode': 'vae', 'latent': LatentConfig(slot=3, piece=2, slots=4)},
+  {
+    'mode': 'vae',
+    'latent': LatentConfig(slot=3, piece=2, slots=4, oneshot=1),
+  },
 )
 
 
@@ -45,6 +51,27 @@ def test_every_parameter_is_matched_by_exactly_one_rule(mlp, options):
   for path, _ in jax.tree_util.tree_leaves_with_path(shapes(mlp, **options)):
     name = rules.path_name(path)
     assert len(rules.matching(name)) == 1, name
+
+
+def test_critics_are_laid_out_by_the_same_rules_or_lie_whole():
+  marks = Marks((bytes(4 * COUNT * 5), bytes(4 * COUNT * 6)))
+  critic = Critic(CriticConfig(width=8, layers=1), (5, 6), None, marks)
+  matcher = LatentCritic(LatentConfig(slot=3, piece=2, slots=4))
+  whole = 0
+  for one in (critic, matcher):
+    tree = {'gan': jax.eval_shape(one.init, jax.random.key(0))['params']}
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    for place, (_, leaf) in zip(
+      rules.placements(tree, MESH), leaves, strict=True
+    ):
+      found = rules.matching(place.path)
+      assert len(found) <= 1, place.path
+      if found:
+        assert len(found[0][1]) in (0, leaf.ndim), place.path
+      else:
+        assert set(place.spec) <= {None}, place.path
+        whole += 1
+  assert whole
 
 
 def test_every_rule_matches_a_parameter():

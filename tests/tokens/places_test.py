@@ -132,19 +132,22 @@ def stepwise(places, ids):
 
 
 def walked(tokenizer, ids):
-  """The same by a clock that is moved event by event, [t, 4]."""
+  """The same by a clock that is moved event by event, [t, 5]."""
   base = tokenizer.base if isinstance(tokenizer, Bpe) else tokenizer
   spelled = tokenizer.expansions if isinstance(tokenizer, Bpe) else None
   clock, rows = _Clock(base), []
   for step in ids.tolist():
-    clock.pitch = 0
+    clock.pitch, clock.begun, begins = 0, 0, clock.bar is not None
+    clock.order += 1
     if spelled is None:
       clock.step(step)
     else:
       for id_ in spelled[step[0]]:
         clock.step([id_])
+    if clock.begun and begins:
+      clock.order = 0
     rows.append(clock.place())
-  return np.array(rows).reshape(-1, 4)
+  return np.array(rows).reshape(-1, 5)
 
 
 class _Clock:
@@ -158,6 +161,8 @@ class _Clock:
     self.bar, self.start, self.position = None, 0, 0
     self.passed, self.pickup, self.frames = 0, 0, 0
     self.pitch, self.saved = 0, None
+    # Steps before this one in its bar; whether a bar has begun in it.
+    self.order, self.begun = -1, 0
 
   def step(self, ids):
     told = []
@@ -167,7 +172,7 @@ class _Clock:
       if id_
     }
     if 'mask' in names and self.saved is None:
-      self.saved = dict(vars(self))
+      self.saved = dict(vars(self), order=self.order - 1)
     if 'fill' in names and self.saved is not None:
       saved = self.saved
       vars(self).update(saved, saved=saved)
@@ -198,6 +203,7 @@ class _Clock:
 
   def event(self, name, value):
     if name == 'bar':
+      self.begun = 1
       self.start += self.length if self.bar is not None else 0
       self.bar = 0 if self.bar is None else self.bar + 1
       self.length, self.position = self.meter, 0
@@ -228,12 +234,12 @@ class _Clock:
   def place(self):
     if not isinstance(self.tokenizer, VoiceGrid):
       time_ = self.start + self.position + self.passed
-      return self.bar or 0, self.position, time_, self.pitch
+      return self.bar or 0, self.position, time_, self.pitch, self.order
     cell, bar, left = max(0, self.frames - 1), 0, self.pickup or self.meter
     inside = cell
     while inside >= left:
       inside, bar, left = inside - left, bar + 1, self.meter
-    return bar, inside, cell, self.pitch
+    return bar, inside, cell, self.pitch, inside
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -429,17 +435,17 @@ def test_a_pickup_a_cut_bar_and_controls_by_hand():
   steps[6, :2] = id_('bar'), id_('cut', 5, 1)
   steps[7, 0] = id_('bar')
   steps[8, [0, 1, 4]] = id_('note'), id_('position', 1, 1), id_('drum', 36, 4)
-  assert COORDINATES == ('bar', 'position', 'time', 'pitch')
+  assert COORDINATES == ('bar', 'position', 'time', 'pitch', 'order')
   expected = [
-    [0, 0, 0, 0],
-    [0, 0, 0, 0],
-    [0, 3, 3, 60],
-    [1, 0, 4, 0],
-    [1, 0, 4, 0],
-    [1, 2, 6, 61],
-    [2, 0, 16, 0],
-    [3, 0, 21, 0],
-    [3, 1, 22, 0],
+    [0, 0, 0, 0, 0],
+    [0, 0, 0, 0, 1],
+    [0, 3, 3, 60, 2],
+    [1, 0, 4, 0, 0],
+    [1, 0, 4, 0, 1],
+    [1, 2, 6, 61, 2],
+    [2, 0, 16, 0, 0],
+    [3, 0, 21, 0, 0],
+    [3, 1, 22, 0, 1],
   ]
   places = Places.of(tokenizer)
   assert parallel(places, steps).tolist() == expected
@@ -498,5 +504,5 @@ def test_equal_tokenizers_have_equal_places_and_compile_once():
 
   ids = jnp.zeros((2, 7), jnp.int32)
   for places in (one, other):
-    assert run(places, ids).shape == (2, 4)
+    assert run(places, ids).shape == (2, 5)
   assert counted == 1

@@ -18,13 +18,19 @@ from tests.tokens import pieces
 GRID, COMPOUND = VoiceGrid(), Compound(voices=2)
 
 
-def read(tokenizer, rows, slots, beats):
-  """Attributes of rows of ids, [b, s] each, in their own units."""
-  places, longest = Places.of(tokenizer), max(map(len, rows))
+def padded(rows):
+  """Rows of ids side by side, and which of their steps are real."""
+  longest = max(map(len, rows))
   ids = np.zeros((len(rows), longest, rows[0].shape[1]), np.int32)
   segments = np.zeros((len(rows), longest), np.int32)
   for at, row in enumerate(rows):
     ids[at, : len(row)], segments[at, : len(row)] = row, 1
+  return ids, segments
+
+
+def read(tokenizer, rows, slots, beats):
+  """Attributes of rows of ids, [b, s] each, in their own units."""
+  places, (ids, segments) = Places.of(tokenizer), padded(rows)
 
   @jax.jit
   def found(ids, segments):
@@ -124,6 +130,25 @@ def test_they_are_those_of_the_notes(tokenizer, music, slots, beats):
       )
 
 
+@pytest.mark.parametrize(
+  ('tokenizer', 'music'),
+  [(GRID, chorales), (COMPOUND, bands)],
+  ids=['grid', 'compound'],
+)
+def test_the_last_cell_is_that_before_the_last_end(tokenizer, music):
+  rows = [tokenizer.encode(piece) for piece in music()]
+  places, (ids, segments) = Places.of(tokenizer), padded(rows)
+  ids, segments = jnp.asarray(ids), jnp.asarray(segments)
+  found = places.sounds.last(ids, segments, places(ids, segments))
+  decoded = [tokenizer.decode(row) for row in rows]
+  cells = [n.end * 12 // n.ticks_per_beat for n in decoded]
+  scale = 12 // tokenizer.grid.cells_per_beat
+  assert found.tolist() == [c // scale - 1 for c in cells]
+  nothing = jnp.zeros_like(segments)
+  where = places(ids, nothing)
+  assert places.sounds.last(ids, nothing, where).tolist() == [0] * len(rows)
+
+
 def test_a_transposition_moves_register_alone():
   ids = GRID.encode(pieces.chorale(5, bars=2))
   pitches, holds = (GRID.codec.holds(n, ids) for n in ('pitch', 'hold'))
@@ -150,3 +175,42 @@ def test_sums_over_slots_are_the_excerpt_s():
 def test_a_note_in_several_steps_has_none():
   assert sounds.Sounds.of(Remi()) is None
   assert hash(Places.of(GRID)) == hash(Places.of(VoiceGrid()))
+
+
+def as_rolls(notes, cells):
+  """Cell by cell, in plain Python: where notes begin, sound, and how loud."""
+  found = {name: np.zeros((cells, 128)) for name in sounds.ROLLS}
+  for at in np.flatnonzero(~notes.is_drum):
+    onset, pitch = int(notes.onset[at]), int(notes.pitch[at])
+    if onset >= cells:
+      continue
+    found['onset'][onset, pitch] = 1
+    found['sustain'][onset : onset + int(notes.duration[at]), pitch] = 1
+    loud = max(found['velocity'][onset, pitch], int(notes.velocity[at]) / 127)
+    found['velocity'][onset, pitch] = loud
+  return found
+
+
+@pytest.mark.parametrize(
+  ('tokenizer', 'music', 'cells'),
+  [(GRID, chorales, 40), (COMPOUND, bands, 96), (COMPOUND, bands, 50)],
+)
+def test_rolls_are_those_of_the_notes(tokenizer, music, cells):
+  rows = [tokenizer.encode(piece) for piece in music()]
+  places, (ids, segments) = Places.of(tokenizer), padded(rows)
+
+  @jax.jit
+  def rolls(ids, segments):
+    where = places(ids, segments)
+    return places.sounds.rolls(ids, segments, where, cells)
+
+  found = rolls(jnp.asarray(ids), jnp.asarray(segments))
+  for at, row in enumerate(rows):
+    wanted = as_rolls(tokenizer.decode(row), cells)
+    for name in ('onset', 'sustain'):
+      np.testing.assert_array_equal(found[name][at], wanted[name])
+    if tokenizer is COMPOUND:
+      loud = wanted['velocity']
+      np.testing.assert_allclose(found['velocity'][at], loud, atol=1e-6)
+    else:
+      assert not found['velocity'].any()

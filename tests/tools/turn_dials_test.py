@@ -3,7 +3,6 @@
 import importlib.util
 import io
 import json
-import types
 
 import numpy as np
 import pytest
@@ -25,18 +24,6 @@ def tool(repository):
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
   return module
-
-
-def test_whole_excerpts_are_taken_where_most_are(tool):
-  def split(lengths):
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    ids = np.arange(offsets[-1])[:, None]
-    return types.SimpleNamespace(offsets=offsets, ids=ids)
-
-  found = tool.chosen(split([4, 4, 2, 9, 4]), 0, 0, 5)
-  assert [len(piece) for piece in found] == [4, 4, 4]
-  found = tool.chosen(split([4, 3, 2, 9, 5]), 0, 0, 5)
-  assert sorted(len(piece) for piece in found) == [2, 3, 4, 5]
 
 
 def beats(count, pitch):
@@ -67,7 +54,7 @@ def test_a_model_s_dials_are_reported_and_drawn(tool):
     Composer(model=model, params=params, tokenizer=VoiceGrid())
   )
   music = [VoiceGrid().encode(pieces.chorale(s, bars=1)) for s in range(4)]
-  dials = Dials.fit(space, music)
+  dials = Dials.fit(latent, space.posterior(music))
   written = tool.written(space, dials, music)
   lines = tool.report(space, dials, music, written)
   assert [line['attribute'] for line in lines] == ['density', 'register']

@@ -30,6 +30,15 @@ def test_fixed_weights_stay():
   assert balance.update(config, {}, jnp.ones(3)) == {}
 
 
+def test_the_likelihood_may_be_left_out():
+  config = BalanceConfig(names=('frames',), weights=(0.5,), likelihood=0.0)
+  assert balance.weights(config, {}).tolist() == [0.0, 0.5]
+  with pytest.raises(ConfigError, match='there is no other loss'):
+    BalanceConfig(likelihood=0.0)
+  with pytest.raises(ConfigError, match='must be 0 or more'):
+    BalanceConfig(names=('frames',), likelihood=-1.0)
+
+
 def test_uncertainty_by_hand():
   config = BalanceConfig(
     mode='uncertainty', names=('key',), weights=(0.5,), rate=0.1

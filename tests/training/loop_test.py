@@ -214,7 +214,7 @@ def test_overfits_four_pieces():
     optimizer_lib.OptimizerConfig(
       learning_rate=2e-2, warmup_steps=10, weight_decay=0.0
     ),
-    100,
+    120,
   )
   losses = []
   note = Seen(lambda c: losses.append(float(c.metrics['loss'])))
@@ -223,7 +223,7 @@ def test_overfits_four_pieces():
     steps.make_train_step(model, optimizer, schedule),
     iter(lambda: pieces, None),
     [note],
-    steps=100,
+    steps=120,
   )
   assert losses[0] > 1.5
   assert losses[-1] < 0.02

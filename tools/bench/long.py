@@ -11,8 +11,10 @@ first, and `cost` of a token is their ratio, at most 1.2; `cpu_us` of CPU and
 `cpu_cost` are the same by CPU time, for a busy machine. `peak` is the largest
 resident size of its process in GB (10^9 bytes), at most 16.
 
-`--hierarchy` measures `models.hierarchy` instead, `--full` full attention;
-`--remat=full` computes the blocks again in the backward pass.
+`--horizon=256` lets summaries of so many bars be seen and none behind them
+(`model.horizon`; 256 bars are about eight minutes of pop). `--hierarchy`
+measures `models.hierarchy` instead, `--full` full attention; `--remat=full`
+computes the blocks again in the backward pass.
 """
 
 import argparse
@@ -41,23 +43,25 @@ def main() -> int:
   parser.add_argument('--hierarchy', action='store_true')
   parser.add_argument('--full', action='store_true')
   parser.add_argument('--remat', default='none', choices=['none', 'full'])
+  parser.add_argument('--horizon', type=int, default=0)
   parser.add_argument('--serve', type=int, help=argparse.SUPPRESS)
   args = parser.parse_args()
   kind = 'hierarchy' if args.hierarchy else 'full' if args.full else 'bars'
   if args.serve:
-    serve(args.serve, kind, args.remat)
+    serve(args.serve, kind, args.remat, args.horizon)
     return 0
-  flags = ['--remat', args.remat]
+  flags = ['--remat', args.remat, '--horizon', str(args.horizon)]
   flags += [] if kind == 'bars' else [f'--{kind}']
+  name = f'{kind}_{args.horizon}' if args.horizon else kind
   passed = [
-    compare(kind, args.lengths[0], length, args.rounds, flags)
+    compare(name, args.lengths[0], length, args.rounds, flags)
     for length in args.lengths[1:]
   ]
   return int(any(passed))
 
 
 def compare(
-  kind: str, short: int, long: int, rounds: int, flags: list[str]
+  name: str, short: int, long: int, rounds: int, flags: list[str]
 ) -> bool:
   """Lets two lengths work in turn, prints the line; True past a limit."""
   sides = [
@@ -69,7 +73,7 @@ def compare(
   ours, theirs = np.median(figures[1:], axis=0)
   cost, peak = theirs[0] / ours[0], sides[0].check
   line = {
-    'bench': f'long.{kind}.{long}',
+    'bench': f'long.{name}.{long}',
     'peer': f'{short} steps',
     'unit': 'tokens/s',
     'ours': round(ours[0], 1),
@@ -104,7 +108,7 @@ def rows(length: int) -> tuple[np.ndarray, np.ndarray]:
   return ids.astype(np.int32), (bars - bars[:, :1]).astype(np.int32)
 
 
-def serve(length: int, kind: str, remat: str) -> None:
+def serve(length: int, kind: str, remat: str, horizon: int) -> None:
   """Trains as often as stdin asks."""
   import jax
   import jax.numpy as jnp
@@ -115,7 +119,7 @@ def serve(length: int, kind: str, remat: str) -> None:
 
   host.keep_memory()
   optimizer = optax.adamw(1e-4)
-  graph, params = nnx.split(network(length, kind, remat))
+  graph, params = nnx.split(network(length, kind, remat, horizon))
   params = nnx.to_pure_dict(params)
   state = (params, optimizer.init(params))
   ids, bars = (jnp.asarray(x) for x in rows(length))
@@ -149,7 +153,7 @@ def serve(length: int, kind: str, remat: str) -> None:
   harness.serve(f'jax {jax.__version__}', peak, train)
 
 
-def network(length: int, kind: str, remat: str):
+def network(length: int, kind: str, remat: str, horizon: int):
   """Returns a module: ids and bars -> logits."""
   import jax
   from flax import nnx
@@ -174,19 +178,19 @@ def network(length: int, kind: str, remat: str):
       self.body = (
         hierarchy.Hierarchy(levels, body)
         if kind == 'hierarchy'
-        else flat(config, kind, body)
+        else flat(config, kind, body, horizon)
       )
 
     def __call__(self, ids, bars):
       segments = jax.numpy.ones_like(bars)
-      places = jax.numpy.stack([bars] * 4, axis=-1)
+      places = jax.numpy.stack([bars] * 5, axis=-1)
       x = self.body(self.embed(ids[..., None]), segments, coordinates=places)
       return x @ self.embed.table(0).T
 
   return Network(jax.random.key(0))
 
 
-def flat(config, kind: str, key):
+def flat(config, kind: str, key, horizon: int):
   """Returns blocks with bar-structured or full attention, and a norm."""
   import jax
   from flax import nnx
@@ -217,7 +221,7 @@ def flat(config, kind: str, key):
         mix = functools.partial(
           structured.attend_plan,
           query=self.summary.query[...],
-          plan=bar_plan.plan(coordinates[..., 0], segments),
+          plan=bar_plan.plan(coordinates[..., 0], segments, horizon=horizon),
         )
       return self.norm(self.stack(x, rope, mix))
 

@@ -40,6 +40,7 @@ OPTIONS = {
   'grouped keys': {'kv_heads': 2},
   'window 128': {'window': 128},
   'relative': {'positions': 'relative'},
+  'barwise': {'positions': 'barwise'},
   'musical': {'positions': 'musical'},
   'no positions': {'positions': 'none'},
   'remat attention': {'remat': 'attention'},
@@ -106,7 +107,8 @@ class Counting:
 
     steps = jnp.cumsum(segments, 1) - 1
     bars = jnp.cumsum(ids[..., 0] % 20 == 0, 1)
-    return jnp.stack([bars, steps % 20, steps * 3, ids[..., 0] % 128], -1)
+    inside = steps % 20
+    return jnp.stack([bars, inside, steps * 3, ids[..., 0] % 128, inside], -1)
 
 
 def stepper(**options):

@@ -1,0 +1,147 @@
+"""How a piece returns to itself: similarity of its bars, and indicators of it.
+
+The self-similarity matrix (Foote, "Visualizing music and audio using
+self-similarity", ACM Multimedia 1999) is of bars, and what is compared are two
+views of a bar: how long each pitch class sounds in each quarter of it, and how
+many notes begin in each 16th of it; a similarity is the mean of both cosines.
+
+From Wu and Yang, "The Jazz Transformer on the Front Line", ISMIR 2020, section
+5, stands the idea of indicators of structure at a short, a middle and a long
+range. Theirs is the largest fitness of a segment of so many seconds in a scape
+plot of audio (Mueller et al.), which wants a thresholded matrix, a penalty and
+optimal paths; ours are plainer, and their values are not comparable: how well
+each stretch of four bars is found again at such a distance, earlier or later.
+Axes: `m` bars.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+
+from aurl_jax.music import time
+from aurl_jax.music.notes import Notes
+
+BANDS: Mapping[str, tuple[int, int]] = {
+  'short': (1, 4),
+  'mid': (5, 16),
+  'long': (17, 1 << 16),
+}
+"""Least and largest distance in bars: within a phrase, between phrases, between
+sections."""
+STRETCH = 4
+"""Bars that return together."""
+_PARTS, _PLACES, _CLASSES = 4, 16, 12
+
+
+def similarity(notes: Notes) -> Float[np.ndarray, 'm m']:
+  """Returns how alike the bars of a piece are, 0..1, 1 for equal ones.
+
+  Bars that are both without pitches, or without notes, count as alike. Bars
+  after the last onset are none. Drums have no pitch.
+  """
+  chroma, onsets = bars(notes)
+  return (_cosines(chroma) + _cosines(onsets)) / 2
+
+
+def bars(
+  notes: Notes,
+) -> tuple[Float[np.ndarray, 'm p'], Float[np.ndarray, 'm q']]:
+  """Returns what is compared of bars.
+
+  `[m, 48]`, the share of each quarter of a bar in which a pitch class sounds,
+  and `[m, 16]`, notes that begin in each 16th of it.
+  """
+  if not len(notes):
+    return np.zeros((0, _PARTS * _CLASSES)), np.zeros((0, _PLACES))
+  edges = _edges(notes)
+  count = len(edges) - 1
+  bar = np.searchsorted(edges, notes.onset, side='right') - 1
+  inside = (notes.onset - edges[bar]) / np.diff(edges)[bar]
+  onsets = np.zeros((count, _PLACES))
+  place = np.minimum((inside * _PLACES).astype(int), _PLACES - 1)
+  np.add.at(onsets, (bar, place), 1)
+  chroma = np.zeros((count * _PARTS, _CLASSES))
+  cuts = np.interp(
+    np.arange(count * _PARTS + 1) / _PARTS, range(count + 1), edges
+  )
+  rows = np.flatnonzero(~notes.is_drum)
+  start, pitch = notes.onset[rows], notes.pitch[rows] % _CLASSES
+  end = np.minimum(start + notes.duration[rows], edges[-1])
+  first = np.searchsorted(cuts, start, side='right') - 1
+  last = np.searchsorted(cuts, end, side='left')
+  length = np.maximum(last - first, 0)
+  note = np.repeat(np.arange(len(rows)), length)
+  part = np.arange(len(note)) - np.repeat(length.cumsum() - length, length)
+  part += first[note]
+  sounds = np.minimum(end[note], cuts[part + 1])
+  sounds = (sounds - np.maximum(start[note], cuts[part])) / np.diff(cuts)[part]
+  np.add.at(chroma, (part, pitch[note]), sounds)
+  return chroma.reshape(count, -1), onsets
+
+
+def indicators(
+  matrix: Float[np.ndarray, 'm m'], stretch: int = STRETCH
+) -> dict[str, float]:
+  """Returns how well stretches are found again, 0..1, for each of `BANDS`.
+
+  The mean over all stretches of the best match among those that begin within
+  the band from it; `nan` where a piece is too short for any.
+
+  Args:
+    matrix: As of `similarity`.
+    stretch: Bars of a stretch.
+  """
+  count = len(matrix) - stretch + 1
+  if count < 1:
+    return dict.fromkeys(BANDS, float('nan'))
+  alike = sum(
+    matrix[k : k + count, k : k + count] for k in range(stretch)
+  ) / float(stretch)
+  away = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
+  found = {}
+  for name, (low, high) in BANDS.items():
+    inside = (away >= low) & (away <= high)
+    best = np.where(inside, alike, -1).max(axis=1)
+    best = best[inside.any(axis=1)]
+    found[name] = float(best.mean()) if len(best) else float('nan')
+  return found
+
+
+def wasserstein(
+  one: Float[np.ndarray, ' a'], other: Float[np.ndarray, ' b']
+) -> float:
+  """Returns how far apart two samples are, in their unit.
+
+  The area between their distribution functions: the first Wasserstein distance.
+
+  Example:
+    >>> wasserstein(np.array([0.0, 1.0]), np.array([2.0, 3.0]))
+    2.0
+  """
+  one, other = np.sort(one), np.sort(other)
+  points = np.sort(np.concatenate([one, other]))
+  shares = [
+    np.searchsorted(part, points[:-1], side='right') / len(part)
+    for part in (one, other)
+  ]
+  return float(np.sum(np.abs(shares[0] - shares[1]) * np.diff(points)))
+
+
+def _edges(notes: Notes) -> np.ndarray:
+  """Returns where bars begin, and where the last one ends."""
+  starts = time.bar_starts(notes, int(notes.onset[-1]) + 1)
+  changes = time.meter_changes(notes)
+  later = [tick for tick, *_ in changes if tick > starts[-1]]
+  _, above, below = changes[len(changes) - len(later) - 1]
+  full = -(-4 * notes.ticks_per_beat * above // below)
+  return np.append(starts, min([int(starts[-1]) + full, *later]))
+
+
+def _cosines(rows: np.ndarray) -> np.ndarray:
+  """Returns the cosine of each two rows; 1 if both are 0, else 0 if one."""
+  size = np.linalg.norm(rows, axis=1)
+  empty = size == 0
+  unit = rows / np.where(empty, 1, size)[:, None]
+  found = np.clip(unit @ unit.T, 0, 1)
+  return np.where(np.logical_and.outer(empty, empty), 1.0, found)

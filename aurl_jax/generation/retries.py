@@ -1,0 +1,180 @@
+"""What is drawn anew when a piece has failed: a little safer each time.
+
+A piece has failed if the network gave no numbers on its way (`not_finite`), if
+its steps were spent before its bars were written (`stalled`), or if a rule of
+a wish is broken that has to hold (`wish`). Each further try has another seed,
+a lower temperature and a smaller nucleus, which keeps it nearer to what the
+model is sure of (Holtzman et al. 2020, section 3). Of what does not succeed
+at all, the try with the fewest faults is kept.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aurl_jax.generation.constraints import Length
+from aurl_jax.generation.decode import Batch, Sample, Writer, check_finite
+from aurl_jax.generation.sampling import Sampler
+
+REASONS = ('not_finite', 'stalled', 'wish')
+_COOLER = 0.8
+"""What the temperature is multiplied with at each try."""
+_UNSURE = 0.5
+"""The temperature in place of 0: what is greedy would fail in the same way."""
+_NUCLEUS = 0.95
+"""The share that is kept at the first further try."""
+_NARROWER = 0.05
+"""How much smaller it is at each one behind it."""
+
+
+class Retry(NamedTuple):
+  """A further try, and why it was made.
+
+  Attributes:
+    reason: Of `REASONS`: what was wrong with the try before.
+    seed: By which it was drawn.
+    temperature: At which it was.
+    top_p: The share of the likeliest ids that it was drawn from.
+  """
+
+  reason: str
+  seed: int
+  temperature: float
+  top_p: float
+
+
+class Faults(NamedTuple):
+  """How much is wrong with a try; less is better, the first counts most.
+
+  Attributes:
+    not_finite: 1 if the network gave no numbers.
+    stalled: Steps of its length that it lacks; bars, where they are events.
+    wish: How often rules are broken that have to hold.
+  """
+
+  not_finite: int = 0
+  stalled: int = 0
+  wish: int = 0
+
+  @property
+  def reason(self) -> str:
+    """What is wrong, of `REASONS`; '' for nothing."""
+    wrong = zip(self._fields, self, strict=True)
+    return next((name for name, count in wrong if count), '')
+
+
+class Try(NamedTuple):
+  """A piece that was drawn, None where the network gave no numbers.
+
+  Attributes:
+    piece: A dataclass with a field `retries`.
+    faults: What is wrong with it.
+  """
+
+  piece: Any
+  faults: Faults
+
+
+def mend(
+  first: Sequence[Try],
+  most: Sequence[int],
+  again: Callable[[list[int], int], list[tuple[Try, Retry]]],
+) -> list[Any]:
+  """Returns the best piece of each row, after further tries where it failed.
+
+  Args:
+    first: What has been drawn.
+    most: How many further tries each row has.
+    again: Draws some of the rows anew, given their indices and the number of
+      the try. What it tells as the reason is not looked at.
+
+  Raises:
+    DecodeError: In no try of a row the network gave numbers.
+  """
+  best, last = list(first), [one.faults for one in first]
+  told: list[tuple[Retry, ...]] = [()] * len(best)
+  for attempt in range(1, max(most, default=0) + 1):
+    due = [
+      row
+      for row, one in enumerate(best)
+      if one.faults.reason and attempt <= most[row]
+    ]
+    if not due:
+      break
+    for row, (new, how) in zip(due, again(due, attempt), strict=True):
+      told[row] += (how._replace(reason=last[row].reason),)
+      last[row] = new.faults
+      best[row] = min(best[row], new, key=lambda one: one.faults)
+  check_finite(np.array([one.piece is None for one in best], bool))
+  return [
+    dataclasses.replace(one.piece, retries=tries)
+    for one, tries in zip(best, told, strict=True)
+  ]
+
+
+def anew(
+  writer: Writer, batch: Batch, attempt: int
+) -> tuple[Writer, Batch, Retry]:
+  """Returns what writes the one row of a batch anew, and how it does.
+
+  Args:
+    writer: What wrote it first.
+    batch: The row.
+    attempt: Number of the try, from 1 on.
+  """
+  sampler, seed = safer(writer.sampler, attempt), seed_of(batch.seed, attempt)
+  how = Retry('', seed, sampler.temperature, sampler.top_p)
+  return (
+    dataclasses.replace(writer, sampler=sampler),
+    dataclasses.replace(batch, seeds=[seed]),
+    how,
+  )
+
+
+def stalled(writer: Writer, sample: Sample) -> int:
+  """Returns how much of the length that was asked for a sample lacks."""
+  lacks = [0 if sample.ended else 1]
+  for rule in writer.constraints:
+    if isinstance(rule, Length):
+      kind = sample.ids[:, 0]
+      counted = (kind >= rule.low) & (kind < rule.high)
+      lacks.append(int(rule.most) - int(counted.sum()))
+  return max(lacks)
+
+
+def safer(sampler: Sampler, attempt: int) -> Sampler:
+  """Returns how a further try is drawn.
+
+  Args:
+    sampler: How the first one was.
+    attempt: Number of the try, from 1 on.
+
+  Example:
+    >>> found = safer(Sampler(temperature=1.0), 2)
+    >>> round(found.temperature, 2), round(found.top_p, 2)
+    (0.64, 0.9)
+  """
+  temperature = sampler.temperature or _UNSURE
+  nucleus = max(0.5, _NUCLEUS - _NARROWER * (attempt - 1))
+  return dataclasses.replace(
+    sampler,
+    temperature=float(temperature) * _COOLER**attempt,
+    top_p=min(float(sampler.top_p), nucleus),
+  )
+
+
+def seed_of(seed: int, attempt: int) -> int:
+  """Returns the seed of a further try, which no neighbour of `seed` has.
+
+  Args:
+    seed: Of the first one.
+    attempt: Number of the try, from 1 on.
+
+  Example:
+    >>> seed_of(7, 1) == seed_of(7, 1), seed_of(7, 1) == seed_of(7, 2)
+    (True, False)
+  """
+  drawn = np.random.SeedSequence([seed, attempt]).generate_state(1, np.uint64)
+  return int(drawn[0]) >> 1

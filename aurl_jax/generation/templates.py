@@ -1,0 +1,50 @@
+"""Forms of songs to draw from: those that songs of POP909 share.
+
+`forms.tsv` holds how many songs of the train split have a form
+(`tools/count_forms.py`; the labels are under the MIT licence).
+"""
+
+import functools
+import pathlib
+
+import numpy as np
+
+from aurl_jax.generation.form import Form
+
+_TABLE = pathlib.Path(__file__).with_name('forms.tsv')
+_FEWEST = 5
+_NEAR = 0.15
+"""Forms to draw from differ from the bars that are wanted by this share at
+most, but there are always some of the nearest ones."""
+_AGAIN = 0.25
+"""How much rarer a form is that has to be repeated."""
+
+
+@functools.cache
+def templates() -> tuple[tuple[int, Form], ...]:
+  """Returns how many songs have each form, the most common first."""
+  lines = _TABLE.read_text('utf-8').splitlines()[1:]
+  rows = [line.split('\t') for line in lines]
+  return tuple((int(songs), Form.parse(form)) for songs, form in rows)
+
+
+def sample(seed: int, bars: float | int) -> Form:
+  """Returns a form of about so many bars, drawn by how many songs have it.
+
+  The same seed gives the same form. Where songs are far shorter, the middle
+  of one is repeated (`Form.lasting`).
+
+  Args:
+    seed: Of the draw.
+    bars: How many are wanted.
+  """
+  found = []
+  for songs, once in templates():
+    form = once.lasting(bars)
+    found.append((songs if form == once else songs * _AGAIN, form))
+  away = np.array([abs(form.bars - bars) for _, form in found])
+  near = away <= max(_NEAR * bars, float(np.sort(away)[_FEWEST - 1]))
+  weights = near * np.array([songs for songs, _ in found], float)
+  chance = np.random.default_rng(seed).random()
+  place = np.searchsorted(np.cumsum(weights) / weights.sum(), chance, 'right')
+  return found[int(place)][1]
