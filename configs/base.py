@@ -132,6 +132,7 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       critic=section(width=64, layers=2, heads=2, beats=16, bars=4),
       loss='hinge',
       weight=0.5,
+      drawn=0.0,
       ramp=500,
       features=5.0,
       latents=0.0,

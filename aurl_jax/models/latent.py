@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from aurl_jax.core import random
 from aurl_jax.core.errors import ConfigError
@@ -142,6 +142,29 @@ def blurred(latents: Latents, dials: int, chance: float, key: Keys) -> Latents:
   keys = key if key.ndim else random.by_row(key, len(latents.piece))
   draw = functools.partial(_noisy, dials, chance)
   slots, piece = jax.vmap(draw)(latents.slots, latents.piece, keys)
+  return Latents(slots=slots, piece=piece)
+
+
+def redrawn(
+  latents: Latents, dials: int, chosen: Bool[Array, ' b'], keys: Keys
+) -> Latents:
+  """Returns latents of which chosen rows are draws of the standard normal.
+
+  Args:
+    latents: Of any rows.
+    dials: First dims of a slot, which stay.
+    chosen: Which rows.
+    keys: One for each row.
+  """
+
+  def draw(slots: Array, piece: Array, row: Array, key: PRNGKeyArray) -> Any:
+    near, whole = jax.random.split(key)
+    learnt = row & (jnp.arange(slots.shape[-1]) >= dials)
+    slots = jnp.where(learnt, jax.random.normal(near, slots.shape), slots)
+    noise = jax.random.normal(whole, piece.shape)
+    return slots, jnp.where(row, noise, piece)
+
+  slots, piece = jax.vmap(draw)(latents.slots, latents.piece, chosen, keys)
   return Latents(slots=slots, piece=piece)
 
 

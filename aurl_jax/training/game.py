@@ -1,12 +1,14 @@
 """The adversarial half of a step of `vae_gan`.
 
-The generator writes a reconstruction of each row (`models.replay`); the critic
-learns on them and on the music, in several steps on parts of the rows; then,
-while the gate is open, the first part is replayed and what the critic says of
-it flows into the decoder. Latents are constants there: the encoder learns by
-the evidence lower bound alone (Larsen et al. 2016, algorithm 1), unless a
-critic of latents teaches it, too. Each such gradient is made as long as the
-decoder's (or the encoder's) own, times a weight. Axes: `b` rows, `t` steps.
+The generator writes a reconstruction of each row (`models.replay`), or of a
+share of the rows what it makes of draws of the standard normal, with the dials
+of the music beside them; the critic learns on them and on the music, in several
+steps on parts of the rows; then, while the gate is open, the first part is
+replayed and what the critic says of it flows into the decoder. Latents are
+constants there: the encoder learns by the evidence lower bound alone (Larsen et
+al. 2016, algorithm 1), unless a critic of latents teaches it, too. Each such
+gradient is made as long as the decoder's (or the encoder's) own, times a
+weight. Axes: `b` rows, `t` steps.
 """
 
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from jaxtyping import Array, Bool, Float
 
 from aurl_jax.core import random
 from aurl_jax.core.typing import Keys
+from aurl_jax.models import latent as latent_lib
 from aurl_jax.models.critic import SCALES, Reading, Variables, Verdict
 from aurl_jax.parallel import rowwise
 from aurl_jax.training import critic as critic_lib
@@ -104,8 +107,9 @@ class Game:
       step: Steps done, for the length of the pieces.
 
     Returns:
-      `ids` and `segments` of the music, `made`, a reconstruction, `used`, the
-      slots of each row, and `real`, whether there is any music in it.
+      `ids` and `segments` of the music, `made` of it, `drawn`, whether that is
+      of drawn latents and no reconstruction, `used`, the slots of each row,
+      and `real`, whether there is any music in it.
     """
     most = self._config.length(step, batch['ids'].shape[1])
     seen = jnp.arange(batch['ids'].shape[1]) < most
@@ -132,9 +136,14 @@ class Game:
     found = self._model.posterior(params, batch['ids'], batch['segments'])
     replay, steps = self._gan.replay, batch['ids'].shape[1]
     latents = found.sample(random.fold_rows(keys, 'latents'))
+    chance = jax.vmap(jax.random.uniform)(random.fold_rows(keys, 'drawn'))
+    drawn = chance < self._config.drawn
+    if self._config.drawn:
+      other = random.fold_rows(keys, 'other')
+      latents = latent_lib.redrawn(latents, found.dials, drawn, other)
     noise = replay.noise(random.fold_rows(keys, 'noise'), steps)
     made = replay.write(params, latents, noise, most)
-    return {'made': made, 'used': found.used}
+    return {'made': made, 'used': found.used, 'drawn': drawn}
 
   def _critic_step(
     self, gan: GanState, part: tuple[Rows, Keys], due: Bool[Array, '']
@@ -249,15 +258,17 @@ class Game:
       reading = critic.read(variables, soft, made.ids, made.segments)
       fake = critic.verdict(variables, reading)
       alike = critic_lib.feature_loss(real, fake)
+      alike = jnp.where(rows['drawn'], 0, alike)
       each = critic_lib.generator_loss(fake) + self._config.features * alike
       counted = lambda x: jnp.where(rows['real'], x, 0).sum()  # noqa: E731
       return counted(each), counted(alike)
 
     grads, alike = jax.grad(loss, has_aux=True)(params)
-    count = rows['real'].sum().astype(jnp.float32)
+    count = lambda x: x.sum().astype(jnp.float32)  # noqa: E731
+    pairs = count(rows['real'] & ~rows['drawn'])
     return grads, {
-      'rows': count,
-      f'{_PAIRS}features': jnp.stack([alike, count]),
+      'rows': count(rows['real']),
+      f'{_PAIRS}features': jnp.stack([alike, pairs]),
     }
 
   def _counted(self, gan: GanState) -> GanState:

@@ -31,7 +31,7 @@ GanState = dict[str, Any]
 _BETAS = (0.0, 0.9)
 """Of Adam: no momentum, as the generator moves (Gulrajani et al. 2017)."""
 _POSITIVE = ('ramp', 'steps', 'penalty_every', 'learning_rate', 'temperature')
-_COUNTS = ('weight', 'features', 'latents', 'penalty', 'first', 'grow')
+_COUNTS = ('weight', 'drawn', 'features', 'latents', 'penalty', 'first', 'grow')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,8 +43,12 @@ class GanConfig:
     loss: `hinge` or `wgan`.
     weight: Length of the adversarial gradient over that of the decoder's
       own, once the gate is open and the ramp is over; 0 only trains the critic.
+    drawn: Share of the rows that are written of draws of the standard normal,
+      with the dials of the music beside them, and not of its latents (Larsen
+      et al. 2016, algorithm 1, has both), 0..1.
     ramp: Steps from the opening of the gate to the whole weight.
-    features: Weight of feature matching in the adversarial loss.
+    features: Weight of feature matching in the adversarial loss, on rows that
+      are reconstructions.
     latents: Length of the gradient by which the encoder is to make latents
       as the prior has them, over that of its own, after the warm-up; 0 for
       none (`models.latent_critic`).
@@ -67,6 +71,7 @@ class GanConfig:
   critic: CriticConfig = dataclasses.field(default_factory=CriticConfig)
   loss: str = 'hinge'
   weight: float = 0.5
+  drawn: float = 0.0
   ramp: int = 500
   features: float = 5.0
   latents: float = 0.0
@@ -100,6 +105,8 @@ class GanConfig:
         'accuracy must lie in [0.5, 1), as half of them is chance, and '
         'tolerance be above 0'
       )
+    if self.drawn > 1:
+      raise _wrong(f'drawn is a share of the rows, 0..1, not {self.drawn:g}')
     if bool(self.first) != bool(self.grow):
       raise _wrong('first and grow go together: set both, or none')
 

@@ -75,7 +75,7 @@ class Matching:
     first, second = (random.fold_rows(keys, name) for name in ('one', 'two'))
     real = self._critic.prior(first)
     fake = self._critic.filled(rows['made'].latents, rows['used'], second)
-    counted = rows['real']
+    counted = rows['real'] & ~rows['drawn']
 
     def loss(params: Any) -> tuple[Array, tuple[Array, Array]]:
       now = variables | {'params': params}
