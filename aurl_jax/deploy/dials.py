@@ -6,7 +6,10 @@ from those of its slots; a dial is turned in standard deviations of the excerpts
 that it was fitted on. Where it counts (density, syncopation), slots get whole
 numbers, and the next one what is left of a slot: a model that has only read
 whole numbers takes a little more in each slot for nothing more (error
-diffusion, Floyd & Steinberg 1976). Elsewhere all slots move alike. Axes: `n`
+diffusion, Floyd & Steinberg 1976). Elsewhere all slots move alike.
+
+Few notes sound less together than many: what a dial takes along is held back
+by turning the other one, too, as far as was measured (`holds`). Axes: `n`
 pieces, `s` slots, `z` dims of a slot's latent.
 """
 
@@ -36,10 +39,15 @@ class Dials:
     deviations: Attribute -> standard deviation over excerpts, in its own unit
       (`evaluation.attributes`), in the order of the dims.
     beats: Of a slot.
+    holds: Attribute -> other attribute -> how far the other's dial is turned,
+      for each deviation that the first one's is (`experiment.dials`).
   """
 
   deviations: Mapping[str, float]
   beats: int = 1
+  holds: Mapping[str, Mapping[str, float]] = dataclasses.field(
+    default_factory=dict
+  )
 
   @classmethod
   def fit(cls, latent: LatentConfig, posterior: Posterior) -> 'Dials':
@@ -93,10 +101,20 @@ class Dials:
       [[1.0, 0.5, 1.0, 0.5]]
     """
     names, slots = list(self.deviations), np.array(latents.slots, np.float32)
+    for name, far in self._with_holds(by).items():
+      if far:
+        dim = names.index(name)
+        move = far * self.deviations[name]
+        slots[..., dim] = self._moved(name, slots[..., dim], move)
+    return dataclasses.replace(latents, slots=slots)
+
+  def _with_holds(self, by: Mapping[str, float]) -> dict[str, float]:
+    """Returns how far each dial is turned, those that hold back among them."""
+    found = dict.fromkeys(self.deviations, 0.0)
     for name, far in by.items():
-      if name not in names:
+      if name not in found:
         raise ConfigError(
-          f'no dial {name!r}; this model has {", ".join(names)}', code='dials'
+          f'no dial {name!r}; this model has {", ".join(found)}', code='dials'
         )
       if not np.isfinite(far):
         raise ConfigError(
@@ -104,11 +122,10 @@ class Dials:
           'deviations, such as 2 or -1.5',
           code='dials',
         )
-      if far:
-        dim = names.index(name)
-        move = far * self.deviations[name]
-        slots[..., dim] = self._moved(name, slots[..., dim], move)
-    return dataclasses.replace(latents, slots=slots)
+      found[name] += far
+      for other, share in self.holds.get(name, {}).items():
+        found[other] += share * far
+    return found
 
   def _moved(
     self, name: str, told: Float[np.ndarray, 'n s'], move: float
@@ -124,7 +141,9 @@ class Dials:
   @property
   def told(self) -> dict[str, Any]:
     """The dials as JSON; `of` inverts it."""
-    return {'beats': self.beats, 'deviations': dict(self.deviations)}
+    told = {'beats': self.beats, 'deviations': dict(self.deviations)}
+    holds = {name: dict(others) for name, others in self.holds.items()}
+    return told | ({'holds': holds} if holds else {})
 
   @classmethod
   def of(cls, told: Any, where: str, latent: LatentConfig) -> 'Dials':
@@ -143,18 +162,25 @@ class Dials:
     try:
       found = {str(k): float(v) for k, v in told['deviations'].items()}
       beats = int(told['beats'])
+      holds = {
+        str(name): {str(k): float(v) for k, v in others.items()}
+        for name, others in told.get('holds', {}).items()
+      }
     except (ValueError, AttributeError, TypeError, KeyError) as error:
       raise ConfigError(
         f'{where} holds no dials: {error}; fit them again', code='dials'
       ) from error
     same = tuple(found) == names and beats == latent.beats
-    if not same or not np.isfinite(list(found.values())).all():
+    shares = [(k, v) for others in holds.values() for k, v in others.items()]
+    same = same and {*holds, *(name for name, _ in shares)} <= found.keys()
+    numbers = [*found.values(), *(share for _, share in shares)]
+    if not same or not np.isfinite(numbers).all():
       raise ConfigError(
         f'{where} has dials {", ".join(found)} a slot of {beats} beats, the '
         f'model {", ".join(names)} of {latent.beats}; fit them again',
         code='dials',
       )
-    return cls(found, beats)
+    return cls(found, beats, holds)
 
   def save(self, path: files.StrPath) -> None:
     """Writes the dials as JSON."""

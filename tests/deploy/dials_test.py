@@ -116,6 +116,18 @@ def test_what_counts_is_turned_to_whole_numbers(space, music, by):
   )
 
 
+def test_what_a_dial_takes_along_is_held_back(space, music):
+  dials = Dials.fit(LATENT, space.posterior(music))
+  holding = dataclasses.replace(dials, holds={'register': {'polyphony': -0.5}})
+  mean = space.encode(music)
+  one = holding.turn(mean, register=2.0, polyphony=0.25)
+  other = dials.turn(mean, register=2.0, polyphony=-0.75)
+  np.testing.assert_allclose(one.slots, other.slots, atol=1e-6)
+  # The other one's own turn is its own.
+  one, other = (d.turn(mean, polyphony=1.0) for d in (holding, dials))
+  np.testing.assert_array_equal(one.slots, other.slots)
+
+
 def test_what_is_left_goes_on_to_the_next():
   found = diffused(
     np.array([[0.4, 0.4, 0.4, -2.0, 2.0, 1.0], [3, 0, 1, 2, 0, 5]])
@@ -126,8 +138,10 @@ def test_what_is_left_goes_on_to_the_next():
 
 def test_they_are_kept(space, music, tmp_path):
   dials = Dials.fit(LATENT, space.posterior(music))
-  dials.save(tmp_path / 'dials.json')
-  assert Dials.load(tmp_path / 'dials.json', LATENT) == dials
+  for holds in ({}, {'density': {'polyphony': -0.5}}):
+    kept = dataclasses.replace(dials, holds=holds)
+    kept.save(tmp_path / 'dials.json')
+    assert Dials.load(tmp_path / 'dials.json', LATENT) == kept
 
 
 def test_a_bundle_brings_them_along(space, music, tmp_path):
@@ -170,3 +184,7 @@ def test_what_cannot_be_is_refused(space, music, tmp_path):
   path.write_text('{"beats": 1, "deviations": {"density": 1.0}}')
   with pytest.raises(ConfigError, match='model register, density'):
     Dials.load(path, LATENT)
+  for holds in ({'density': {'tempo': 1.0}}, {'density': {'register': np.nan}}):
+    dataclasses.replace(dials, holds=holds).save(path)
+    with pytest.raises(ConfigError, match='fit them again'):
+      Dials.load(path, LATENT)

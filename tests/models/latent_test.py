@@ -153,3 +153,25 @@ def test_blur_moves_some_rows_but_no_dials():
   np.testing.assert_allclose(one.slots, found.slots[:2], atol=1e-6)
   none = latent.blurred(told, 1, 0.0, jax.random.key(1))
   np.testing.assert_array_equal(none.slots, told.slots)
+
+
+def test_draws_of_the_prior_take_the_place_of_chosen_rows_but_for_dials():
+  told = Latents(
+    slots=jnp.full((3000, 2, 3), 7.0), piece=jnp.full((3000, 1), 7.0)
+  )
+  chosen = jnp.arange(3000) % 3 == 0
+  keys = jax.random.split(jax.random.key(0), 3000)
+  found = latent.redrawn(told, 1, chosen, keys)
+  slots, piece = np.asarray(found.slots), np.asarray(found.piece)
+  assert (slots[..., 0] == 7).all()
+  assert (slots[~chosen] == 7).all()
+  assert (piece[~chosen] == 7).all()
+  drawn = np.concatenate(
+    [slots[chosen][..., 1:].reshape(1000, 4), piece[chosen]], 1
+  )
+  assert np.abs(np.cov(drawn.T) - np.eye(5)).max() < 0.15
+  assert np.abs(drawn.mean(axis=0)).max() < 0.12
+  one = latent.redrawn(
+    jax.tree.map(lambda x: x[:4], told), 1, chosen[:4], keys[:4]
+  )
+  np.testing.assert_allclose(one.slots, slots[:4], atol=1e-6)

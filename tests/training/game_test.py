@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from aurl_jax.core import random
 from aurl_jax.training import state as state_lib
 from aurl_jax.training import steps as steps_lib
 from aurl_jax.training.game import Game
@@ -83,6 +84,24 @@ def test_behind_a_shut_gate_the_critic_learns_alone():
   assert all((before[name] != after[name]).any() for name in before)
   assert (int(found.gan['since']), int(found.gan['on'])) == (0, 0)
   assert found.sums['ratio/gan/accuracy'][1] == 2 * (players.ROWS - 1)
+
+
+def test_drawn_rows_are_no_reconstructions():
+  gan = players.gan(drawn=1.0, latents=0.25)
+  state, rows = fresh(StepConfig(gan=gan)), players.batch()
+  game = Game(gan, None)
+  keys = random.by_row(jax.random.key(1), players.ROWS)
+  write = jax.jit(lambda p, b: game.written(p, b, keys, jnp.int32(0)))
+  found = write(state['params'], rows)
+  other = write(state['params'], players.batch(seed=7))
+  assert np.asarray(found['drawn']).all()
+  # Nothing of the music is in them.
+  np.testing.assert_array_equal(found['made'].ids, other['made'].ids)
+  grads = jax.tree.map(jnp.ones_like, state['params'])
+  sums = played(players.ajar(state), grads, gan).sums
+  assert sums['ratio/gan/features'].tolist() == [0, 0]
+  # Of latents that are drawn anyway, their critic learns nothing.
+  assert sums['ratio/gan/latents/accuracy'][1] == 0
 
 
 def test_a_step_that_is_not_finite_leaves_the_critics_alone(step):

@@ -19,6 +19,7 @@ from tests.training import players
     ({'accuracy': 0.4}, 'half of them is chance'),
     ({'first': 8}, 'first and grow go together'),
     ({'steps': 0}, 'steps must be above 0'),
+    ({'drawn': 1.5}, r'a share of the rows, 0\.\.1'),
     ({'penalty': -1.0}, 'penalty must be 0 or more'),
   ],
 )
