@@ -26,7 +26,7 @@ from aurl_jax.experiment.latents import opened
 from aurl_jax.models.latent import Latents
 from aurl_jax.music.notes import Notes
 
-FEATURES = ('pitch_class', 'groove', 'density', 'interval')
+FEATURES = overlap.USUAL
 MEANS = {
   'notes_a_beat': musical.onset_density,
   'groove_similarity': musical.groove_similarity,
@@ -87,10 +87,7 @@ def written(space: LatentSpace, latents: Latents) -> list[Notes]:
 def figures(notes: list[Notes], others: list[Notes]) -> dict[str, float]:
   """Returns overlaps of a set with others, and means over its pieces."""
   found = overlap.overlaps(notes, others)
-  result = {
-    name: round((found[name].one + found[name].other) / 2, 4)
-    for name in FEATURES
-  }
+  result = {name: round(found[name].mean, 4) for name in FEATURES}
   for name, figure in MEANS.items():
     result[name] = round(float(np.nanmean([figure(n) for n in notes])), 4)
   return result

@@ -22,13 +22,11 @@ import numpy as np
 from aurl_jax.core.errors import AurlError
 from aurl_jax.deploy.latents import LatentSpace
 from aurl_jax.deploy.ranking import Ranker
-from aurl_jax.evaluation import bootstrap, overlap
+from aurl_jax.evaluation import gains, overlap
 from aurl_jax.experiment import prior, ranking
 from aurl_jax.experiment.latents import opened
 from aurl_jax.generation.piece import Piece
 from aurl_jax.music.notes import Notes
-
-FEATURES = ('pitch_class', 'groove', 'density', 'interval')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,44 +91,20 @@ def report(
     'worst': start + scores.argmin(axis=1),
   }
   notes = [piece.notes for piece in pieces]
+  sets = {name: [notes[row] for row in rows] for name, rows in chosen.items()}
   result: dict[str, object] = {'groups': len(scores), 'of': of}
-  for name, rows in chosen.items():
-    figures = overlaps([notes[row] for row in rows], others)
-    result[name] = dict(zip(FEATURES, figures, strict=True))
-  result['gain'] = {
-    feature: str(gain(notes, others, chosen, at, samples))
-    for at, feature in enumerate(FEATURES)
-  }
+  result |= {name: overlaps(set_, others) for name, set_ in sets.items()}
+  found = gains.gains(sets['best'], sets['first'], others, samples=samples)
+  result['gain'] = {feature: str(gain) for feature, gain in found.items()}
   return result
 
 
-def overlaps(set_: Sequence[Notes], others: Sequence[Notes]) -> list[float]:
-  """Returns the overlap of a set with others by each of `FEATURES`."""
+def overlaps(
+  set_: Sequence[Notes], others: Sequence[Notes]
+) -> dict[str, float]:
+  """Returns the overlap of a set with others by each usual feature."""
   found = overlap.overlaps(set_, others)
-  return [
-    round((found[name].one + found[name].other) / 2, 4) for name in FEATURES
-  ]
-
-
-def gain(
-  notes: Sequence[Notes],
-  others: Sequence[Notes],
-  chosen: dict[str, np.ndarray],
-  feature: int,
-  samples: int,
-) -> bootstrap.Interval:
-  """Returns by how much the best overlap more than the first, by a feature."""
-
-  def found(rows: np.ndarray) -> float:
-    return overlaps([notes[row] for row in rows], others)[feature]
-
-  return bootstrap.difference(
-    found,
-    chosen['best'],
-    chosen['first'],
-    samples=samples,
-    method='percentile',
-  )
+  return {name: round(found[name].mean, 4) for name in overlap.USUAL}
 
 
 if __name__ == '__main__':

@@ -145,13 +145,24 @@ class LatentSpace:
           grammatical=True,
         )
 
-  def standard(self, n: int, seed: int = 0) -> Latents:
-    """Returns draws of the standard normal, the plain prior."""
+  def standard(
+    self, n: int, seed: int = 0, *, dials_of: Latents | None = None
+  ) -> Latents:
+    """Returns draws of the standard normal, the plain prior.
+
+    Args:
+      n: How many pieces.
+      seed: Of the draws.
+      dials_of: Latents of as many pieces, whose dials the draws get: dials are
+        no draws, but attributes of the music. None draws these, too.
+    """
     latent, rng = self.composer.model.config.latent, np.random.default_rng(seed)
     draw = lambda *shape: rng.normal(size=(n, *shape)).astype(np.float32)  # noqa: E731
-    return Latents(
-      slots=draw(latent.slots, latent.slot), piece=draw(latent.piece)
-    )
+    slots, piece = draw(latent.slots, latent.slot), draw(latent.piece)
+    if dials_of is not None:
+      count = len(latent.dial_names)
+      slots[..., :count] = np.asarray(dials_of.slots)[..., :count]
+    return Latents(slots=slots, piece=piece)
 
   def prior(
     self,

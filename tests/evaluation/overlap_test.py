@@ -108,3 +108,12 @@ def test_sets_too_small_have_no_overlap():
   assert not math.isnan(found['range'].other)
   empty = overlap.overlaps([], filled([2, 3]))
   assert math.isnan(empty['range'].one)
+
+
+def test_many_values_have_scipy_s_density_too():
+  values = np.random.default_rng(0).gamma(3, size=9_000)
+  points = np.linspace(-1, 30, 1_000)
+  found = overlap.density(values, points, overlap.bandwidth(values))
+  expected = stats.gaussian_kde(values)(points)
+  np.testing.assert_allclose(found, expected, atol=1e-5 * expected.max())
+  assert overlap.Overlap(0.25, 0.75).mean == 0.5
