@@ -10,11 +10,12 @@ import collections
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from aurl_jax.music.window import Window
 
 
+@runtime_checkable
 class Clock(Protocol):
   """Tells the time and waits."""
 
@@ -69,6 +70,7 @@ class Ready(NamedTuple):
   seconds: float
 
 
+@runtime_checkable
 class Ahead(Protocol):
   """Windows, computed ahead."""
 

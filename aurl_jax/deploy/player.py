@@ -114,6 +114,7 @@ class Player:
     self._ahead, self._port, self._clock = ahead, port, ahead.clock
     self._late, self._patience = late, patience
     self._sounding = Sounding()
+    self._unsent: list[Any] = []
     self._bar: list[Window] = []
     self._start = self._clock.now()
 
@@ -219,13 +220,17 @@ class Player:
 
   def _send(self, messages: list[Any], tick: int) -> None:
     """Sends messages, at a tick of the window, and keeps them."""
-    for message in messages:
-      self.take.hear(message, tick)
-      self._port.send(message)
+    self._unsent = list(messages)
+    while self._unsent:
+      self.take.hear(self._unsent[0], tick)
+      self._port.send(self._unsent[0])
+      del self._unsent[0]
 
   def _silence(self) -> None:
     """Ends all that sounds; the take first, as the port may be gone."""
-    messages = self._sounding.panic()
+    # Ctrl-C may have come before an end was sent.
+    ends = [each for each in self._unsent if each.type == 'note_off']
+    messages = [*ends, *self._sounding.panic()]
     for message in messages:
       self.take.hear(message, self.take.length)
     for message in messages:

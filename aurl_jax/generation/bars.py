@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Int
 
-from aurl_jax.generation.resume import bar_ticks
+from aurl_jax.generation.bar_lines import BarLines
 from aurl_jax.generation.stream import Flow
 from aurl_jax.music.window import Window, window
 from aurl_jax.tokens.tokenizer import Tokenizer
@@ -43,6 +43,7 @@ class Bars:
     """
     self.ids, self.first, self.stop = prompt, bars.start, bars.stop
     self._tokenizer, self._flow = tokenizer, flow
+    self._lines = BarLines(tokenizer)
 
   def write(self, steps: int) -> None:
     """Writes some steps more.
@@ -91,33 +92,30 @@ class Bars:
 
   def silent(self, bar: int) -> bool:
     """Returns whether nothing sounds in a complete bar, but did before it."""
-    notes = self._tokenizer.decode(self.ids)
-    begin, end = bar_ticks(notes, bar + 2)[bar : bar + 2].tolist()
+    _, begin = self._lines.before(self.ids, bar)
+    notes, end = self._lines.before(self.ids, bar + 1)
     sounds = (notes.onset < end) & (notes.onset + notes.duration > begin)
     return bool((notes.onset < begin).any() and not sounds.any())
 
   def _complete(self, bar: int) -> bool:
-    return len(self._tokenizer.bar_steps(self.ids)) > bar + 1
+    return self._lines.complete(self.ids) > bar
 
   def _known(self, bar: int) -> int:
     """Returns the ticks of an incomplete bar of which all is known."""
+    if len(self._tokenizer.bar_steps(self.ids)) != bar + 1:
+      return 0
+    _, start = self._lines.before(self.ids, bar)
     notes = self._tokenizer.decode(self.ids)
-    start = int(bar_ticks(notes, bar + 1)[bar])
-    stop = int(bar_ticks(notes, bar + 2)[bar + 1])
-    return min(int(notes.onset.max(initial=0)), stop - 1) - start
+    return max(0, int(notes.onset.max(initial=0)) - start)
 
   def _window(
     self, bar: int, number: int, start: int, stop: int | None
   ) -> Window:
     """Returns a part of a bar, in ticks of it; None is its end."""
-    starts = self._tokenizer.bar_steps(self.ids)
-    ids = self.ids
-    if stop is None and len(starts) > bar + 1:
-      # The next bar tells whether this one was cut short.
-      ids = ids[: starts[bar + 1] + 1]
-    notes = self._tokenizer.decode(ids)
-    begin, end = bar_ticks(notes, bar + 2)[bar : bar + 2].tolist()
-    last = end if stop is None else begin + stop
+    _, begin = self._lines.before(self.ids, bar)
+    notes, end = self._lines.before(self.ids, bar + 1)
+    if stop is not None:
+      notes, end = self._tokenizer.decode(self.ids), begin + stop
     return window(
-      notes, begin + start, last, number, first=not start, last=stop is None
+      notes, begin + start, end, number, first=not start, last=stop is None
     )

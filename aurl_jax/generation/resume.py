@@ -15,10 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
+from aurl_jax.generation.bar_lines import BarLines
 from aurl_jax.generation.errors import RequestError
-from aurl_jax.generation.opening import opening
-from aurl_jax.music import cut, time
-from aurl_jax.music.notes import Notes
+from aurl_jax.music import cut
 from aurl_jax.tokens.codec import Codec
 from aurl_jax.tokens.grammar import Scalar
 from aurl_jax.tokens.grid import VoiceGrid
@@ -39,53 +38,34 @@ def last_bars(
     stop: One past the last bar, at least 1.
     room: Steps that the prompt may have; of one bar it may have more.
   """
-  starts = bar_edges(tokenizer, ids)
-  music = tokenizer.decode(ids)
-  fitting = np.flatnonzero(starts[stop] - starts[:stop] <= room)
+  lines = BarLines(tokenizer)
+  edges = lines.edges(ids)
+  fitting = np.flatnonzero(edges[stop] - edges[:stop] <= room)
   first = min([*fitting.tolist(), stop - 1])
-  found = _from_bar(tokenizer, ids, music, first, stop)
+  found = _from_bar(lines, ids, first, stop)
   # The first bar may take more steps than it had.
   while len(found) > room and first < stop - 1:
     first += 1
-    found = _from_bar(tokenizer, ids, music, first, stop)
+    found = _from_bar(lines, ids, first, stop)
   return found
 
 
-def bar_edges(
-  tokenizer: Tokenizer, ids: Int[np.ndarray, 't f']
-) -> Int[np.ndarray, ' m']:
-  """Returns where each bar starts, and where the last one stops."""
-  ends = np.flatnonzero(tokenizer.is_end(ids))
-  stop = int(ends[0]) if len(ends) else len(ids)
-  return np.append(tokenizer.bar_steps(ids), stop)
-
-
-def bar_ticks(notes: Notes, count: int) -> Int[np.ndarray, ' n']:
-  """Returns the ticks at which at least `count` bars start, from bar 0."""
-  changes = time.meter_changes(notes)
-  longest = max(
-    -(-4 * notes.ticks_per_beat * above // below) for _, above, below in changes
-  )
-  return time.bar_starts(notes, max(notes.end, count * longest) + 1)
-
-
 def _from_bar(
-  tokenizer: Tokenizer, ids: np.ndarray, music: Notes, first: int, stop: int
+  lines: BarLines, ids: np.ndarray, first: int, stop: int
 ) -> np.ndarray:
   """Returns bars of a piece as one that begins with them."""
-  starts = bar_edges(tokenizer, ids)
+  edges, tokenizer = lines.edges(ids), lines.tokenizer
   if isinstance(tokenizer, VoiceGrid):
-    return _cells(tokenizer, ids, int(starts[first]), int(starts[stop]))
-  tick = int(bar_ticks(music, first + 1)[first])
-  told = cut.slice_ticks(music, tick, None, held=True)
-  head = tokenizer.encode(told)
-  edges = bar_edges(tokenizer, head)
-  if len(edges) > 1:
-    head = head[: edges[1]]
-  else:
-    _, above, below = time.meter_changes(told)[0]
-    head = opening(tokenizer, (above, below))
-  return np.concatenate([head, ids[starts[first + 1] : starts[stop]]])
+    return _cells(tokenizer, ids, int(edges[first]), int(edges[stop]))
+  if not first:
+    return ids[: edges[stop]]
+  music, _ = lines.before(ids, stop)
+  _, tick = lines.before(ids, first)
+  head = tokenizer.encode(cut.slice_ticks(music, tick, None, held=True))
+  # There is a second bar, for the music ends with a note behind the last.
+  return np.concatenate(
+    [head[: tokenizer.bar_steps(head)[1]], ids[edges[first + 1] : edges[stop]]]
+  )
 
 
 def _cells(
@@ -156,7 +136,7 @@ def whole_bars(
   """Returns a piece without its end whose last bar is complete.
 
   Raises:
-    RequestError: It has no bar, or its last one is a pickup (code `prompt`).
+    RequestError: It has no bar (code `prompt`).
   """
   ids = ids[~tokenizer.is_end(ids)]
   starts = tokenizer.bar_steps(ids)
