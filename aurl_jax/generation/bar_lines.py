@@ -43,9 +43,7 @@ class BarLines:
     told = self._told and len(begun) and int(begun[-1]) == len(ids) - 1
     return max(0, len(begun) - 1 - bool(told))
 
-  def before(
-    self, ids: Int[np.ndarray, 't f'], bar: int
-  ) -> tuple[Notes, int]:
+  def before(self, ids: Int[np.ndarray, 't f'], bar: int) -> tuple[Notes, int]:
     """Returns the music before a bar, and the tick at which that begins.
 
     Tempos and meters are told up to there; notes may sound beyond it, and a

@@ -113,8 +113,9 @@ class Bars:
   ) -> Window:
     """Returns a part of a bar, in ticks of it; None is its end."""
     _, begin = self._lines.before(self.ids, bar)
-    notes, end = self._lines.before(self.ids, bar + 1)
-    if stop is not None:
+    if stop is None:
+      notes, end = self._lines.before(self.ids, bar + 1)
+    else:
       notes, end = self._tokenizer.decode(self.ids), begin + stop
     return window(
       notes, begin + start, end, number, first=not start, last=stop is None

@@ -35,25 +35,25 @@ def composers():
   def of(name):
     if name not in found:
       model, params = writers.small(KINDS[name])
-      found[name] = Composer(
-        model=model, params=params, tokenizer=KINDS[name]
-      )
+      found[name] = Composer(model=model, params=params, tokenizer=KINDS[name])
     return found[name]
 
   found = {}
   return of
 
 
-def pages_of(live):
-  """Keeps the pages that a session writes."""
-  found, make = [], live._page
+def played(live, count=None):
+  """Windows, and (page, bars before what it writes): all that was written."""
+  pages, windows, make = [], [], live._page
 
   def page(*args):
-    found.append(make(*args))
-    return found[-1]
+    pages.append((make(*args), sum(part.last for part in windows)))
+    return pages[-1][0]
 
   live._page = page
-  return found
+  for part in itertools.islice(live.windows(), count):
+    windows.append(part)
+  return windows, pages
 
 
 def rebuilt(windows):
@@ -124,46 +124,49 @@ def test_pages_go_on_from_each_other_without_a_seam(composers, name):
   live = Live(composer, Request(bars=bars, seed=5))
   live.warm()
   key = stream._programs.cache_info().misses
-  pages = pages_of(live)
-  windows = list(live.windows())
+  windows, pages = played(live)
   check_bars(windows, bars)
   assert len(pages) > 2
+  assert any(page.first > 2 for page, _ in pages)
   # One set of programs, compiled before.
   assert stream._programs.cache_info().misses == key
+  last = pages[-1][0]
   # The last page is a piece from its first bar to its end.
-  list(iter(lambda: pages[-1].fill(bars), False))
-  assert recogniser.fault(tokenizer, pages[-1].ids.tolist()) == ''
-  done, zero, found = 0, 0, rebuilt(windows)
-  starts = np.cumsum([0, *(w.ticks for w in windows)])
-  whole = [0, *(e for w, e in zip(windows, starts[1:], strict=True) if w.last)]
-  for page in pages:
-    # What it was given is what was heard, and what it gave was heard.
-    first = done - page.first
-    told = tokenizer.decode(page.ids)
-    shift = int(whole[first])
-    count = min(page.stop, bars - first)
-    begins = shift if first or page.first else 0
-    end = int(whole[first + count])
-    ours = [
-      note for note in found if begins <= note[0] < end and note[1] <= end
-    ]
-    theirs = [
-      (s + shift, e + shift, p, v) for s, e, p, v in heard(told, end - shift)
-    ]
-    missing = [n for n in ours if n[0] > begins and n not in theirs]
-    assert missing == []
-    done, zero = first + count, end
-  assert (done, zero) == (bars, whole[-1])
+  assert not last.fill(10 * PAGE)
+  assert recogniser.fault(tokenizer, last.ids.tolist()) == ''
+  found, ticks = rebuilt(windows), np.cumsum([0, *(w.ticks for w in windows)])
+  begins = [int(t) for w, t in zip(windows, ticks, strict=False) if w.first]
+  begins.append(int(ticks[-1]))
+  ends = [*(before for _, before in pages[1:]), bars]
+  for (page, before), stop in zip(pages, ends, strict=True):
+    # What it was given is what was heard, and what it wrote was heard.
+    start, end = begins[before - page.first], begins[stop]
+    ours = {n for n in found if start < n[0] and n[1] < end}
+    notes = heard(tokenizer.decode(page.ids), end - start)
+    theirs = {(s + start, e + start, p, v) for s, e, p, v in notes}
+    assert ours <= theirs
+    own = {n for n in theirs if n[0] >= begins[before] and n[1] < end}
+    assert own <= ours | {n for n in found if n[0] == start}
 
 
 def test_music_that_falls_silent_begins_anew(composers):
-  composer = composers('grid')
-  live = Live(composer, Request(bars=4, seed=1, wish=Wish(density=((4, 8), (0, 0)))))
-  pages = pages_of(live)
-  windows = list(live.windows())
-  struck = [sum(h.velocity > 0 for h in part.hits) for part in windows]
-  assert sum(struck) > 4
-  assert all(page.first == 0 or page.first for page in pages)
+  wish = Wish(density=((3, 8), (0, 0), (0, 0)), rhythm='16')
+  live = Live(composers('grid'), Request(bars=7, seed=1, wish=wish))
+  windows, pages = played(live)
+  assert sum(hit.velocity > 0 for part in windows for hit in part.hits) > 6
+  # Bars from which on music begins anew: those behind the first silent one.
+  sounds, anew, before = 0, [0], True
+  for part in windows:
+    # Whether anything sounds in it, be it from before.
+    struck = sum(hit.velocity > 0 for hit in part.hits)
+    busy = sounds or struck
+    sounds += struck - sum(hit.velocity == 0 for hit in part.hits)
+    if part.last:
+      anew += [part.bar + 1] * (not busy and before)
+      before = busy
+  begun = [before for page, before in pages if not page.first]
+  assert begun == [bar for bar in anew if bar < 7]
+  assert len(begun) > 1
 
 
 def test_what_is_asked_for_anew_holds_from_the_next_bar(composers):
@@ -188,18 +191,17 @@ def test_what_is_asked_for_anew_holds_from_the_next_bar(composers):
 def test_music_goes_on_from_a_prompt(composers):
   composer, prompt = composers('compound'), pieces.chorale(2, bars=3)
   live = Live(composer, Request(bars=2, prompt=prompt, seed=1))
-  pages = pages_of(live)
-  windows = list(live.windows())
+  windows, pages = played(live)
   check_bars(windows, 2)
   quantised = composer.tokenizer.quantise(prompt)
-  given = composer.tokenizer.decode(pages[0].ids)
+  given = composer.tokenizer.decode(pages[0][0].ids)
   end = 3 * 16
-  assert pages[0].first == 3
+  assert pages[0][0].first == 3
   columns = ('onset', 'pitch', 'velocity')
   for name in columns:
     ours = getattr(given, name)[given.onset < end]
     assert ours.tolist() == getattr(quantised, name).tolist()
-  assert windows[0].meter == (4, 4) or pages[0].ids[-1, 0]
+  assert windows[0].meter == (4, 4) or pages[0][0].ids[-1, 0]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,9 @@ def test_random_hits_leave_what_ought_to_sound():
     told = {(v.program, pitch) for v, pitch in wanted}
     assert {(p, key[1]) for key, p in heard.down.items()} == told
     assert len(heard.down) == len(set(wanted))
-    assert all((c == 9) == (p == 0 and c == 9) for c, p in heard.programs.items())
+    assert all(
+      (c == 9) == (p == 0 and c == 9) for c, p in heard.programs.items()
+    )
   assert sounding.down == sorted(heard.down)
   heard.hear(sounding.panic())
   assert heard.down == {}

@@ -1,5 +1,7 @@
 """Windows against a plain walk over the notes, second by second."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -29,7 +31,7 @@ def test_windows_one_after_the_other_have_all_that_happens(seed):
   inside = rng.choice(np.arange(1, end), 5, replace=False).tolist()
   cuts = [0, *sorted(inside), end]
   found, ticks, seconds = [], 0, 0.0
-  for number, (start, stop) in enumerate(zip(cuts, cuts[1:], strict=False)):
+  for number, (start, stop) in enumerate(itertools.pairwise(cuts)):
     part = window(notes, start, stop, number, first=True, last=False)
     assert part.bar == number
     assert part.hits == tuple(sorted(part.hits, key=lambda hit: hit.tick))
