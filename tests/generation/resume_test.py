@@ -1,5 +1,6 @@
 """Prompts of the last bars, judged by the music that they are of."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -85,9 +86,9 @@ def test_the_step_behind_whole_bars_begins_one():
   (rule,) = resume.bar_next(Compound(), 2)
   state, bar = rule.init(), codec.id('bar')
   for steps in range(4):
-    allowed = np.asarray(rule.mask(state, 0, np.zeros(7, np.int32)))
+    allowed = np.asarray(rule.mask(state, 0, jnp.zeros(7, jnp.int32)))
     assert allowed.sum() == (1 if steps == 2 else codec.sizes[0])
     assert allowed[bar]
-    assert np.asarray(rule.mask(state, 1, np.zeros(7, np.int32))).all()
-    state = rule.advance(state, np.zeros(7, np.int32))
+    assert np.asarray(rule.mask(state, 1, jnp.zeros(7, jnp.int32))).all()
+    state = rule.advance(state, jnp.zeros(7, jnp.int32))
   assert resume.bar_next(VoiceGrid(), 2) == ()
