@@ -48,7 +48,7 @@ def names() -> list[str]:
     found: list[str] = _backend().get_output_names()
   except ImportError as error:
     raise MidiError(_MISSING, code='no_rtmidi') from error
-  except Exception as error:
+  except (OSError, RuntimeError) as error:
     # rtmidi has errors of its own for each system, and no class for all.
     raise _unusable(error) from error
   return found
@@ -72,7 +72,7 @@ def open_port(name: str = '', *, virtual: bool = False) -> Port:
     port: Port = _backend().open_output(whole, virtual=virtual)
   except ImportError as error:
     raise MidiError(_MISSING, code='no_rtmidi') from error
-  except Exception as error:
+  except (OSError, RuntimeError) as error:
     raise _unusable(error) from error
   return port
 

@@ -162,8 +162,8 @@ def test_music_that_falls_silent_begins_anew(composers):
     busy = sounds or struck
     sounds += struck - sum(hit.velocity == 0 for hit in part.hits)
     if part.last:
-      anew += [part.bar + 1] * (not busy and before)
-      before = busy
+      anew += [part.bar + 1] * bool(not busy and before)
+      before = bool(busy)
   begun = [before for page, before in pages if not page.first]
   assert begun == [bar for bar in anew if bar < 7]
   assert len(begun) > 1
