@@ -152,7 +152,7 @@ class Thread:
           self._changed.notify_all()
         if window is None:
           return
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001
       # Told where the music is waited for.
       with self._changed:
         self._error = error
