@@ -22,6 +22,7 @@ VERBS = {
   'watch': 'show how a run goes, in the terminal or as a local page',
   'compare': 'write one page that shows runs side by side',
   'generate': 'write music with a run or a bundle',
+  'play': 'play music while it is written, to a MIDI port',
   'demo': 'hear the models that come with the package, at once',
   'cache': 'look after the cache of prepared data',
   'prior': 'fit a prior to the latents of a run',

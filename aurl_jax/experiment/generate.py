@@ -56,6 +56,24 @@ def to_folder(
     RequestError: What is asked for cannot be met; told before parameters are
       loaded, as far as it is known.
   """
+  outline, request = outlined(model, changes)
+  outline.check(request)
+  return write(load(model), request, pathlib.Path(out))
+
+
+def outlined(
+  model: str, changes: Mapping[str, Any]
+) -> tuple[Composer, Request]:
+  """Returns a model without its parameters, and what is asked of it.
+
+  Args:
+    model: As of `to_folder`.
+    changes: Likewise.
+
+  Raises:
+    BundleError: There is no such model, or it is damaged.
+    RequestError: A value out of its range.
+  """
   folder = Workdir(pathlib.Path(model))
   if not folder.holds_run:
     outline = bundle_lib.outline(model)
@@ -67,8 +85,7 @@ def to_folder(
       # The run's own bars need not fit into other steps.
       changes = {'bars': 0, **changes}
     request = asked.generate.request(**changes)
-  outline.check(request)
-  return write(load(model), request, pathlib.Path(out))
+  return outline, request
 
 
 def load(model: str) -> Composer:

@@ -4,6 +4,7 @@ The same program as `generation.decode`, stopped every few steps: the same
 seed gives the same ids. Axes: `b` rows, `k` new steps, `f` fields.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -49,21 +50,67 @@ def stream(
 def _written(
   writer: Writer, batch: Batch, every: int
 ) -> Iterator[list[np.ndarray]]:
-  key, numbers = writer.split()
-  size = decode.lengths(batch.width, batch.room)[-1]
-  begin, go = _programs(key, size)
-  rows = batch.rows(len(batch.prompts), size)
-  carry, illegal = begin(writer.params, numbers, rows)
-  decode.check_prompts(writer.grammar, batch, np.asarray(illegal))
-  at = batch.width
-  while at < size and not np.asarray(carry.ended).all():
-    until = jnp.int32(at + every)
-    carry = go(writer.params, writer.sampler, numbers, rows, carry, until)
-    decode.check_finite(np.asarray(carry.broken))
-    now = int(carry.index)
-    new = np.asarray(carry.ids)[: len(batch.prompts), at:now]
-    yield [row[row[:, 0] > 0] for row in new]
-    at = now
+  flow = Flow(writer, batch)
+  while not flow.over:
+    yield flow.advance(every)
+
+
+class Flow:
+  """A batch that is being written, a few steps at a time.
+
+  Its way on is one program for prompts of any width, as long as pieces have
+  the same room (`decode.lengths`).
+  """
+
+  def __init__(self, writer: Writer, batch: Batch) -> None:
+    """Reads the prompts.
+
+    Args:
+      writer: As of `stream`.
+      batch: Likewise.
+
+    Raises:
+      RequestError: As `stream`.
+    """
+    key, self._numbers = writer.split()
+    self._writer, self._count = writer, len(batch.prompts)
+    self._size = decode.lengths(batch.width, batch.room)[-1]
+    begin, self._go = _programs(key, self._size)
+    rows = batch.rows(self._count, self._size)
+    self._carry, illegal = begin(writer.params, self._numbers, rows)
+    decode.check_prompts(writer.grammar, batch, np.asarray(illegal))
+    self._at = batch.width
+    self._rows = _behind(rows)
+
+  @property
+  def over(self) -> bool:
+    """Whether all rows have ended, or there is no more room."""
+    return self._at >= self._size or bool(np.asarray(self._carry.ended).all())
+
+  def advance(self, every: int) -> list[Int[np.ndarray, 'k f']]:
+    """Returns what each row gets in so many steps more.
+
+    Raises:
+      DecodeError: As `stream`.
+    """
+    self._carry = self._go(
+      self._writer.params,
+      self._writer.sampler,
+      self._numbers,
+      self._rows,
+      self._carry,
+      jnp.int32(self._at + every),
+    )
+    decode.check_finite(np.asarray(self._carry.broken))
+    at, self._at = self._at, int(self._carry.index)
+    new = np.asarray(self._carry.ids)[: self._count, at : self._at]
+    return [row[row[:, 0] > 0] for row in new]
+
+
+def _behind(rows: loop.Rows) -> loop.Rows:
+  """Returns rows whose prompts are read, of which no width is left."""
+  twins = None if rows.twins is None else rows.twins[:, :1]
+  return dataclasses.replace(rows, prompts=rows.prompts[:, :1], twins=twins)
 
 
 @functools.lru_cache(maxsize=16)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aurl_jax.generation.errors import RequestError
+from aurl_jax.music import progressions
 
 Strings = str | tuple[str, ...]
 Pair = tuple[int, int]
@@ -90,6 +91,26 @@ class Wish:
     """
     value = getattr(self, name)
     return (value,) if _ONE[name](value) else tuple(value)
+
+  def from_bar(self, first: int, count: int) -> 'Wish':
+    """Returns what it asks of so many bars from one on, counted from 0.
+
+    Example:
+      >>> Wish(chords='Am7 | D7 | %', tempo=(80, 90)).from_bar(2, 2)
+      Wish(key='', chords='D7 | Am7', ... tempo=(80, 90), weight=None)
+    """
+    changes: dict[str, Any] = {}
+    for name in _ONE:
+      told = self.bars(name)
+      if len(told) > 1:
+        bars = range(first, first + count)
+        changes[name] = tuple(told[bar % len(told)] for bar in bars)
+    if self.chords:
+      written = progressions.bars(self.chords)
+      bars = range(first, first + count)
+      told = [written[bar % len(written)] for bar in bars]
+      changes['chords'] = ' | '.join(told)
+    return dataclasses.replace(self, **changes)
 
 
 def _whole(low: int, high: int) -> Callable[[Any], bool]:

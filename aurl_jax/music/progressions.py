@@ -42,6 +42,25 @@ def parse(text: str) -> tuple[Bar, ...]:
   return tuple(bars)
 
 
+def bars(text: str) -> tuple[str, ...]:
+  """Returns the bars of a progression as they are written, without a `%`.
+
+  Raises:
+    ProgressionError, ChordError: As `parse`.
+
+  Example:
+    >>> bars('| Am7 D7 | % | G % |')
+    ('Am7 D7', 'Am7 D7', 'G %')
+  """
+  parse(text)
+  inner = text.strip().removeprefix('|').removesuffix('|')
+  found: list[str] = []
+  for part in inner.split('|'):
+    word = ' '.join(part.split())
+    found.append(found[-1] if word == _AGAIN else word)
+  return tuple(found)
+
+
 def _bar(text: str, number: int, symbols: list[str]) -> Bar:
   found: list[Chord] = []
   for symbol in symbols:

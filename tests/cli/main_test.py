@@ -18,7 +18,7 @@ def test_every_verb_has_help_with_an_example(verb, capsys):
 
 
 def test_usage_errors_end_with_2(capsys):
-  for words in ([], ['play'], ['inspect'], ['tokens', 'x', '--bins', '3']):
+  for words in ([], ['sing'], ['inspect'], ['tokens', 'x', '--bins', '3']):
     with pytest.raises(SystemExit) as caught:
       cli.main(words)
     assert caught.value.code == 2
