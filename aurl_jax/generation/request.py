@@ -271,9 +271,9 @@ def freed(changes: Mapping[str, Any], latents: bool) -> dict[str, Any]:
   """Returns changes of a request, and of its model's defaults what they undo.
 
   What has a length of its own has no `bars`: `steps`, bars that are written
-  anew, a form, music that is given or made of other music. The latter is the
-  likeliest that latents tell, unless a `temperature` is named: what is drawn
-  is the latents.
+  anew, a form, music that is given or made of other music. What latents tell
+  of given music is written as the likeliest ids, unless a `temperature` is
+  named: what is drawn is the latents.
 
   Args:
     changes: Fields of `Request`.
@@ -282,7 +282,8 @@ def freed(changes: Mapping[str, Any], latents: bool) -> dict[str, Any]:
   own: dict[str, Any] = {}
   if any(changes.get(name) is not None for name in _OF_A_LENGTH):
     own['bars'] = 0
-  if latents and changes.get('remake') is not None:
+  made = changes.get('remake') or changes.get('like')
+  if latents and made is not None:
     own['temperature'] = 0.0
   return {**own, **changes}
 
