@@ -17,6 +17,7 @@ from aurl_jax.deploy.priors import Priors
 from aurl_jax.deploy.splicing import Own
 from aurl_jax.evaluation.originality import Index
 from aurl_jax.generation import (
+  arranging,
   beam,
   constraints,
   ending,
@@ -166,8 +167,11 @@ class Composer:
         (`Request.retries`).
     """
     if isinstance(request, Request):
-      return self._each([request])[0]
-    return self._each(request)
+      return self.generate([request])[0]
+    return [
+      [arranging.arranged(piece, asked.arrange) for piece in pieces]
+      for asked, pieces in zip(request, self._each(request), strict=True)
+    ]
 
   def _each(self, requests: Sequence[Request]) -> list[list[Piece]]:
     """Returns the pieces of each request; some kinds one by one."""

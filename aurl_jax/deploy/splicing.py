@@ -22,6 +22,9 @@ from aurl_jax.music import cut, transform
 from aurl_jax.music.notes import TABLES, Notes
 from aurl_jax.tokens.tokenizer import Tokenizer
 
+_FEW, _MANY = 16, 64
+"""Stretches that are written together."""
+
 Writes = Callable[[Request, Latents, list[int]], list[Piece]]
 """Writes a piece of each row of latents, of given seeds."""
 Draws = Callable[[int, int], Latents]
@@ -99,19 +102,22 @@ def written(
       request,
       remake=None,
       arrange=None,
-      n=len(members),
       bars=bars,
       meter=meter if liking.tells(own.tokenizer, 'meter') else None,
       tempo=tempo,
     )
+    # Few sizes, so that few programs are compiled.
+    size = _FEW if len(members) <= _FEW else -(-len(members) // _MANY) * _MANY
+    padded = members + members[-1:] * (size - len(members))
     rows = [
       jax.tree.map(lambda x, w=w: np.asarray(x)[w], jobs[i].latents)
-      for i, w in members
+      for i, w in padded
     ]
-    chances = [seed_of(jobs[i].seed, jobs[i].chances[w]) for i, w in members]
+    chances = [seed_of(jobs[i].seed, jobs[i].chances[w]) for i, w in padded]
     latents = jax.tree.map(lambda *x: np.stack(x), *rows)
+    inner = dataclasses.replace(inner, n=size)
     pieces = own.writes(inner, latents, chances)
-    music |= {at: p.notes for at, p in zip(members, pieces, strict=True)}
+    music |= {at: p.notes for at, p in zip(members, pieces, strict=False)}
   return [
     [music[i, w] for w in range(len(job.places))] for i, job in enumerate(jobs)
   ]

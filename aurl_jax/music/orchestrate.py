@@ -255,9 +255,9 @@ def _deal(
       player.sounding = [i for i in player.sounding if dealt.end[i] > now]
     held = [i for player in band for i in player.sounding]
     _deal_group(notes, dealt, band, group, held)
-  for player, p in enumerate(pitched):
+  for seat, p in enumerate(pitched):
     # From places in the band to players.
-    dealt.player[dealt.player == -2 - player] = p
+    dealt.player[dealt.player == -2 - seat] = p
 
 
 def _deal_group(

@@ -1,5 +1,6 @@
 """Other players: what each can play, and that nothing is lost in silence."""
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -63,9 +64,7 @@ def judged(found, before, names):
       zip(after.onset[own].tolist(), after.duration[own].tolist(), strict=True)
     )
     if single:
-      for (onset, length), (following, _) in zip(
-        spans, spans[1:], strict=False
-      ):
+      for (onset, length), (following, _) in itertools.pairwise(spans):
         assert onset + length <= following
         assert onset < following
   lost = Counter((note.tick, note.pitch % 12) for note in found.lost)
@@ -230,7 +229,7 @@ def test_what_is_known_here_is_what_the_package_says():
     assert instruments.single(number) == single
 
 
-def test_a_piece_without_notes_stays_without(keys=('violin',)):
-  found = orchestrate(Notes.build(4), keys)
+def test_a_piece_without_notes_stays_without():
+  found = orchestrate(Notes.build(4), ('violin',))
   assert len(found.notes) == 0
   assert found.silent == ('Violin',)
