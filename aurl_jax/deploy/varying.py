@@ -216,7 +216,7 @@ def _runs(
   due = np.flatnonzero(chosen & (same == np.arange(len(same)))).tolist()
   found: list[tuple[int, int]] = []
   for bar in due:
-    first, last = found[-1] if found else (0, 0)
+    first, last = found[-1] if found else (bar, -1)
     joins = last == bar and last - first < _AT_ONCE
     if joins and whole[first] == whole[bar]:
       found[-1] = (first, bar + 1)

@@ -107,7 +107,7 @@ class Arrange:
 
   Attributes:
     instruments: Names or programs (`music.instruments`), one a player; ()
-      leaves those that there are. See `generation.orchestrate`.
+      leaves those that there are. See `music.orchestrate`.
     human: How much timing and loudness are those of people
       (`generation.humanise`), 0..3: 1 is as they play, 0 leaves the notes
       where they are.

@@ -33,7 +33,7 @@ LEVELS = Levels(key=21, density=5, polyphony=5, register=5)
 
 @pytest.fixture(scope='module')
 def composer():
-  tokenizer = Compound(cells_per_beat=4, controls=True, infill=True)
+  tokenizer = Compound(cells_per_beat=4, controls=True)
   model, params = writers.small(tokenizer)
   return Composer(model=model, params=params, tokenizer=tokenizer)
 
@@ -97,7 +97,7 @@ def test_the_request_is_met_and_checked_before(composer):
   ]
   for name, level in LEVELS._asdict().items():
     assert any(event[0] == name and event[1] == level for event in told)
-  with pytest.raises(RequestError, match='like nope.mid cannot be read'):
+  with pytest.raises(RequestError, match=r'like nope\.mid cannot be read'):
     composer.check(Request(bars=1, like=Like('nope.mid')))
 
 

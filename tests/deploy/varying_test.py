@@ -42,9 +42,10 @@ def composer():
 
 @pytest.fixture(scope='module')
 def versions(composer):
+  counts = {0.0: 1, 0.4: 4, 1.0: 1}
   return {
-    strength: composer.generate(Request(remake=Vary(SONG, strength), n=2))
-    for strength in (0.0, 0.5, 1.0)
+    strength: composer.generate(Request(remake=Vary(SONG, strength), n=n))
+    for strength, n in counts.items()
   }
 
 
@@ -89,11 +90,10 @@ def test_no_strength_is_the_piece_and_all_of_it_another(versions):
   assert kept[2] < 0.5
 
 
-def test_at_first_the_melody_stays(composer):
+def test_at_first_the_melody_stays(composer, versions):
   held = composer.tokenizer.quantise(SONG)
-  found = composer.generate(Request(remake=Vary(SONG, 0.3), n=3, seed=5))
   new = stays = 0
-  for piece in found:
+  for piece in versions[0.4]:
     for bar in piece.report['varied']['bars']:
       wanted = {(o, p) for o, p in in_bar(held, bar - 1, high=True)}
       new += 1
