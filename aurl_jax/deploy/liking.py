@@ -84,14 +84,19 @@ def latents(
     RequestError: As `windows.read`.
   """
   found = windows.read(encoder, like.notes(), 'music to be like')
+  most = max(window.bars for window in found)
+  # A dense bar may stand alone, and tells nothing of a second one.
+  longest = [window for window in found if window.bars == most]
   which = [
-    int(np.random.default_rng([seed, _WHICH]).integers(len(found)))
+    int(np.random.default_rng([seed, _WHICH]).integers(len(longest)))
     for seed in seeds
   ]
   own, row = np.unique(which, return_inverse=True)
-  told = encoder.posterior([found[at].ids for at in own.tolist()]).mean
-  centre: Latents = jax.tree.map(lambda x: np.asarray(x)[row], told)
-  return mixing.between(drawn, centre, float(like.likeness))
+  told = encoder.posterior([longest[at].ids for at in own.tolist()])
+  centre: Latents = jax.tree.map(lambda x: np.asarray(x)[row], told.mean)
+  near = mixing.between(drawn, centre, float(like.likeness))
+  has = np.asarray(told.used)[row][..., None]
+  return dataclasses.replace(near, slots=np.where(has, near.slots, drawn.slots))
 
 
 def tells(tokenizer: Tokenizer, name: str) -> bool:

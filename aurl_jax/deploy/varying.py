@@ -61,8 +61,9 @@ def check(own: Own, asked: Vary) -> None:
 def vary(own: Own, request: Request, asked: Vary) -> list[Piece]:
   """Returns new versions of a piece, one a seed; raises as `check`.
 
-  The report tells the strength, which `bars` were written, and what share of
-  the notes was kept (`kinship.notes_kept`).
+  The report tells the strength, which `bars` were written, in which of them
+  the `melody` was given, and what share of the notes was kept
+  (`kinship.notes_kept`).
   """
   seeds = list(range(request.seed, request.seed + request.n))
   if own.model.config.has_latents:
@@ -122,16 +123,19 @@ def _version(
   pair: tuple[Notes, Notes],
   seed: int,
   bars: Sequence[int],
+  melody: Sequence[int] = (),
 ) -> Piece:
   """Returns a new version of a piece, with its report.
 
-  `pair` is the piece as ids hold it, and the version; `bars` are new ones.
+  `pair` is the piece as ids hold it, and the version; `bars` are new ones, and
+  in those of `melody` the melody stays.
   """
   before, after = pair
   report = {
     'strength': float(asked.strength),
     'notes_kept': round(kinship.notes_kept(before, after), _DIGITS),
     'bars': [bar + 1 for bar in bars],
+    'melody': [bar + 1 for bar in melody],
   }
   if not bars:
     # As it was given, and not only as ids can hold it.
@@ -199,9 +203,9 @@ def _by_bars(own: Own, request: Request, asked: Vary, seed: int) -> Piece:
         bars[other] = bar
   after = stretch.tokenizer.decode(stretch.join(bars, end=True))
   after = rebuilt(after, {}, tempos=music.tempos, meters=music.meters)
-  return _version(
-    own.tokenizer, asked, (music, after), seed, np.flatnonzero(chosen).tolist()
-  )
+  due = np.flatnonzero(chosen).tolist()
+  melody = [bar for bar in due if not whole[bar]]
+  return _version(own.tokenizer, asked, (music, after), seed, due, melody)
 
 
 def _runs(

@@ -56,6 +56,7 @@ def test_no_strength_gives_the_piece_back(composer):
     'strength': 0.0,
     'notes_kept': 1.0,
     'bars': [],
+    'melody': [],
   }
   assert piece.report['grammatical']
 
