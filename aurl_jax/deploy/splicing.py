@@ -83,7 +83,8 @@ def written(
 ) -> list[list[Notes]]:
   """Returns the music of the stretches of each piece.
 
-  All stretches of as many bars and one meter are written together.
+  All stretches of one meter are written together. How long they are the
+  latents tell; what is written behind a stretch is left out.
 
   Args:
     own: The model.
@@ -92,17 +93,15 @@ def written(
     tempo: In which all begin, in quarter notes a minute.
   """
   pairs = [(i, w) for i, job in enumerate(jobs) for w in range(len(job.places))]
-  kinds: dict[tuple[int, tuple[int, int]], list[tuple[int, int]]] = {}
+  kinds: dict[tuple[int, int], list[tuple[int, int]]] = {}
   for i, w in pairs:
-    window = jobs[i].places[w]
-    kinds.setdefault((window.bars, window.meter), []).append((i, w))
+    kinds.setdefault(jobs[i].places[w].meter, []).append((i, w))
   music: dict[tuple[int, int], Notes] = {}
-  for (bars, meter), members in kinds.items():
+  for meter, members in kinds.items():
     inner = dataclasses.replace(
       request,
       remake=None,
       arrange=None,
-      bars=bars,
       meter=meter if liking.tells(own.tokenizer, 'meter') else None,
       tempo=tempo,
     )

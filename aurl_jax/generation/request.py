@@ -271,8 +271,8 @@ def freed(changes: Mapping[str, Any], latents: bool) -> dict[str, Any]:
   """Returns changes of a request, and of its model's defaults what they undo.
 
   What has a length of its own has no `bars`: `steps`, bars that are written
-  anew, a form, music that is given or made of other music. What latents tell
-  of given music is written as the likeliest ids, unless a `temperature` is
+  anew, a form, music that is given or made of other music, and what latents
+  tell of it. That is written as the likeliest ids, unless a `temperature` is
   named: what is drawn is the latents.
 
   Args:
@@ -284,7 +284,7 @@ def freed(changes: Mapping[str, Any], latents: bool) -> dict[str, Any]:
     own['bars'] = 0
   made = changes.get('remake') or changes.get('like')
   if latents and made is not None:
-    own['temperature'] = 0.0
+    own |= {'bars': 0, 'temperature': 0.0}
   return {**own, **changes}
 
 

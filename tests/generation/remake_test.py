@@ -88,6 +88,7 @@ def test_a_model_s_defaults_give_way():
   assert freed({'remake': Vary(TUNE)}, False)['bars'] == 0
   assert 'temperature' not in freed({'remake': Vary(TUNE)}, False)
   assert freed({'like': Like(TUNE)}, True) == {
+    'bars': 0,
     'temperature': 0.0,
     'like': Like(TUNE),
   }
