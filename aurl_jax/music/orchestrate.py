@@ -349,21 +349,7 @@ def _made(
     'velocity': notes.velocity[stays],
     'track': dealt.player[stays],
   }
-  moving = parts or {}
-  known = np.full(len(notes.tracks) + 1, -1)
-  known[list(moving)] = list(moving.values())
-  if DRUMS in programs:
-    known[[i for i, t in enumerate(notes.tracks) if t.is_drum]] = (
-      programs.index(DRUMS)
-    )
-  tables = {name: getattr(notes, name) for name in TABLES}
-  dropped = 0
-  for name in ('controls', 'bends'):
-    table = tables[name].copy()
-    keeps = known[table['track']] >= 0
-    dropped += int((~keeps).sum())
-    table['track'] = known[table['track']]
-    tables[name] = table[keeps]
+  known, tables, dropped = _along(notes, programs, parts)
   tracks = _tracks(programs)
   made = Notes.build(
     notes.ticks_per_beat,
@@ -386,6 +372,32 @@ def _made(
     silent=tuple(t.name for p, t in enumerate(tracks) if p not in playing),
     controls=dropped,
   )
+
+
+def _along(
+  notes: Notes, programs: Sequence[int], parts: dict[int, int] | None
+) -> tuple[Int[np.ndarray, ' t'], dict[str, np.ndarray], int]:
+  """Returns what goes along with parts.
+
+  That is the player of each track, -1 for several, and behind the last for
+  none; the tables; and how many rows of them have no player.
+  """
+  moving = parts or {}
+  known = np.full(len(notes.tracks) + 1, -1)
+  known[list(moving)] = list(moving.values())
+  if DRUMS in programs:
+    known[[i for i, t in enumerate(notes.tracks) if t.is_drum]] = (
+      programs.index(DRUMS)
+    )
+  tables = {name: getattr(notes, name) for name in TABLES}
+  dropped = 0
+  for name in ('controls', 'bends'):
+    table = tables[name].copy()
+    keeps = known[table['track']] >= 0
+    dropped += int((~keeps).sum())
+    table['track'] = known[table['track']]
+    tables[name] = table[keeps]
+  return known, tables, dropped
 
 
 def _tracks(programs: Sequence[int]) -> list[Track]:
