@@ -26,7 +26,8 @@ import numpy as np
 
 from aurl_jax.core.errors import AurlError, ConfigError
 from aurl_jax.data.cache import fitting
-from aurl_jax.deploy.latents import LatentSpace, between
+from aurl_jax.deploy.latents import LatentSpace
+from aurl_jax.deploy.mixing import between
 from aurl_jax.evaluation import paths
 from aurl_jax.experiment.latents import opened
 from aurl_jax.generation.piece import Piece

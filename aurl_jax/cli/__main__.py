@@ -24,6 +24,7 @@ VERBS = {
   'generate': 'write music with a run or a bundle',
   'play': 'play music while it is written, to a MIDI port',
   'demo': 'hear the models that come with the package, at once',
+  'arrange': 'give music to other players, or play it as people do',
   'cache': 'look after the cache of prepared data',
   'prior': 'fit a prior to the latents of a run',
   'latents': 'draw the latent space of a run',

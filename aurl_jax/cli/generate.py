@@ -11,6 +11,10 @@ Examples:
   aurl generate pop --bars 8 --key 'D minor' --density 3-8 --meter 3/4
   aurl generate pop --continue song.mid --infill 5-8
   aurl generate pop --bars 16 --original 16
+  aurl generate pop --continue x.mid --infill 5-8 --like y.mid --n 8 --seed 1
+  aurl generate pop_dials --vary song.mid --strength 0.3 --n 4
+  aurl generate pop_dials --between a.mid b.mid --n 8
+  aurl generate pop --bars 8 --orchestrate violin,viola,cello --humanise
   aurl generate pop --form AABA --minutes 3
 
 The same seed gives the same bytes.
@@ -20,7 +24,7 @@ import argparse
 import itertools
 from typing import TYPE_CHECKING
 
-from aurl_jax.cli import flags, output, wishes
+from aurl_jax.cli import flags, output, remakes, wishes
 
 if TYPE_CHECKING:
   from aurl_jax.tokens.controls import Controls
@@ -63,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   flags.add_turn(parser)
   wishes.add_arguments(parser)
+  remakes.add_arguments(parser)
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
@@ -220,6 +225,7 @@ def run(args: argparse.Namespace) -> int:
   changes = {name: value for name, value in asked.items() if value is not None}
   if args.control:
     changes['controls'] = _controls(args.control)
+  changes |= remakes.changes(args)
   if wished := wishes.wish(args):
     changes['wish'] = wished
   if args.turn:

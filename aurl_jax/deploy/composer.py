@@ -1,6 +1,7 @@
 """`Composer`: a model, its parameters and its tokenizer, ready to write."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
@@ -8,10 +9,15 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
+from aurl_jax.deploy import encoder as encoder_lib
+from aurl_jax.deploy import liking, remaking
 from aurl_jax.deploy.dials import Dials
+from aurl_jax.deploy.encoder import Encoder
 from aurl_jax.deploy.priors import Priors
+from aurl_jax.deploy.splicing import Own
 from aurl_jax.evaluation.originality import Index
 from aurl_jax.generation import (
+  arranging,
   beam,
   constraints,
   ending,
@@ -32,7 +38,7 @@ from aurl_jax.generation.frame import Kept
 from aurl_jax.generation.guidance import Guided, Without
 from aurl_jax.generation.piece import Piece
 from aurl_jax.generation.prompt import Prompts
-from aurl_jax.generation.request import LINES, Request
+from aurl_jax.generation.request import Request, freed
 from aurl_jax.models.functional import Model
 from aurl_jax.models.latent import Latents
 from aurl_jax.music.notes import Notes
@@ -100,16 +106,15 @@ class Composer:
     """Returns a request with the model's own defaults, but for changes.
 
     Args:
-      **changes: Fields of `Request`. Where they name `steps`, `rewrite`, a
-        form or music that is given, and no `bars`, the model's own bars need
-        not fit.
+      **changes: Fields of `Request`. Where they name what has a length of
+        its own and no `bars`, the model's own bars need not fit
+        (`request.freed`).
 
     Raises:
       RequestError: A value out of its range.
     """
-    if changes.keys() & {'steps', 'rewrite', 'form', 'minutes', *LINES}:
-      changes = {'bars': 0, **changes}
-    return Request(**{**self.defaults, **changes})
+    latents = self.model.config.has_latents
+    return Request(**{**self.defaults, **freed(changes, latents)})
 
   def check(self, request: Request) -> None:
     """Raises RequestError if a request cannot be met, before anything is run.
@@ -120,8 +125,27 @@ class Composer:
     if request.long:
       longer.check(self.tokenizer, request)
       return
-    request = wishing.settled(self.tokenizer, request)
+    if request.remake is not None:
+      remaking.check(self.encoder, request)
+      return
+    request = self.settled(request)
     self.asked(request, Prompts(self.tokenizer).prompt(request))
+
+  def settled(self, request: Request) -> Request:
+    """Returns a request with all that follows from what it asks.
+
+    Raises:
+      RequestError: As `liking.settled` and `wishing.settled`.
+    """
+    request = liking.settled(self.model, self.tokenizer, request)
+    return wishing.settled(self.tokenizer, request)
+
+  @functools.cached_property
+  def encoder(self) -> Encoder:
+    """What tells latents of music, if the model has some."""
+    return Encoder(
+      model=self.model, params=self.params, tokenizer=self.tokenizer
+    )
 
   @overload
   def generate(self, request: Request) -> list[Piece]: ...
@@ -143,17 +167,17 @@ class Composer:
         (`Request.retries`).
     """
     if isinstance(request, Request):
-      return self._each([request])[0]
-    return self._each(request)
+      return self.generate([request])[0]
+    return [
+      [arranging.arranged(piece, asked.arrange) for piece in pieces]
+      for asked, pieces in zip(request, self._each(request), strict=True)
+    ]
 
   def _each(self, requests: Sequence[Request]) -> list[list[Piece]]:
-    """Returns the pieces of each request; those of forms one by one."""
-    if any(each.long for each in requests):
-      return [
-        self._of_form(each) if each.long else self._each([each])[0]
-        for each in requests
-      ]
-    found = [wishing.settled(self.tokenizer, each) for each in requests]
+    """Returns the pieces of each request; some kinds one by one."""
+    if any(each.long or each.remake for each in requests):
+      return [self._apart(each) for each in requests]
+    found = [self.settled(each) for each in requests]
     rows = []
     for request in found:
       prompt = Prompts(self.tokenizer).prompt(request)
@@ -171,6 +195,30 @@ class Composer:
       else:
         pieces.append([next(together) for _ in one.batch.prompts])
     return pieces
+
+  def _apart(self, request: Request) -> list[Piece]:
+    """Returns the pieces of one request."""
+    if request.long:
+      return self._of_form(request)
+    if request.remake is None:
+      return self._each([request])[0]
+    own = Own(self.encoder, self._of_latents, self._prior)
+    return [
+      dataclasses.replace(piece, index=self.index)
+      for piece in remaking.remade(own, request)
+    ]
+
+  def _of_latents(
+    self, request: Request, latents: Latents, seeds: list[int]
+  ) -> list[Piece]:
+    """Returns a piece of each row of latents, by a seed each."""
+    request = wishing.settled(self.tokenizer, request)
+    prompt = Prompts(self.tokenizer).prompt(request)
+    writer, batch = self.asked(request, prompt)
+    guided = batch.asked._replace(latents=latents)
+    batch = dataclasses.replace(batch, asked=guided, seeds=seeds)
+    judge = self._judge(request, prompt)
+    return self._drawn([_Row(request, judge, writer, batch)])
 
   def _of_form(self, request: Request) -> list[Piece]:
     """Returns long pieces, each written by itself."""
@@ -282,7 +330,13 @@ class Composer:
         'generate it',
         code='form',
       )
-    request = wishing.settled(self.tokenizer, request)
+    if request.remake or request.arrange:
+      raise RequestError(
+        'music that is made of other music, or arranged, is made as a whole '
+        'and cannot be streamed; generate it',
+        code='remake',
+      )
+    request = self.settled(request)
     prompt = Prompts(self.tokenizer).prompt(request)
     return stream.stream(*self.asked(request, prompt), every)
 
@@ -328,12 +382,21 @@ class Composer:
     Each row is drawn by its own seed, as it would be alone. Music to go on
     from has latents of its own, which no draw can fit.
     """
-    if self.priors is None or request.prompt is not None:
+    like = request.like
+    if (self.priors is None and like is None) or request.prompt is not None:
       return None
     seeds = range(request.seed, request.seed + request.n)
-    drawn = [self.priors.sample(1, seed) for seed in seeds]
+    drawn = [self._prior(1, seed) for seed in seeds]
     found: Latents = jax.tree.map(lambda *x: np.concatenate(x), *drawn)
+    if like is not None and self.params is not None:
+      found = liking.latents(self.encoder, like, found, seeds)
     return found
+
+  def _prior(self, n: int, seed: int) -> Latents:
+    """Returns draws of the model's prior, the standard normal without one."""
+    if self.priors is None:
+      return encoder_lib.standard(self.model.config.latent, n, seed)
+    return self.priors.sample(n, seed)
 
   def _wanted(
     self, request: Request, prompt: np.ndarray, steps: int

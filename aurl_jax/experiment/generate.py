@@ -13,9 +13,9 @@ from aurl_jax.deploy.composer import Composer
 from aurl_jax.experiment import build, original, sections
 from aurl_jax.experiment.keeping import Pick
 from aurl_jax.experiment.workdir import Workdir
-from aurl_jax.generation import export, wishing, wording
+from aurl_jax.generation import export, wording
 from aurl_jax.generation.piece import Piece
-from aurl_jax.generation.request import LINES, Request
+from aurl_jax.generation.request import Request, freed
 from aurl_jax.parallel import mesh as mesh_lib
 
 _log = logging.getLogger(__name__)
@@ -81,10 +81,8 @@ def outlined(
   else:
     asked = sections.parse(folder.read_config())
     outline = original.with_index(build.here(asked).composer(None), folder)
-    if changes.keys() & {'steps', 'rewrite', 'form', 'minutes', *LINES}:
-      # The run's own bars need not fit into other steps.
-      changes = {'bars': 0, **changes}
-    request = asked.generate.request(**changes)
+    latents = outline.model.config.has_latents
+    request = asked.generate.request(**freed(changes, latents))
   return outline, request
 
 
@@ -164,10 +162,10 @@ def write(
     all pieces kept it, in words.
   """
   pieces = composer.generate(request)
-  if request.long:
+  if request.long or request.remake:
     return {**leave(pieces, out), 'wishes': []}
   kept = [piece.kept for piece in pieces]
-  told = wording.kept(wishing.settled(composer.tokenizer, request).wishes, kept)
+  told = wording.kept(composer.settled(request).wishes, kept)
   return {**leave(pieces, out), 'wishes': told}
 
 

@@ -24,7 +24,7 @@ from jaxtyping import Float
 from aurl_jax.core import files
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.data.cache import fitting
-from aurl_jax.deploy import latents as latents_lib
+from aurl_jax.deploy import mixing
 from aurl_jax.deploy.latents import LatentSpace
 from aurl_jax.evaluation import attributes, reconstruction
 from aurl_jax.experiment import charts
@@ -203,7 +203,7 @@ def path(
     jax.tree.map(lambda x, at=at: np.asarray(x)[at : at + 1], posterior.mean)
     for at in (0, 1)
   )
-  steps = [latents_lib.between(one, other, share) for share in SHARES]
+  steps = [mixing.between(one, other, share) for share in SHARES]
   joined = jax.tree.map(lambda *x: np.concatenate(x), *steps)
   written = [piece.notes for piece in space.decode(joined)]
   return [written], [[f'{share:.0%}' for share in SHARES]]

@@ -3,17 +3,17 @@
 import dataclasses
 import math
 import numbers
-import os
-import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.generation import source
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.form import Form
+from aurl_jax.generation.remake import Arrange, Between, Like, Vary
 from aurl_jax.generation.sampling import Sampler
+from aurl_jax.generation.source import Music
 from aurl_jax.generation.wish import Wish
-from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.controls import Controls
 from aurl_jax.tokens.infill_parts import Part
@@ -44,8 +44,6 @@ OF_MODELS = ('bars', 'temperature', 'top_k', 'top_p', 'typical_p', 'min_p')
 """What a model may have defaults of; the rest is the asker's affair."""
 LINES = ('melody', 'accompaniment', 'bass')
 """What may be given."""
-Music = Notes | str | os.PathLike[str]
-"""Notes, or the path of a MIDI file."""
 _NOT_LONG = (
   'bars',
   'steps',
@@ -57,8 +55,31 @@ _NOT_LONG = (
   'beams',
   'speculate',
   'repeat',
+  'like',
+  'remake',
 )
 """What a piece of a form cannot have."""
+_NOT_REMADE = (
+  'bars',
+  'steps',
+  'repeat',
+  'original',
+  'prompt',
+  'meter',
+  'tempo',
+  'rewrite',
+  'controls',
+  'wish',
+  *LINES,
+  'beams',
+  'speculate',
+  'form',
+  'minutes',
+  'like',
+)
+"""What music that is made of other music cannot have."""
+_OF_A_LENGTH = ('steps', 'rewrite', 'form', 'minutes', *LINES, 'remake')
+"""What has a length of its own."""
 _LONGEST = 20.0
 """Minutes of a piece."""
 _STRONGEST = 20.0
@@ -121,6 +142,10 @@ class Request:
     minutes: How long a piece of a form lasts, at most 20: the form is repeated,
       and the tempo set where it is left open. Without a form one is drawn
       for each piece (`generation.templates`). 0 leaves the length to the form.
+    like: Music whose style is to be met (`generation.remake`).
+    remake: What is made of music that is there: a new version (`Vary`), or
+      what is between two pieces (`Between`).
+    arrange: Who plays what has been written, and how humanly.
 
   Raises:
     RequestError: A value out of its range.
@@ -155,6 +180,9 @@ class Request:
   retries: int = 2
   form: str = ''
   minutes: float | int = 0.0
+  like: Like | None = None
+  remake: Vary | Between | None = None
+  arrange: Arrange | None = None
 
   def __post_init__(self) -> None:
     for name, (low, high) in _WHOLE.items():
@@ -179,6 +207,7 @@ class Request:
       )
     _check_beams(self)
     _check_form(self)
+    _check_remade(self)
     if not 0 <= self.guidance <= _STRONGEST:
       raise RequestError(
         f'guidance must be in 0..{_STRONGEST:g}, not {self.guidance:g}'
@@ -214,7 +243,7 @@ class Request:
       MidiError: The file holds no music.
       RequestError: There is no such file, or the prompt has no notes.
     """
-    return None if self.prompt is None else _music('prompt', self.prompt)
+    return None if self.prompt is None else source.read('prompt', self.prompt)
 
   @property
   def long(self) -> bool:
@@ -233,15 +262,30 @@ class Request:
       MidiError, RequestError: As `prompt_notes`.
     """
     told = {name: getattr(self, name) for name in LINES}
-    return {n: _music(n, line) for n, line in told.items() if line is not None}
+    return {
+      n: source.read(n, line) for n, line in told.items() if line is not None
+    }
 
 
-def _music(name: str, given: Music) -> Notes:
-  if not isinstance(given, Notes):
-    given = _read(name, pathlib.Path(given))
-  if not len(given):
-    raise RequestError(f'the {name} has no notes', code=name)
-  return given
+def freed(changes: Mapping[str, Any], latents: bool) -> dict[str, Any]:
+  """Returns changes of a request, and of its model's defaults what they undo.
+
+  What has a length of its own has no `bars`: `steps`, bars that are written
+  anew, a form, music that is given or made of other music, and what latents
+  tell of it. That is written as the likeliest ids, unless a `temperature` is
+  named: what is drawn is the latents.
+
+  Args:
+    changes: Fields of `Request`.
+    latents: Whether the model has some.
+  """
+  own: dict[str, Any] = {}
+  if any(changes.get(name) is not None for name in _OF_A_LENGTH):
+    own['bars'] = 0
+  made = changes.get('remake') or changes.get('like')
+  if latents and made is not None:
+    own |= {'bars': 0, 'temperature': 0.0}
+  return {**own, **changes}
 
 
 def _is_whole(value: Any) -> bool:
@@ -267,10 +311,8 @@ def _check_start(request: Request) -> None:
     )
   for name in ('prompt', *LINES):
     music = getattr(request, name)
-    if not isinstance(music, Notes | str | os.PathLike | None):
-      raise RequestError(
-        f'the {name} must be Notes or a path of a MIDI file, not {music!r}'
-      )
+    if music is not None:
+      source.check(name, music)
   if request.gives and (prompt is not None or meter or tempo):
     raise RequestError(
       'music that is given has its own meter and tempo, and begins the piece; '
@@ -322,6 +364,28 @@ def _check_form(request: Request) -> None:
     )
 
 
+def _check_remade(request: Request) -> None:
+  """Raises RequestError unless music can be made of other music as asked."""
+  kinds = {'like': Like, 'remake': Vary | Between, 'arrange': Arrange}
+  for name, kind in kinds.items():
+    value = getattr(request, name)
+    if not isinstance(value, kind | None):
+      raise RequestError(
+        f'{name} must be a value of generation.remake, not {value!r}'
+      )
+  if request.remake is None:
+    return
+  beside = [name for name in _NOT_REMADE if getattr(request, name)]
+  if request.guidance != 1:
+    beside.append('guidance')
+  if beside:
+    raise RequestError(
+      'music that is made of other music has its bars, and takes no '
+      f'{", ".join(beside)}; leave that out, or remake',
+      code='remake',
+    )
+
+
 def _check_rewrite(request: Request) -> None:
   """Raises RequestError unless what is written anew can be meant."""
   if request.rewrite is None:
@@ -355,13 +419,3 @@ def _check_rewrite(request: Request) -> None:
     Part(given=request.given, tracks=request.tracks)
   except ConfigError as error:
     raise RequestError(str(error)) from error
-
-
-def _read(name: str, path: pathlib.Path) -> Notes:
-  try:
-    return midi.read(path).notes
-  except OSError as error:
-    cause = 'there is no such file' if not path.exists() else error.strerror
-    raise RequestError(
-      f'the {name} {path} cannot be read: {cause}', code=name
-    ) from error

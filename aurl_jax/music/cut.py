@@ -171,7 +171,7 @@ def concatenate(pieces: Sequence[Notes], *, whole: bool = False) -> Notes:
     length = next_bar(piece, whole=whole)
     if index < len(pieces) - 1:
       piece = slice_ticks(piece, 0, length)
-    joined = _join_tracks(tracks, piece.tracks)
+    joined = joined_tracks(tracks, piece.tracks)
     parts.append(_moved(piece, start, joined))
     start += length
   return Notes.build(
@@ -246,8 +246,12 @@ def next_bar(notes: Notes, *, whole: bool = False) -> int:
   return tick + -(-bars * bar // denominator)
 
 
-def _join_tracks(known: list[Track], tracks: Sequence[Track]) -> list[int]:
-  """Returns the index in `known` of each track; adds those it lacks."""
+def joined_tracks(known: list[Track], tracks: Sequence[Track]) -> list[int]:
+  """Returns the index in `known` of each track; adds those it lacks.
+
+  Tracks of equal name, program and drum flag are one: the first with the
+  first, the second with the second.
+  """
   free = list(range(len(known)))
   joined = []
   for track in tracks:

@@ -63,6 +63,14 @@ OWN: Mapping[int, Range] = {
   73: (60, 98),  # flute
 }
 """Program -> a range narrower than its family's."""
+_SINGLE = (
+  *range(32, 44),  # basses and solo strings
+  47,
+  *range(56, 61),  # trumpet to horn
+  *range(64, 80),  # reeds and pipes
+  *range(109, 112),  # bagpipe, fiddle, shanai
+)
+"""Programs of instruments that play one note at a time, by rule."""
 _DRUM_RANGE: Range = (35, 81)
 """The drums that General MIDI names."""
 _SHORT = {
@@ -131,6 +139,18 @@ def playable(number: int) -> Range:
   if number == DRUMS:
     return _DRUM_RANGE
   return OWN.get(number, FAMILIES[number // theory.FAMILY][2])
+
+
+def single(number: int) -> bool:
+  """Returns whether an instrument plays single lines: winds, basses, bows.
+
+  Bowed strings can do more, for a while; a part for them is a line by rule.
+
+  Example:
+    >>> single(program('oboe')), single(program('cello')), single(0)
+    (True, True, False)
+  """
+  return number in _SINGLE
 
 
 def _unknown(name: str | int) -> InstrumentError:

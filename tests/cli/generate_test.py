@@ -8,6 +8,7 @@ import pytest
 from aurl_jax.cli import __main__ as cli
 from aurl_jax.cli import generate as generate_cli
 from aurl_jax.experiment import generate
+from aurl_jax.generation.remake import Arrange, Between, Like, Vary
 from aurl_jax.generation.request import LINES
 from aurl_jax.generation.wish import Wish
 from aurl_jax.tokens import control_steps
@@ -191,3 +192,40 @@ def test_flags_that_say_nothing_are_refused(asked, flag, word, capsys):
   assert caught.value.code == 2
   assert word in capsys.readouterr().err
   assert not asked
+
+
+def test_other_music_becomes_values_of_a_request(asked):
+  words = ['--continue', 'x.mid', '--infill', '5-8', '--like', 'y.mid']
+  words += ['--likeness', '0.9', '--n', '8', '--seed', '1']
+  assert cli.main(['generate', 'm', *words, '--json']) == 0
+  assert asked[0][2] == {
+    'prompt': 'x.mid',
+    'rewrite': (4, 8),
+    'like': Like('y.mid', 0.9),
+    'n': 8,
+    'seed': 1,
+  }
+  assert cli.main(['generate', 'm', '--vary', 'a.mid', '--json']) == 0
+  assert asked[1][2] == {'remake': Vary('a.mid')}
+  words = ['--between', 'a.mid', 'b.mid', '--orchestrate', 'violin, cello']
+  assert cli.main(['generate', 'm', *words, '--humanise', '--json']) == 0
+  assert asked[2][2] == {
+    'remake': Between('a.mid', 'b.mid'),
+    'arrange': Arrange(instruments=('violin', 'cello'), human=1.0),
+  }
+
+
+@pytest.mark.parametrize(
+  ('words', 'told'),
+  [
+    (['--strength', '0.5'], 'give --vary FILE, too'),
+    (['--likeness', '0.5'], 'give --like FILE, too'),
+    (['--like', 'a.mid', '--likeness', '2'], 'likeness must be in 0..1'),
+    (['--vary', 'a', '--between', 'a', 'b'], 'ask for one of them'),
+    (['--orchestrate', 'kazoo'], 'no instrument'),
+  ],
+)
+def test_what_of_other_music_cannot_be_is_refused(asked, capsys, words, told):
+  assert cli.main(['generate', 'm', *words]) == 2
+  assert told in capsys.readouterr().err
+  assert asked == []

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from aurl_jax.core.errors import ConfigError
-from aurl_jax.deploy import latents as lib
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.deploy.latents import LatentSpace
 from aurl_jax.generation.errors import RequestError
@@ -65,33 +64,6 @@ def test_the_plain_prior(space):
   np.testing.assert_array_equal(drawn.piece, space.standard(500, seed=1).piece)
 
 
-def test_slerp_turns_and_stretches_evenly():
-  one, other = np.array([[2.0, 0.0]]), np.array([[0.0, 4.0]])
-  np.testing.assert_allclose(lib.slerp(one, other, 0.0), one, atol=1e-12)
-  np.testing.assert_allclose(lib.slerp(one, other, 1.0), other, atol=1e-12)
-  half = lib.slerp(one, other, 0.5)
-  np.testing.assert_allclose(half, 3 * np.sqrt(0.5) * np.ones((1, 2)))
-  third = lib.slerp(one, other, 1 / 3)[0]
-  assert np.arctan2(third[1], third[0]) == pytest.approx(np.pi / 6)
-
-
-def test_slerp_of_one_direction_and_of_nothing_is_straight():
-  one, zero = np.array([[1.0, 1.0]]), np.zeros((1, 2))
-  np.testing.assert_allclose(lib.slerp(one, 3 * one, 0.25), 1.5 * one)
-  np.testing.assert_allclose(lib.slerp(zero, zero, 0.5), zero)
-  assert np.isfinite(lib.slerp(one, -one, 0.5)).all()
-
-
-def test_between_takes_every_row(space, music):
-  told = space.encode(music)
-  middle = lib.between(told, told, 0.3)
-  jax.tree.map(
-    lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6),
-    middle,
-    told,
-  )
-
-
 def test_what_cannot_be_is_refused(space, music):
   with pytest.raises(RequestError, match='no pieces'):
     space.encode([])
@@ -126,17 +98,3 @@ def test_a_one_shot_decoder_writes_all_at_once(music):
 def test_without_a_one_shot_decoder_nothing_is_written_at_once(space):
   with pytest.raises(ConfigError, match='no one-shot decoder'):
     space.decode(space.standard(1), one_shot=True)
-
-
-def test_a_style_is_that_of_another_piece(space):
-  one, other = space.standard(3, 1), space.standard(3, 2)
-  found = lib.restyled(one, other)
-  np.testing.assert_array_equal(found.slots, one.slots)
-  np.testing.assert_array_equal(found.piece, other.piece)
-  whole = lib.restyled(one, space.standard(1, 5))
-  np.testing.assert_array_equal(whole.piece, np.repeat(whole.piece[:1], 3, 0))
-  with pytest.raises(ConfigError, match='no style for 3 pieces of 2'):
-    lib.restyled(one, space.standard(2))
-  bare = dataclasses.replace(one, piece=one.piece[:, :0])
-  with pytest.raises(ConfigError, match=r'model\.latent\.piece'):
-    lib.restyled(bare, other)
