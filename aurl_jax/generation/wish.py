@@ -108,8 +108,9 @@ class Wish:
     if self.chords:
       written = progressions.bars(self.chords)
       bars = range(first, first + count)
-      told = [written[bar % len(written)] for bar in bars]
-      changes['chords'] = ' | '.join(told)
+      changes['chords'] = ' | '.join(
+        written[bar % len(written)] for bar in bars
+      )
     return dataclasses.replace(self, **changes)
 
 
