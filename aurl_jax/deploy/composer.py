@@ -413,7 +413,9 @@ class Composer:
       if request.prompt is None:
         # An opening begins the first of them.
         due -= len(self.tokenizer.bar_steps(prompt))
-      length = constraints.bars(self.tokenizer, prompt, due, steps)
+      # Excerpts end behind their last note, and nothing else was learnt.
+      early = self.model.config.has_latents
+      length = constraints.bars(self.tokenizer, prompt, due, steps, early=early)
       wanted.append(length)
       wanted += ending.within(self.tokenizer, length.most, *meters)
       if all(wish.weight is not None for wish in request.wishes):

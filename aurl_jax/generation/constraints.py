@@ -220,7 +220,7 @@ class OwnRules:
 @functools.partial(
   jax.tree_util.register_dataclass,
   data_fields=['most'],
-  meta_fields=['low', 'high', 'eos', 'plain'],
+  meta_fields=['low', 'high', 'eos', 'plain', 'early'],
 )
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Length:
@@ -239,6 +239,8 @@ class Length:
     eos: The id of EOS.
     plain: Of each field whether its ids tell nothing: `IGNORE`, and that a
       bar is whole and its meter the same; of cells, all ids.
+    early: Whether EOS may stand before the last of them, too, as it does
+      behind the last note of an excerpt.
   """
 
   most: Any
@@ -246,6 +248,7 @@ class Length:
   high: int
   eos: int
   plain: tuple[tuple[bool, ...], ...]
+  early: bool = False
 
   def init(self) -> Int[Array, '']:
     """Returns a count of 0."""
@@ -260,7 +263,8 @@ class Length:
       last = self._counts(partial) & (state + 1 >= self.most)
       return ~last | plain
     ids = np.arange(len(plain))
-    return (ids == self.eos) == (state >= self.most)
+    over, last = state >= self.most, state >= self.most - self.early
+    return jnp.where(ids == self.eos, last, ~over)
 
   def advance(
     self, state: Int[Array, ''], step: Int[Array, ' f']
@@ -273,7 +277,12 @@ class Length:
 
 
 def bars(
-  tokenizer: Tokenizer, prompt: np.ndarray, count: int, steps: int
+  tokenizer: Tokenizer,
+  prompt: np.ndarray,
+  count: int,
+  steps: int,
+  *,
+  early: bool = False,
 ) -> Length:
   """Returns the constraint that a piece ends `count` bars after its prompt.
 
@@ -286,6 +295,8 @@ def bars(
     prompt: int32 `[t, f]`, from BOS; its last bar may be incomplete.
     count: Bars to add; 0 ends with the one that the prompt has begun.
     steps: Steps that the piece may have in all.
+    early: Whether EOS may also stand in the last bar, for models that have
+      learned to end there; where bars are events.
 
   Raises:
     RequestError: The bars do not fit the steps, where it is known before.
@@ -318,7 +329,10 @@ def bars(
   # A last cell is played like any other; a last bar is only told.
   cells = 'bar' not in kind.starts
   plain = tuple(_plain(field, cells) for field in codec.fields)
-  return Length(most=most, low=low, high=high, eos=eos, plain=plain)
+  early = early and not cells
+  return Length(
+    most=most, low=low, high=high, eos=eos, plain=plain, early=early
+  )
 
 
 def _check_fits(count: int, least: int, steps: int) -> None:

@@ -147,6 +147,26 @@ def test_bars_end_with_the_event_of_the_next_one_or_with_the_budget(name):
   assert complete > 2
 
 
+def test_pieces_may_end_in_their_last_bar_where_that_is_learnt():
+  tokenizer = writers.TOKENIZERS['compound']
+  prompt = tokenizer.bos()[None]
+  eos, (low, _) = tokenizer.codec.id('eos'), tokenizer.codec.span('bar')
+  bar = jnp.zeros(len(tokenizer.codec.fields), jnp.int32).at[0].set(low)
+  allowed = {}
+  for early in (False, True):
+    length = constraints.bars(tokenizer, prompt, 2, 100, early=early)
+    state, found = length.init(), []
+    for _ in range(4):
+      mask = np.asarray(length.mask(state, 0, jnp.zeros_like(bar)))
+      found.append((bool(mask[eos]), bool(mask[low])))
+      state = length.advance(state, bar)
+    allowed[early] = found
+  # Before the first bar, in it, in the second, behind the third one's event.
+  no_end, either, end = (False, True), (True, True), (True, False)
+  assert allowed[False] == [no_end, no_end, no_end, end]
+  assert allowed[True] == [no_end, no_end, either, end]
+
+
 def test_bars_are_added_to_those_of_the_prompt():
   tokenizer = writers.TOKENIZERS['grid']
   voice = np.arange(4)
