@@ -342,6 +342,9 @@ class Composer:
     wanted: list[constraints.Constraint] = []
     fills = Prompts(self.tokenizer).fills(request)
     meters = wishing.meters(self.tokenizer, request, prompt)
+    # Of what is written anew the context tells the controls.
+    asked = () if fills else told.of(request)
+    most = told.most(asked)
     if request.bars and fills:
       # The grammar gives a fill its bars.
       wanted += ending.within(self.tokenizer, request.bars + 1, *meters)
@@ -355,17 +358,14 @@ class Composer:
       wanted += ending.within(self.tokenizer, length.most, *meters)
       if all(wish.weight is not None for wish in request.wishes):
         # A wish without a weight keeps steps for all that it must have.
-        wanted += ending.paced(self.tokenizer, length.most, steps)
+        wanted += ending.paced(self.tokenizer, length.most, steps, most)
     codec = self.tokenizer.codec
     if fills:
       wanted += lines.lines(codec, prompt)
     elif Prompts(self.tokenizer).infills:
       wanted.append(Without(codec))
-    if request.controls is not None and not fills:
-      # Of what is written anew the context tells the controls.
-      own = request.guidance == 1
-      wanted += told.told(self.tokenizer, request.controls.bars, own)
-    wanted += wishing.constraints(self.tokenizer, request, prompt, steps)
+    wanted += told.told(self.tokenizer, asked, request.guidance == 1)
+    wanted += wishing.constraints(self.tokenizer, request, prompt, steps, most)
     if request.original:
       wanted.append(
         original.original(self.tokenizer, self.index, request.original)

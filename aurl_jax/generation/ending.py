@@ -230,7 +230,9 @@ class Paced:
     return PacedState(state.bars + bar, state.left - 1)
 
 
-def paced(tokenizer: Tokenizer, most: Any, steps: int) -> tuple[Paced, ...]:
+def paced(
+  tokenizer: Tokenizer, most: Any, steps: int, told: int = 0
+) -> tuple[Paced, ...]:
   """Returns the constraint that steps last for a length in bars.
 
   None where a step is a cell: those of bars are known.
@@ -239,8 +241,10 @@ def paced(tokenizer: Tokenizer, most: Any, steps: int) -> tuple[Paced, ...]:
     tokenizer: Of the ids.
     most: As of `Paced`.
     steps: The budget.
+    told: Controls that a bar is told at most (`generation.told`).
   """
   if not isinstance(tokenizer, Compound | Remi):
     return ()
   costs = COMPOUND if isinstance(tokenizer, Compound) else REMI
+  costs = costs._replace(bar=costs.bar + told)
   return (Paced(most=most, steps=steps, codec=tokenizer.codec, costs=costs),)

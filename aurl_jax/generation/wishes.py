@@ -135,6 +135,7 @@ def constraints(
   given: Given | None = None,
   prompt: int = 0,
   steps: int = 0,
+  told: int = 0,
 ) -> tuple[Constraint, ...]:
   """Returns the constraints that keep a wish.
 
@@ -147,6 +148,7 @@ def constraints(
     prompt: Steps of the prompt.
     steps: The budget, the prompt's included; 0 sets nothing aside for notes
       that must be.
+    told: Controls that a bar is told at most (`generation.told`).
 
   Raises:
     RequestError: As `made_out`; or the budget is too small (code `steps`).
@@ -159,6 +161,7 @@ def constraints(
     return (_with_given(tokenizer, cells, given),)
   assert isinstance(tokenizer, Compound | Remi)
   costs = wished_remi.REMI if isinstance(tokenizer, Remi) else wished.COMPOUND
+  costs = costs._replace(bar=costs.bar + told)
   _check_steps(table, frame, costs, prompt, steps)
   found_seats = seating.seats(table, frame, costs, places, steps)
   steady = _steady(tokenizer, wish, frame)
@@ -171,8 +174,8 @@ def constraints(
     notes = wished_remi.WishedStream(
       seats=found_seats, tempos=steady.tempos, codec=codec, grid=grid
     )
-  told = wish.chords and tokenizer.chords
-  chords = (Without(codec, ('chord',)),) if told else ()
+  asked = wish.chords and tokenizer.chords
+  chords = (Without(codec, ('chord',)),) if asked else ()
   if given is None:
     return (notes, steady, *chords)
   return (_with_steps(notes, given), *chords)

@@ -73,7 +73,8 @@ class Room:
 
   Attributes:
     cells: Places in a quarter note.
-    beats: Quarter notes of the longest bar.
+    beats: Quarter notes of the longest bar that is drawn.
+    longest: Of the longest one that can be told.
     voices: Tracks that may share an instrument.
     grid: Whether its voices are four of the piano, in one meter and tempo.
     note: Steps of a note.
@@ -84,6 +85,7 @@ class Room:
 
   cells: int = 4
   beats: int = 4
+  longest: int = 4
   voices: int = 2
   grid: bool = False
   note: int = 1
@@ -94,7 +96,7 @@ class Room:
 
 COMPOUND = Room()
 REMI = Room(note=6, bar=4, close=5, spare=60)
-GRID = Room(grid=True, note=0, bar=0, close=2, voices=4, beats=12)
+GRID = Room(grid=True, note=0, bar=0, close=2, voices=4, beats=12, longest=12)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
