@@ -60,7 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
   try:
     composer = generate.load(args.model)
     songs = read(composer, args.config, args.split)
-    gaps = drawn(songs, args.gaps, args.around, args.seed)
+    gaps = [
+      # Notes that end with the excerpt may have got lengths that none has.
+      dataclasses.replace(gap, excerpt=composer.tokenizer.quantise(gap.excerpt))
+      for gap in drawn(songs, args.gaps, args.around, args.seed)
+    ]
     start = time.monotonic()
     pieces = infilled(composer, gaps, args)
   except AurlError as error:
@@ -90,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument('--samples', type=int, default=2000, help='of a band')
   parser.add_argument('--temperature', type=float)
   parser.add_argument('--top-p', type=float)
+  parser.add_argument('--drafts', type=int, help='of each gap')
   parser.add_argument('--out', type=pathlib.Path)
   return parser
 
@@ -166,14 +171,14 @@ def infilled(
   """Returns the excerpts with their gaps written anew."""
   changes = {
     name: getattr(args, name)
-    for name in ('temperature', 'top_p')
+    for name in ('temperature', 'top_p', 'drafts')
     if getattr(args, name) is not None
   }
   requests = [
     composer.request(
       prompt=gap.excerpt,
       rewrite=(gap.first, gap.last),
-      seed=args.seed + index,
+      seed=args.seed + index * max(1, args.drafts or 0),
       **changes,
     )
     for index, gap in enumerate(gaps)

@@ -15,6 +15,7 @@ from aurl_jax.generation import (
   beam,
   constraints,
   ending,
+  following,
   lines,
   longer,
   original,
@@ -36,6 +37,7 @@ from aurl_jax.generation.request import LINES, Request
 from aurl_jax.models.functional import Model
 from aurl_jax.models.latent import Latents
 from aurl_jax.music.notes import Notes
+from aurl_jax.tokens.infill import Infill
 from aurl_jax.tokens.tokenizer import Tokenizer
 
 
@@ -169,8 +171,24 @@ class Composer:
       elif one.speculates:
         pieces.append(self._guessed(one))
       else:
-        pieces.append([next(together) for _ in one.batch.prompts])
+        own = [next(together) for _ in one.batch.prompts]
+        pieces.append(self._likeliest(one.request, own))
     return pieces
+
+  def _likeliest(self, request: Request, drawn: list[Piece]) -> list[Piece]:
+    """Returns of the drafts of each piece the one that goes on best."""
+    if request.drafts < 2 or request.rewrite is None:
+      return drawn
+    infill = Infill(self.tokenizer.codec)
+    ids = [infill.put_back(piece.ids) for piece in drawn]
+    behind = request.rewrite[1]
+    spans = [following.span(self.tokenizer, one, behind) for one in ids]
+    found = following.scores(self.model, self.params, ids, spans)
+    best = found.reshape(-1, request.drafts).argmax(axis=1)
+    return [
+      drawn[piece * request.drafts + int(draft)]
+      for piece, draft in enumerate(best)
+    ]
 
   def _of_form(self, request: Request) -> list[Piece]:
     """Returns long pieces, each written by itself."""
@@ -282,6 +300,11 @@ class Composer:
         'generate it',
         code='form',
       )
+    if request.drafts > 1:
+      raise RequestError(
+        'drafts are compared when all are written, and cannot be streamed; '
+        'generate them, or leave them out'
+      )
     request = wishing.settled(self.tokenizer, request)
     prompt = Prompts(self.tokenizer).prompt(request)
     return stream.stream(*self.asked(request, prompt), every)
@@ -300,13 +323,13 @@ class Composer:
 
   def _guided(self, request: Request, prompt: np.ndarray) -> Guided:
     """Returns the prompts of all rows, their twins and their latents."""
-    rows, latents = [prompt] * request.n, self._latents(request)
+    rows, latents = [prompt] * request.rows, self._latents(request)
     if request.guidance == 1:
       return Guided(rows, latents=latents)
     bars = told.asks(request) and not Prompts(self.tokenizer).fills(request)
     twin = Prompts(self.tokenizer).twin(prompt, bars)
     if not bars:
-      return Guided(rows, [twin] * request.n, request.guidance, latents)
+      return Guided(rows, [twin] * request.rows, request.guidance, latents)
     if self.model.config.pattern != 'full':
       raise RequestError(
         'guidance by controls of bars needs a model whose attention sees all '
@@ -316,7 +339,7 @@ class Composer:
       )
     return Guided(
       rows,
-      [twin] * request.n,
+      [twin] * request.rows,
       request.guidance,
       latents,
       unread=told.unread(self.tokenizer.codec),

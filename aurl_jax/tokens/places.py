@@ -150,8 +150,9 @@ class Places:
   sounds: Sounds | None = None
 
   @classmethod
+  @functools.lru_cache(maxsize=64)  # every request asks, many times
   def of(cls, tokenizer: Tokenizer) -> 'Places':
-    """Returns the places of a tokenizer's steps.
+    """Returns the places of a tokenizer's steps; a tokenizer is hashable.
 
     Goes by the names of the codec's ranges (`bar`, `meter`, `cut`,
     `position`, `shift`, `pitch` …), which mean the same everywhere.
