@@ -9,8 +9,9 @@ was, note by note in every field, with meters and tempos; then, for the bar line
 before the gap (`left`) and the one behind it (`right`), the statistics of
 `evaluation.seams`, those of the songs themselves at the same lines (`songs`),
 the band in which 95 % of as many bar lines lie that are drawn from these songs
-(bootstrap), and whether the infilled ones lie in it. Exits with 1 if anything
-given was changed. The folder gets the pieces as MIDI files.
+(bootstrap; as beside gaps, notes begin in the bars on both sides), and whether
+the infilled ones lie in it. Exits with 1 if anything given was changed. The
+folder gets the pieces as MIDI files.
 """
 
 import argparse
@@ -35,6 +36,8 @@ from aurl_jax.music.notes import Notes
 
 LONGEST = 4
 """Bars of a gap."""
+_ROOM = 256
+"""Steps beyond those of the song."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,7 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
   told = {'gaps': len(gaps), 'kept': len(gaps) - len(changed)}
   bars = sum(gap.last - gap.first for gap in gaps)
   print(json.dumps({**told, 'bars': bars, 'seconds': seconds, **changed}))
-  lines = np.concatenate([seams.lines(song) for song in songs.values()])
+  # As beside a gap, too, notes begin in both bars.
+  lines = np.concatenate(
+    [seams.lines(song, rests=False) for song in songs.values()]
+  )
   for line in compared(gaps, [piece.notes for piece in pieces], lines, args):
     print(json.dumps(line))
   if args.out:
@@ -178,6 +184,8 @@ def infilled(
     composer.request(
       prompt=gap.excerpt,
       rewrite=(gap.first, gap.last),
+      # Ample, and smaller programs than those of the whole context.
+      steps=len(composer.tokenizer.encode(gap.excerpt)) + _ROOM,
       seed=args.seed + index * max(1, args.drafts or 0),
       **changes,
     )

@@ -72,18 +72,24 @@ def seam(
   return upper, lower, density, wait, chroma
 
 
-def lines(notes: Notes) -> Table:
+def lines(notes: Notes, *, rests: bool = True) -> Table:
   """Returns the measures of all bar lines between two bars of a piece.
 
   Bars are those up to the last onset; of fewer than two there is no line.
+
+  Args:
+    notes: The piece.
+    rests: Whether lines count beside which is a bar in which nothing begins.
   """
   if not len(notes):
     return np.zeros((0, len(MEASURES)))
   edges = structure.edges(notes)
+  count, _ = np.histogram(notes.onset, edges)
   return table(
     [
       seam(notes, *edges[at - 1 : at + 2].tolist())
-      for at in range(1, len(edges) - 1)
+      for at in range(1, len(count))
+      if rests or count[at - 1 : at + 1].all()
     ]
   )
 

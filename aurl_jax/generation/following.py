@@ -22,9 +22,8 @@ from aurl_jax.generation.rows import power
 from aurl_jax.models.functional import Model
 from aurl_jax.tokens.tokenizer import Tokenizer
 
-BARS = 2
-"""Bars behind a gap that are looked at: what is further has heard more of the
-song than of the gap."""
+BARS = 4
+"""Bars behind a gap that are looked at: a phrase."""
 _AT_ONCE = 16
 
 

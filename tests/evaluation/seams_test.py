@@ -60,6 +60,10 @@ def test_lines_are_between_the_bars_that_have_begun():
   waltz = piece([(0, 1, 60), (13, 1, 62)], meters=[(0, 3, 4)])
   assert seams.lines(waltz)[:, 3].tolist() == [13 / 4]
   assert seams.lines(piece(PIECE[:1])).shape == (0, 5)
+  # The second bar of this one is held through.
+  held = piece([(0, 40, 60), (33, 1, 62), (50, 1, 64)])
+  assert len(seams.lines(held)) == 3
+  assert seams.lines(held, rests=False)[:, 0].tolist() == [2.0]
   assert seams.lines(Notes.build(4)).shape == (0, 5)
 
 

@@ -22,14 +22,14 @@ ROOM = 48
 
 
 def music(seed):
-  """16 notes in four bars."""
+  """24 notes in six bars."""
   rng = np.random.default_rng(seed)
   return Notes.build(
     4,
     {
-      'onset': 4 * np.arange(16),
+      'onset': 4 * np.arange(24),
       'duration': 3,
-      'pitch': rng.integers(50, 80, 16),
+      'pitch': rng.integers(50, 80, 24),
     },
   )
 
@@ -55,14 +55,14 @@ def plain(ids, start, stop):
   return total
 
 
-def test_a_stretch_is_the_next_two_bars():
+def test_a_stretch_is_the_next_four_bars():
   ids = ids_of(0)
   bars = TOKENIZER.bar_steps(ids).tolist()
   end = len(ids) - 1
-  assert len(bars) == 4
-  spans = [following.span(TOKENIZER, ids, bar) for bar in range(6)]
-  edges = [*bars, end, end, end, end]
-  assert spans == [(edges[b], edges[b + 2]) for b in range(6)]
+  assert len(bars) == 6
+  spans = [following.span(TOKENIZER, ids, bar) for bar in range(8)]
+  edges = [*bars, *[end] * 6]
+  assert spans == [(edges[b], edges[b + 4]) for b in range(8)]
   assert following.span(TOKENIZER, ids[:-1], 3) == spans[3]
 
 
@@ -78,13 +78,13 @@ def test_scores_are_those_of_a_plain_forward():
 
 def test_of_the_drafts_the_one_is_kept_that_goes_on_best():
   composer = Composer(model=MODEL, params=PARAMS, tokenizer=TOKENIZER)
-  asked = {'prompt': music(3), 'rewrite': (1, 2), 'retries': 0}
+  asked = {'prompt': music(3), 'rewrite': (3, 4), 'retries': 0}
   every = composer.generate(Request(n=6, seed=4, **asked))
   kept = composer.generate(Request(n=2, drafts=3, seed=4, **asked))
   scores = []
   for piece in every:
     ids = TOKENIZER.encode(piece.notes)
-    scores.append(plain(ids, TOKENIZER.bar_steps(ids)[2], len(ids) - 1))
+    scores.append(plain(ids, TOKENIZER.bar_steps(ids)[4], len(ids) - 1))
   best = [int(np.argmax(scores[:3])), 3 + int(np.argmax(scores[3:]))]
   assert len(set(scores)) > 3
   assert [piece.seed for piece in kept] == [4 + at for at in best]
