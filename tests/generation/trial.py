@@ -78,6 +78,7 @@ def room_of(tokenizer: Any) -> Room:
     cells=tokenizer.cells_per_beat,
     beats=min(tokenizer.bar_beats, 5),
     longest=tokenizer.bar_beats,
+    twice=tokenizer.infill,
     voices=min(tokenizer.voices, 3),
   )
 

@@ -81,6 +81,8 @@ class Room:
     bar: Steps of a bar without its notes; 0 where cells are steps.
     close: Steps of the end.
     spare: Steps that a budget has at most beyond what the witness takes.
+    twice: Whether bars are told twice where something is given: as they are
+      read, and as they are filled in.
   """
 
   cells: int = 4
@@ -92,6 +94,7 @@ class Room:
   bar: int = 2
   close: int = 3
   spare: int = 24
+  twice: bool = False
 
 
 COMPOUND = Room()
@@ -353,6 +356,7 @@ class _Drawing:
       told['wish']['weight'] = self._one((0, 1, 3, 10))
     steps = self.room.close + self.bars * self.room.bar
     steps += len(self.notes) * self.room.note
+    steps += self.bars * (self.room.twice and bool(given))
     if self.room.grid:
       steps += int(sum(self.lengths) * self.room.cells)
     return Witness(
