@@ -33,10 +33,11 @@ from aurl_jax.experiment import generate, pages, sections
 from aurl_jax.generation.piece import Piece
 from aurl_jax.music import cut, midi
 from aurl_jax.music.notes import Notes
+from aurl_jax.tokens import controls
 
 LONGEST = 4
 """Bars of a gap."""
-_ROOM = 256
+_ROOM = 384
 """Steps beyond those of the song."""
 
 
@@ -100,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument('--samples', type=int, default=2000, help='of a band')
   parser.add_argument('--temperature', type=float)
   parser.add_argument('--top-p', type=float)
+  parser.add_argument(
+    '--tell', action='store_true', help='controls, those of the bars beside'
+  )
   parser.add_argument('--drafts', type=int, help='of each gap')
   parser.add_argument('--out', type=pathlib.Path)
   return parser
@@ -180,6 +184,11 @@ def infilled(
     for name in ('temperature', 'top_p', 'drafts')
     if getattr(args, name) is not None
   }
+  if args.tell:
+    grid = composer.tokenizer.grid
+    told = [controls.beside(g.excerpt, grid, g.first, g.last) for g in gaps]
+  else:
+    told = [None] * len(gaps)
   requests = [
     composer.request(
       prompt=gap.excerpt,
@@ -187,6 +196,7 @@ def infilled(
       # Ample, and smaller programs than those of the whole context.
       steps=len(composer.tokenizer.encode(gap.excerpt)) + _ROOM,
       seed=args.seed + index * max(1, args.drafts or 0),
+      controls=told[index],
       **changes,
     )
     for index, gap in enumerate(gaps)

@@ -40,6 +40,9 @@ from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.infill import Infill
 from aurl_jax.tokens.tokenizer import Tokenizer
 
+_WORSE = 1e6
+"""Nats that a leap at a seam counts: more than any stretch."""
+
 
 class _Row(NamedTuple):
   """What a settled request asks for: its rows, or one of them.
@@ -184,6 +187,7 @@ class Composer:
     behind = request.rewrite[1]
     spans = [following.span(self.tokenizer, one, behind) for one in ids]
     found = following.scores(self.model, self.params, ids, spans)
+    found -= _WORSE * following.leaps([piece.notes for piece in drawn], request)
     best = found.reshape(-1, request.drafts).argmax(axis=1)
     return [
       drawn[piece * request.drafts + int(draft)]

@@ -5,7 +5,8 @@ less than of the side before it (`docs/results.md`). Of drafts that were drawn
 given the left alone, p(behind | before, draft) are the weights that make them
 draws given both: sampling-importance-resampling (Rubin 1988; Smith and Gelfand
 1992, "Bayesian statistics without tears"). Here the draft of the largest weight
-is taken. Axes: `n` pieces, `t` steps, `f` fields.
+is taken, of those whose upper voice does not leap at an end of the gap, if any.
+Axes: `n` pieces, `t` steps, `f` fields.
 """
 
 import functools
@@ -17,9 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from aurl_jax.evaluation import seams, structure
 from aurl_jax.generation.decode import lengths
+from aurl_jax.generation.request import Request
 from aurl_jax.generation.rows import power
 from aurl_jax.models.functional import Model
+from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.tokenizer import Tokenizer
 
 BARS = 4
@@ -60,6 +64,22 @@ def span(
   edges = [*tokenizer.bar_steps(ids).tolist(), whole]
   last = len(edges) - 1
   return edges[min(bar, last)], edges[min(bar + BARS, last)]
+
+
+def leaps(pieces: Sequence[Notes], request: Request) -> Float[np.ndarray, ' n']:
+  """Returns at how many ends of a gap the upper voice leaps, 0..2.
+
+  By more than an octave, as over one bar line in twenty of POP909.
+  """
+  assert request.rewrite is not None
+  found = np.zeros(len(pieces))
+  for row, notes in enumerate(pieces):
+    edges = structure.edges(notes) if len(notes) else np.zeros(0, np.int64)
+    for bar in request.rewrite:
+      if 0 < bar < len(edges) - 1:
+        upper, *_ = seams.seam(notes, *edges[bar - 1 : bar + 2].tolist())
+        found[row] += abs(upper) > seams.OCTAVE
+  return found
 
 
 def _some(

@@ -98,9 +98,9 @@ class Request:
     tracks: What of them is written anew: (program, voice) of tracks, 128 for
       drums, of a grid (0, number of the voice); empty takes all.
     drafts: Of the bars in rewrite, how many are drawn for each piece, of which
-      the one is told after which what is given behind them is the likeliest
-      (`generation.following`); 0 tells the first. Piece i has the seeds from
-      `seed + i * drafts` on.
+      the one is told after which what is given behind them is the likeliest,
+      and without leaps into it (`generation.following`); 0 tells the first.
+      Piece i has the seeds from `seed + i * drafts` on.
     controls: What the piece is to be like (`tokens.controls`), for models
       trained with controls; None leaves it to the model.
     guidance: How closely controls are followed: 1 is the model as it is, 1.5

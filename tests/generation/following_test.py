@@ -100,3 +100,17 @@ def test_drafts_are_of_bars_that_are_written_anew():
   composer = Composer(model=MODEL, params=PARAMS, tokenizer=TOKENIZER)
   with pytest.raises(RequestError, match='cannot be streamed'):
     next(composer.stream(Request(prompt=prompt, rewrite=(1, 2), drafts=2)))
+
+
+def test_leaps_are_told_at_both_ends_of_a_gap():
+  # A bar of four notes each: the second one is a gap.
+  pitch = [60] * 4 + [72, 60, 60, 73] + [60] * 8
+  piece = Notes.build(
+    4, {'onset': 4 * np.arange(16), 'duration': 4, 'pitch': pitch}
+  )
+  gap = Request(prompt=piece, rewrite=(1, 2))
+  up = piece.replace(pitch=np.where(np.arange(16) == 4, 73, piece.pitch))
+  assert following.leaps([piece, up], gap).tolist() == [1, 2]
+  # Nothing stands before the first bar, or behind the last.
+  whole = Request(prompt=piece, rewrite=(0, 4))
+  assert following.leaps([up], whole).tolist() == [0]
