@@ -160,8 +160,7 @@ def constraints(
     cells = wished_grid.wished_cells(table, frame, tokenizer.codec, places)
     return (_with_given(tokenizer, cells, given),)
   assert isinstance(tokenizer, Compound | Remi)
-  costs = wished_remi.REMI if isinstance(tokenizer, Remi) else wished.COMPOUND
-  costs = costs._replace(bar=costs.bar + told)
+  costs = _costs(tokenizer, told)
   _check_steps(table, frame, costs, prompt, steps)
   found_seats = seating.seats(table, frame, costs, places, steps)
   steady = _steady(tokenizer, wish, frame)
@@ -174,11 +173,18 @@ def constraints(
     notes = wished_remi.WishedStream(
       seats=found_seats, tempos=steady.tempos, codec=codec, grid=grid
     )
-  asked = wish.chords and tokenizer.chords
-  chords = (Without(codec, ('chord',)),) if asked else ()
+  chords: tuple[Constraint, ...] = ()
+  if wish.chords and tokenizer.chords:
+    chords = (Without(codec, ('chord',)),)
   if given is None:
     return (notes, steady, *chords)
   return (_with_steps(notes, given), *chords)
+
+
+def _costs(tokenizer: Compound | Remi, told: int) -> Costs:
+  """Returns what things take where a bar is told so many controls."""
+  costs = wished_remi.REMI if isinstance(tokenizer, Remi) else wished.COMPOUND
+  return costs._replace(bar=costs.bar + told)
 
 
 def _with_steps(notes: Constraint, given: Given) -> Constraint:
