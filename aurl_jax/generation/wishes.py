@@ -17,7 +17,7 @@ of bars, a bar that the budget ends may have fewer notes than wished.
 """
 
 import math
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -163,19 +163,15 @@ def constraints(
   costs = _costs(tokenizer, told)
   _check_steps(table, frame, costs, prompt, steps)
   found_seats = seating.seats(table, frame, costs, places, steps)
-  steady = _steady(tokenizer, wish, frame)
-  codec, grid = tokenizer.codec, tokenizer.grid
+  steady, codec = _steady(tokenizer, wish, frame), tokenizer.codec
+  own: dict[str, Any] = {'codec': codec, 'grid': tokenizer.grid}
   if isinstance(tokenizer, Compound):
-    notes: Constraint = wished.WishedSteps(
-      seats=found_seats, codec=codec, grid=grid
-    )
+    notes: Constraint = wished.WishedSteps(seats=found_seats, **own)
   else:
-    notes = wished_remi.WishedStream(
-      seats=found_seats, tempos=steady.tempos, codec=codec, grid=grid
-    )
-  chords: tuple[Constraint, ...] = ()
-  if wish.chords and tokenizer.chords:
-    chords = (Without(codec, ('chord',)),)
+    tempos = steady.tempos
+    notes = wished_remi.WishedStream(seats=found_seats, tempos=tempos, **own)
+  silent = (Without(codec, ('chord',)),)
+  chords = silent if wish.chords and tokenizer.chords else ()
   if given is None:
     return (notes, steady, *chords)
   return (_with_steps(notes, given), *chords)
