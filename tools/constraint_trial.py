@@ -83,7 +83,9 @@ def run(name: str, args: argparse.Namespace) -> dict[str, Any]:
     while tally.pieces < due:
       # Whole batches alone: another size is another program.
       seed = trial.write(composer, kind, seed, args.rows, tally, args.bars)
-      print(f'{name}: {tally.pieces} pieces', file=sys.stderr, flush=True)
+      told = f'{name}, {kind}: {tally.pieces} pieces'
+      wrong = tally.failures[-1:] or ''
+      print(f'{told}, {len(tally.failures)} wrong {wrong}', file=sys.stderr)
   trial.refuse(composer, range(args.seed, args.seed + args.pieces), tally)
   seconds = round(time.monotonic() - start, 1)
   return {'model': name, **tally.line(), 'seconds': seconds}

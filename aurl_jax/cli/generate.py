@@ -125,6 +125,11 @@ def _add_music(parser: argparse.ArgumentParser) -> None:
     choices=('melody', 'bass', 'chords'),
     help='what of the rewritten bars stays',
   )
+  parser.add_argument(
+    '--drafts',
+    type=int,
+    help='of them that are drawn, of which the one that goes on best is kept',
+  )
 
 
 _REQUEST = (
@@ -145,6 +150,7 @@ _REQUEST = (
   'prompt',
   'rewrite',
   'given',
+  'drafts',
   'guidance',
   'form',
   'minutes',

@@ -21,6 +21,7 @@ from aurl_jax.generation import (
   beam,
   constraints,
   ending,
+  following,
   lines,
   longer,
   original,
@@ -42,7 +43,11 @@ from aurl_jax.generation.request import Request, freed
 from aurl_jax.models.functional import Model
 from aurl_jax.models.latent import Latents
 from aurl_jax.music.notes import Notes
+from aurl_jax.tokens.infill import Infill
 from aurl_jax.tokens.tokenizer import Tokenizer
+
+_WORSE = 1e6
+"""Nats that a leap at a seam counts: more than any stretch."""
 
 
 class _Row(NamedTuple):
@@ -193,7 +198,8 @@ class Composer:
       elif one.speculates:
         pieces.append(self._guessed(one))
       else:
-        pieces.append([next(together) for _ in one.batch.prompts])
+        own = [next(together) for _ in one.batch.prompts]
+        pieces.append(self._likeliest(one.request, own))
     return pieces
 
   def _apart(self, request: Request) -> list[Piece]:
@@ -219,6 +225,22 @@ class Composer:
     batch = dataclasses.replace(batch, asked=guided, seeds=seeds)
     judge = self._judge(request, prompt)
     return self._drawn([_Row(request, judge, writer, batch)])
+
+  def _likeliest(self, request: Request, drawn: list[Piece]) -> list[Piece]:
+    """Returns of the drafts of each piece the one that goes on best."""
+    if request.drafts < 2 or request.rewrite is None:
+      return drawn
+    infill = Infill(self.tokenizer.codec)
+    ids = [infill.put_back(piece.ids) for piece in drawn]
+    behind = request.rewrite[1]
+    spans = [following.span(self.tokenizer, one, behind) for one in ids]
+    found = following.scores(self.model, self.params, ids, spans)
+    found -= _WORSE * following.leaps([piece.notes for piece in drawn], request)
+    best = found.reshape(-1, request.drafts).argmax(axis=1)
+    return [
+      drawn[piece * request.drafts + int(draft)]
+      for piece, draft in enumerate(best)
+    ]
 
   def _of_form(self, request: Request) -> list[Piece]:
     """Returns long pieces, each written by itself."""
@@ -336,6 +358,11 @@ class Composer:
         'and cannot be streamed; generate it',
         code='remake',
       )
+    if request.drafts > 1:
+      raise RequestError(
+        'drafts are compared when all are written, and cannot be streamed; '
+        'generate them, or leave them out'
+      )
     request = self.settled(request)
     prompt = Prompts(self.tokenizer).prompt(request)
     return stream.stream(*self.asked(request, prompt), every)
@@ -354,13 +381,13 @@ class Composer:
 
   def _guided(self, request: Request, prompt: np.ndarray) -> Guided:
     """Returns the prompts of all rows, their twins and their latents."""
-    rows, latents = [prompt] * request.n, self._latents(request)
+    rows, latents = [prompt] * request.rows, self._latents(request)
     if request.guidance == 1:
       return Guided(rows, latents=latents)
     bars = told.asks(request) and not Prompts(self.tokenizer).fills(request)
     twin = Prompts(self.tokenizer).twin(prompt, bars)
     if not bars:
-      return Guided(rows, [twin] * request.n, request.guidance, latents)
+      return Guided(rows, [twin] * request.rows, request.guidance, latents)
     if self.model.config.pattern != 'full':
       raise RequestError(
         'guidance by controls of bars needs a model whose attention sees all '
@@ -370,7 +397,7 @@ class Composer:
       )
     return Guided(
       rows,
-      [twin] * request.n,
+      [twin] * request.rows,
       request.guidance,
       latents,
       unread=told.unread(self.tokenizer.codec),
@@ -405,6 +432,9 @@ class Composer:
     wanted: list[constraints.Constraint] = []
     fills = Prompts(self.tokenizer).fills(request)
     meters = wishing.meters(self.tokenizer, request, prompt)
+    # Of what is written anew the context tells the controls.
+    asked = () if fills else told.of(request)
+    most = told.most(asked)
     if request.bars and fills:
       # The grammar gives a fill its bars.
       wanted += ending.within(self.tokenizer, request.bars + 1, *meters)
@@ -420,17 +450,14 @@ class Composer:
       wanted += ending.within(self.tokenizer, length.most, *meters)
       if all(wish.weight is not None for wish in request.wishes):
         # A wish without a weight keeps steps for all that it must have.
-        wanted += ending.paced(self.tokenizer, length.most, steps)
+        wanted += ending.paced(self.tokenizer, length.most, steps, most)
     codec = self.tokenizer.codec
     if fills:
       wanted += lines.lines(codec, prompt)
     elif Prompts(self.tokenizer).infills:
       wanted.append(Without(codec))
-    if request.controls is not None and not fills:
-      # Of what is written anew the context tells the controls.
-      own = request.guidance == 1
-      wanted += told.told(self.tokenizer, request.controls.bars, own)
-    wanted += wishing.constraints(self.tokenizer, request, prompt, steps)
+    wanted += told.told(self.tokenizer, asked, request.guidance == 1)
+    wanted += wishing.constraints(self.tokenizer, request, prompt, steps, most)
     if request.original:
       wanted.append(
         original.original(self.tokenizer, self.index, request.original)

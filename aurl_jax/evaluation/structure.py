@@ -54,20 +54,20 @@ def bars(
   """
   if not len(notes):
     return np.zeros((0, _PARTS * _CLASSES)), np.zeros((0, _PLACES))
-  edges = _edges(notes)
-  count = len(edges) - 1
-  bar = np.searchsorted(edges, notes.onset, side='right') - 1
-  inside = (notes.onset - edges[bar]) / np.diff(edges)[bar]
+  cut = edges(notes)
+  count = len(cut) - 1
+  bar = np.searchsorted(cut, notes.onset, side='right') - 1
+  inside = (notes.onset - cut[bar]) / np.diff(cut)[bar]
   onsets = np.zeros((count, _PLACES))
   place = np.minimum((inside * _PLACES).astype(int), _PLACES - 1)
   np.add.at(onsets, (bar, place), 1)
   chroma = np.zeros((count * _PARTS, _CLASSES))
   cuts = np.interp(
-    np.arange(count * _PARTS + 1) / _PARTS, range(count + 1), edges
+    np.arange(count * _PARTS + 1) / _PARTS, range(count + 1), cut
   )
   rows = np.flatnonzero(~notes.is_drum)
   start, pitch = notes.onset[rows], notes.pitch[rows] % _CLASSES
-  end = np.minimum(start + notes.duration[rows], edges[-1])
+  end = np.minimum(start + notes.duration[rows], cut[-1])
   first = np.searchsorted(cuts, start, side='right') - 1
   last = np.searchsorted(cuts, end, side='left')
   length = np.maximum(last - first, 0)
@@ -128,8 +128,11 @@ def wasserstein(
   return float(np.sum(np.abs(shares[0] - shares[1]) * np.diff(points)))
 
 
-def _edges(notes: Notes) -> np.ndarray:
-  """Returns where bars begin, and where the last one ends."""
+def edges(notes: Notes) -> np.ndarray:
+  """Returns where bars begin, and where the last one ends, in ticks, `[m + 1]`.
+
+  Bars after the last onset are none; the piece must have notes.
+  """
   starts = time.bar_starts(notes, int(notes.onset[-1]) + 1)
   changes = time.meter_changes(notes)
   later = [tick for tick, *_ in changes if tick > starts[-1]]

@@ -106,6 +106,9 @@ def write(writer: 'Writer', batch: 'Batch') -> list[Sample]:
   But for logits that are no numbers, which are told of their row alone.
   """
   samples: list[Sample] = []
+  if len(batch.prompts) > MOST_ROWS:
+    # One width, and so one program, for all of them.
+    batch = dataclasses.replace(batch, least=batch.width)
   for first in range(0, len(batch.prompts), MOST_ROWS):
     part = slice(first, first + MOST_ROWS)
     samples += _batch(writer, batch.part(part))

@@ -178,10 +178,11 @@ def within(
 
 
 class PacedState(NamedTuple):
-  """Where a row stands: bars that have begun, and steps that are left."""
+  """Where a row stands: bars begun, steps left, whether a tempo is told."""
 
   bars: Scalar
   left: Scalar
+  timed: Bool[Array, '']
 
 
 @functools.partial(
@@ -209,28 +210,37 @@ class Paced:
 
   def init(self) -> PacedState:
     """Returns the state before any step."""
-    return PacedState(jnp.int32(0), jnp.asarray(self.steps, jnp.int32))
+    left = jnp.asarray(self.steps, jnp.int32)
+    return PacedState(jnp.int32(0), left, jnp.bool_(False))
 
   def mask(
     self, state: PacedState, field: int, partial: Int[Array, ' f']
   ) -> Bool[Array, ' v']:
-    """Returns all ids, or only what ends a bar or the piece."""
+    """Returns all ids, or only what ends a bar or the piece.
+
+    And the first tempo, without which no grammar lets the first bar end.
+    """
     del partial
     ids = np.arange(self.codec.sizes[field])
     if field:
       return jnp.ones(len(ids), bool)
     held = self.codec.fields[field].holds
     due = (self.most - state.bars) * self.costs.bar + self.costs.close
+    due += jnp.where(state.timed, 0, self.costs.other)
     spare = state.left - self.costs.note >= due
-    return spare | held('bar', ids) | held('eos', ids)
+    first = ~state.timed & (held('tempo', ids) | held('position', ids))
+    return spare | held('bar', ids) | held('eos', ids) | first
 
   def advance(self, state: PacedState, step: Int[Array, ' f']) -> PacedState:
     """Returns the state after a step."""
     bar = self.codec.holds('bar', step[0])
-    return PacedState(state.bars + bar, state.left - 1)
+    timed = state.timed | self.codec.holds('tempo', step[0])
+    return PacedState(state.bars + bar, state.left - 1, timed)
 
 
-def paced(tokenizer: Tokenizer, most: Any, steps: int) -> tuple[Paced, ...]:
+def paced(
+  tokenizer: Tokenizer, most: Any, steps: int, told: int = 0
+) -> tuple[Paced, ...]:
   """Returns the constraint that steps last for a length in bars.
 
   None where a step is a cell: those of bars are known.
@@ -239,8 +249,10 @@ def paced(tokenizer: Tokenizer, most: Any, steps: int) -> tuple[Paced, ...]:
     tokenizer: Of the ids.
     most: As of `Paced`.
     steps: The budget.
+    told: Controls that a bar is told at most (`generation.told`).
   """
   if not isinstance(tokenizer, Compound | Remi):
     return ()
   costs = COMPOUND if isinstance(tokenizer, Compound) else REMI
+  costs = costs._replace(bar=costs.bar + told)
   return (Paced(most=most, steps=steps, codec=tokenizer.codec, costs=costs),)

@@ -29,6 +29,7 @@ _WHOLE = {
   'beams': (0, 64),
   'speculate': (0, 64),
   'retries': (0, 16),
+  'drafts': (0, 64),
 }
 """The ranges of the whole numbers of a request."""
 _REAL = (
@@ -57,6 +58,7 @@ _NOT_LONG = (
   'repeat',
   'like',
   'remake',
+  'drafts',
 )
 """What a piece of a form cannot have."""
 _NOT_REMADE = (
@@ -76,6 +78,7 @@ _NOT_REMADE = (
   'form',
   'minutes',
   'like',
+  'drafts',
 )
 """What music that is made of other music cannot have."""
 _OF_A_LENGTH = ('steps', 'rewrite', 'form', 'minutes', *LINES, 'remake')
@@ -116,6 +119,10 @@ class Request:
       nothing but tempos.
     tracks: What of them is written anew: (program, voice) of tracks, 128 for
       drums, of a grid (0, number of the voice); empty takes all.
+    drafts: Of the bars in rewrite, how many are drawn for each piece, of which
+      the one is told after which what is given behind them is the likeliest,
+      and without leaps into it (`generation.following`); 0 tells the first.
+      Piece i has the seeds from `seed + i * drafts` on.
     controls: What the piece is to be like (`tokens.controls`), for models
       trained with controls; None leaves it to the model.
     guidance: How closely controls are followed: 1 is the model as it is, 1.5
@@ -168,6 +175,7 @@ class Request:
   rewrite: tuple[int, int] | None = None
   given: str = ''
   tracks: tuple[tuple[int, int], ...] = ()
+  drafts: int = 0
   controls: Controls | None = None
   guidance: float | int = 1.0
   wish: Wish | tuple[Wish, ...] | None = None
@@ -244,6 +252,11 @@ class Request:
       RequestError: There is no such file, or the prompt has no notes.
     """
     return None if self.prompt is None else source.read('prompt', self.prompt)
+
+  @property
+  def rows(self) -> int:
+    """Pieces that are drawn, drafts among them."""
+    return self.n * max(1, self.drafts)
 
   @property
   def long(self) -> bool:
@@ -332,6 +345,10 @@ def _check_beams(request: Request) -> None:
     raise RequestError(
       'guesses are of pieces that are drawn; leave out beams, or speculate'
     )
+  if request.drafts and (request.beams or request.speculate):
+    raise RequestError(
+      'drafts are drawn, all at once; leave out beams and speculate, or drafts'
+    )
   if request.beams and request.n > request.beams:
     raise RequestError(
       f'{request.n} pieces are more than the {request.beams} beams that find '
@@ -389,10 +406,10 @@ def _check_remade(request: Request) -> None:
 def _check_rewrite(request: Request) -> None:
   """Raises RequestError unless what is written anew can be meant."""
   if request.rewrite is None:
-    if request.given or request.tracks:
+    if request.given or request.tracks or request.drafts:
       raise RequestError(
-        'given and tracks tell what of the bars in rewrite is written anew; '
-        'give rewrite too'
+        'given, tracks and drafts are about the bars in rewrite that are '
+        'written anew; give rewrite too'
       )
     return
   try:

@@ -47,7 +47,7 @@ class Costs(NamedTuple):
 
   Attributes:
     note: A note.
-    bar: The beginning of a bar.
+    bar: The beginning of a bar, with the controls that are told there.
     other: A tempo, chord or pedal.
     close: What stands behind the last bar.
   """
@@ -187,6 +187,10 @@ class Seats:
     due = self.need(state) * self.costs.note
     tail = jnp.asarray(self.tail)[self.row(state)]
     return state.left - cost >= tail + due
+
+  def tells(self, state: Standing) -> Bool[Array, '']:
+    """Whether there is a step for a control, before what a bar begins with."""
+    return self.spare(state, self.costs.bar + self.costs.other)
 
   # Seats of cells that are still to come.
 

@@ -160,9 +160,24 @@ def told(
   )
 
 
+def most(bars: tuple[Levels, ...]) -> int:
+  """Returns how many controls any bar is told.
+
+  Example:
+    >>> most((Levels(key=3), Levels(density=2, register=4)))
+    2
+  """
+  return max((sum(x is not None for x in levels) for levels in bars), default=0)
+
+
+def of(request: Request) -> tuple[Levels, ...]:
+  """Returns what a request asks of each bar."""
+  return () if request.controls is None else request.controls.bars
+
+
 def asks(request: Request) -> bool:
   """Returns whether a request asks anything of bars."""
-  return request.controls is not None and _asks(request.controls.bars)
+  return _asks(of(request))
 
 
 def unread(codec: Codec) -> Bool[np.ndarray, ' v']:

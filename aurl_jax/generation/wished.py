@@ -14,10 +14,12 @@ from jaxtyping import Array, Bool, Int
 
 from aurl_jax.generation.seats import Costs, Seat, Seats, Standing
 from aurl_jax.music.grid import Grid
-from aurl_jax.tokens import events
+from aurl_jax.tokens import control_steps, events
 from aurl_jax.tokens.codec import Codec
 from aurl_jax.tokens.grammar import lookup
 
+CONTROLS = ('control', *control_steps.KINDS)
+"""Events of field 0 that a model may tell of a piece or a bar by itself."""
 COMPOUND = Costs(note=1, bar=1, other=1, close=2)
 """What things take: all of them a step; the end another bar and EOS."""
 
@@ -69,6 +71,7 @@ class WishedSteps:
         'bar': closes & (state.places.bars > 0) | (state.places.bars == 0),
         'eos': closes,
         **dict.fromkeys(_OTHERS, jnp.any(moves & behind)),
+        **dict.fromkeys(CONTROLS, self.seats.tells(state)),
       },
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from aurl_jax.generation.seats import Costs, Seat, Seats, Standing
-from aurl_jax.generation.wished import events_of, values_of, where
+from aurl_jax.generation.wished import CONTROLS, events_of, values_of, where
 from aurl_jax.music.grid import Grid
 from aurl_jax.tokens.codec import Codec
 from aurl_jax.tokens.grammar import Scalar, lookup
@@ -92,6 +92,7 @@ class WishedStream:
       'bar': closes | (here.places.bars == 0),
       'eos': closes,
       **dict.fromkeys(('tempo', 'chord'), due | self.seats.spare(here, 1)),
+      **dict.fromkeys(CONTROLS, self.seats.tells(here)),
     }
     return events_of(self.codec, 0, flags) & values_of(
       self.codec, 0, {'position': places, **self._note(state, again)}

@@ -17,7 +17,7 @@ of bars, a bar that the budget ends may have fewer notes than wished.
 """
 
 import math
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -135,6 +135,7 @@ def constraints(
   given: Given | None = None,
   prompt: int = 0,
   steps: int = 0,
+  told: int = 0,
 ) -> tuple[Constraint, ...]:
   """Returns the constraints that keep a wish.
 
@@ -147,6 +148,7 @@ def constraints(
     prompt: Steps of the prompt.
     steps: The budget, the prompt's included; 0 sets nothing aside for notes
       that must be.
+    told: Controls that a bar is told at most (`generation.told`).
 
   Raises:
     RequestError: As `made_out`; or the budget is too small (code `steps`).
@@ -158,24 +160,27 @@ def constraints(
     cells = wished_grid.wished_cells(table, frame, tokenizer.codec, places)
     return (_with_given(tokenizer, cells, given),)
   assert isinstance(tokenizer, Compound | Remi)
-  costs = wished_remi.REMI if isinstance(tokenizer, Remi) else wished.COMPOUND
+  costs = _costs(tokenizer, told)
   _check_steps(table, frame, costs, prompt, steps)
   found_seats = seating.seats(table, frame, costs, places, steps)
-  steady = _steady(tokenizer, wish, frame)
-  codec, grid = tokenizer.codec, tokenizer.grid
+  steady, codec = _steady(tokenizer, wish, frame), tokenizer.codec
+  own: dict[str, Any] = {'codec': codec, 'grid': tokenizer.grid}
   if isinstance(tokenizer, Compound):
-    notes: Constraint = wished.WishedSteps(
-      seats=found_seats, codec=codec, grid=grid
-    )
+    notes: Constraint = wished.WishedSteps(seats=found_seats, **own)
   else:
-    notes = wished_remi.WishedStream(
-      seats=found_seats, tempos=steady.tempos, codec=codec, grid=grid
-    )
-  told = wish.chords and tokenizer.chords
-  chords = (Without(codec, ('chord',)),) if told else ()
+    tempos = steady.tempos
+    notes = wished_remi.WishedStream(seats=found_seats, tempos=tempos, **own)
+  silent = (Without(codec, ('chord',)),)
+  chords = silent if wish.chords and tokenizer.chords else ()
   if given is None:
     return (notes, steady, *chords)
   return (_with_steps(notes, given), *chords)
+
+
+def _costs(tokenizer: Compound | Remi, told: int) -> Costs:
+  """Returns what things take where a bar is told so many controls."""
+  costs = wished_remi.REMI if isinstance(tokenizer, Remi) else wished.COMPOUND
+  return costs._replace(bar=costs.bar + told)
 
 
 def _with_steps(notes: Constraint, given: Given) -> Constraint:

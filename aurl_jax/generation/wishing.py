@@ -146,6 +146,7 @@ def constraints(
   request: Request,
   prompt: Int[np.ndarray, 't f'],
   steps: int,
+  told: int = 0,
 ) -> tuple[Constraint, ...]:
   """Returns the constraints of a settled request's wish.
 
@@ -154,6 +155,7 @@ def constraints(
     request: What is asked.
     prompt: The steps to begin with.
     steps: The budget, those included.
+    told: Controls that a bar is told at most.
 
   Raises:
     RequestError: As `wishes.constraints`.
@@ -170,6 +172,7 @@ def constraints(
       given=given,
       prompt=len(prompt),
       steps=steps if hard else 0,
+      told=told,
     )
     if not hard:
       parts = tuple(Soft(inner=part, weight=wish.weight) for part in parts)

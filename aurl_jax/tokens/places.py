@@ -151,41 +151,14 @@ class Places:
 
   @classmethod
   def of(cls, tokenizer: Tokenizer) -> 'Places':
-    """Returns the places of a tokenizer's steps.
+    """Returns the places of a tokenizer's steps; they are kept for the next.
 
     Goes by the names of the codec's ranges (`bar`, `meter`, `cut`,
     `position`, `shift`, `pitch` …), which mean the same everywhere.
     """
-    merged = getattr(tokenizer, 'expansions', None)
-    base = tokenizer if merged is None else tokenizer.base  # type: ignore
-    fields, grid = base.codec.fields, tokenizer.grid
-    frames = _FRAME in fields[0].starts
-    meters = events.meter_cells(grid)
-    usual = grid.nearest_meter(*notes_lib.DEFAULT_METER)
-    found = [_events(field, meters) for field in fields]
-    if frames:
-      sounding = ('rest', 'mask', *_PITCHES)
-      found[0] = [
-        [*told, ('cell', 1)] if name in sounding else told
-        for told, name in zip(found[0], fields[0].events, strict=True)
-      ]
-    else:
-      # A mask stands in place of its bar.
-      found[0] = [
-        [*told, ('bar', 1)] if ('mask', 1) in told else told
-        for told in found[0]
-      ]
-    if merged is not None:
-      singles = found[0]
-      found = [[[e for id_ in ids for e in singles[id_]] for ids in merged]]
-    return cls(
-      tables=tuple(_table(told) for told in found),
-      meter=grid.meter_cells(*usual),
-      frames=frames,
-      infill='mask' in fields[0].starts,
-      beat=_beat(base),
-      sounds=Sounds.of(tokenizer) if merged is None else None,
-    )
+    # Not every Tokenizer is known to be hashable, but all are.
+    key: Any = tokenizer
+    return _places(key)
 
   @functools.cached_property
   def pitches(self) -> tuple[tuple[int, ...], ...]:
@@ -312,6 +285,40 @@ class Places:
       opens = step.opens | (found.opens & (step.bars == 0))
       step = _Effect(*map(jnp.maximum, step, found))._replace(opens=opens)
     return step
+
+
+@functools.lru_cache(maxsize=64)
+def _places(tokenizer: Any) -> Places:
+  """Returns the places of a tokenizer: each request asks, several times."""
+  merged = getattr(tokenizer, 'expansions', None)
+  base = tokenizer if merged is None else tokenizer.base
+  fields, grid = base.codec.fields, tokenizer.grid
+  frames = _FRAME in fields[0].starts
+  meters = events.meter_cells(grid)
+  usual = grid.nearest_meter(*notes_lib.DEFAULT_METER)
+  found = [_events(field, meters) for field in fields]
+  if frames:
+    sounding = ('rest', 'mask', *_PITCHES)
+    found[0] = [
+      [*told, ('cell', 1)] if name in sounding else told
+      for told, name in zip(found[0], fields[0].events, strict=True)
+    ]
+  else:
+    # A mask stands in place of its bar.
+    found[0] = [
+      [*told, ('bar', 1)] if ('mask', 1) in told else told for told in found[0]
+    ]
+  if merged is not None:
+    singles = found[0]
+    found = [[[e for id_ in ids for e in singles[id_]] for ids in merged]]
+  return Places(
+    tables=tuple(_table(told) for told in found),
+    meter=grid.meter_cells(*usual),
+    frames=frames,
+    infill='mask' in fields[0].starts,
+    beat=_beat(base),
+    sounds=Sounds.of(tokenizer) if merged is None else None,
+  )
 
 
 def _beat(tokenizer: Tokenizer) -> int:

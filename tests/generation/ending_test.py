@@ -90,6 +90,8 @@ def test_pieces_end_with_their_last_bar(kind):
   ('tokenizer', 'steps'),
   [
     (Compound(voices=2, cells_per_beat=4, bar_beats=4), 40),
+    # Hardly more than empty bars and the tempo take; none is for controls.
+    (Compound(voices=2, cells_per_beat=4, bar_beats=4, controls=True), 18),
     pytest.param(
       Remi(voices=2, cells_per_beat=4, bar_beats=4),
       90,

@@ -145,7 +145,7 @@ def _unlisted(rng: Any, room: Room, witness: Any) -> Any:
 
 def _meter(rng: Any, room: Room, witness: Any) -> Any:
   """A bar that is longer than the longest."""
-  return {'wish': Wish(meter=(room.beats + 1 + int(rng.integers(4)), 4))}, (
+  return {'wish': Wish(meter=(room.longest + 1 + int(rng.integers(4)), 4))}, (
     'meter'
   )
 

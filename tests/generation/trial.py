@@ -77,6 +77,8 @@ def room_of(tokenizer: Any) -> Room:
     plain,
     cells=tokenizer.cells_per_beat,
     beats=min(tokenizer.bar_beats, 5),
+    longest=tokenizer.bar_beats,
+    twice=tokenizer.infill,
     voices=min(tokenizer.voices, 3),
   )
 

@@ -145,6 +145,36 @@ def test_walks_by_chance_keep_every_rule_and_are_never_stuck(
   assert total > 16 * 6
 
 
+@pytest.mark.parametrize(
+  'tokenizer', [Compound, pytest.param(Remi, marks=pytest.mark.slow)]
+)
+def test_steps_that_notes_need_are_not_spent_on_controls(tokenizer):
+  tokenizer = tokenizer(**SMALL, controls=True)
+  wish = Wish(density=(3, 5), meter=((3, 4), (4, 4)), tempo=(80, 90))
+  judged = {
+    'density': [(3, 5)],
+    'meter': [(3, 4), (4, 4)],
+    'tempo': [80, 90],
+  }
+  each = 2 + 3 if isinstance(tokenizer, Compound) else 4 + 3 * 6
+  steps = 1 + 4 * each + 4 + 3
+  pieces, stuck = walks.walk(tokenizer, wish, 4, steps, seed=6)
+  assert not any(stuck)
+  told = 0
+  for ids in pieces:
+    assert recogniser.fault(tokenizer, ids.tolist()) == ''
+    assert len(tokenizer.bar_steps(ids)) == 5
+    assert hearing.faults(tokenizer.decode(ids), 4, **judged) == []
+    controls = tokenizer.read_controls(ids)
+    told += len(controls.instruments) + sum(
+      level is not None
+      for levels in (controls.piece, *controls.bars)
+      for level in levels
+    )
+  # What is spare may be.
+  assert told
+
+
 def wish_fields(wish):
   """What rules there must be at least: one for each of these."""
   names = ('key', 'chords', 'density', 'rhythm')

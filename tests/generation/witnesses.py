@@ -73,28 +73,33 @@ class Room:
 
   Attributes:
     cells: Places in a quarter note.
-    beats: Quarter notes of the longest bar.
+    beats: Quarter notes of the longest bar that is drawn.
+    longest: Of the longest one that can be told.
     voices: Tracks that may share an instrument.
     grid: Whether its voices are four of the piano, in one meter and tempo.
     note: Steps of a note.
     bar: Steps of a bar without its notes; 0 where cells are steps.
     close: Steps of the end.
     spare: Steps that a budget has at most beyond what the witness takes.
+    twice: Whether bars are told twice where something is given: as they are
+      read, and as they are filled in.
   """
 
   cells: int = 4
   beats: int = 4
+  longest: int = 4
   voices: int = 2
   grid: bool = False
   note: int = 1
   bar: int = 2
   close: int = 3
   spare: int = 24
+  twice: bool = False
 
 
 COMPOUND = Room()
 REMI = Room(note=6, bar=4, close=5, spare=60)
-GRID = Room(grid=True, note=0, bar=0, close=2, voices=4, beats=12)
+GRID = Room(grid=True, note=0, bar=0, close=2, voices=4, beats=12, longest=12)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -351,6 +356,7 @@ class _Drawing:
       told['wish']['weight'] = self._one((0, 1, 3, 10))
     steps = self.room.close + self.bars * self.room.bar
     steps += len(self.notes) * self.room.note
+    steps += self.bars * (self.room.twice and bool(given))
     if self.room.grid:
       steps += int(sum(self.lengths) * self.room.cells)
     return Witness(

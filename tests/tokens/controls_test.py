@@ -94,3 +94,30 @@ def test_families_and_drums():
   assert lib.key(drums) is None
   assert np.diff(lib.DENSITY).min() > 0
   assert np.diff(lib.POLYPHONY).min() > 0
+
+
+def test_bars_of_a_gap_are_told_to_be_like_those_beside_it():
+  # Bars of one, two, eight, eight and four notes, an octave higher each.
+  onset, pitch = [], []
+  for bar, count in enumerate((1, 2, 8, 8, 4)):
+    onset += [16 * bar + 16 * n // count for n in range(count)]
+    pitch += [36 + 12 * bar] * count
+  piece = Notes.build(4, {'onset': onset, 'duration': 2, 'pitch': pitch})
+  whole = lib.of(piece, GRID, bars=True).bars
+  found = lib.beside(piece, GRID, 2, 4)
+  assert found.bars == (whole[0], whole[1], whole[1], whole[4], whole[4])
+  one = lib.beside(piece, GRID, 3, 4).bars
+  assert one == (*whole[:3], whole[2], whole[4])
+  assert lib.beside(piece, GRID, 0, 2).bars[:2] == (whole[2], whole[2])
+  last = lib.beside(piece, GRID, 4, 5)
+  assert last.bars == (*whole[:4], whole[3])
+  # Nothing of the gap is told: 64 and 48 stand there, 7 notes in 20 beats do.
+  given = Notes.build(
+    4,
+    {
+      'onset': [0, 16, 24, 64, 68, 72, 76],
+      'duration': 2,
+      'pitch': [36, 48, 48, 84, 84, 84, 84],
+    },
+  )
+  assert found.piece == lib.of(given, GRID).piece
