@@ -305,23 +305,12 @@ def bars(
   before = tokenizer.bar_steps(prompt)
   kind = codec.fields[0]
   eos = codec.id('eos')
-  if 'merged' in kind.starts:
-    raise RequestError(
-      'steps of this tokenization may hold several bars; ask without bars, '
-      'for steps',
-      code='bars',
-    )
+  _check_bars(kind)
   if 'bar' in kind.starts:
     low, high = codec.span('bar')
     most = len(before) + count + 1
     # The bars, what the last one ends at, and EOS.
     _check_fits(count, len(prompt) + count + 2, steps)
-  elif 'rest' not in kind.starts:
-    raise RequestError(
-      'this tokenization counts seconds and has no bars; ask without bars, '
-      'for steps',
-      code='bars',
-    )
   else:
     low, high = 1, kind.size
     most = _cell_steps(tokenizer, prompt, len(before) + count, steps)
@@ -333,6 +322,17 @@ def bars(
   return Length(
     most=most, low=low, high=high, eos=eos, plain=plain, early=early
   )
+
+
+def _check_bars(kind: Field) -> None:
+  """Raises RequestError where steps tell no single bars."""
+  cause = ''
+  if 'merged' in kind.starts:
+    cause = 'steps of this tokenization may hold several bars'
+  elif not {'bar', 'rest'} & set(kind.starts):
+    cause = 'this tokenization counts seconds and has no bars'
+  if cause:
+    raise RequestError(f'{cause}; ask without bars, for steps', code='bars')
 
 
 def _check_fits(count: int, least: int, steps: int) -> None:
