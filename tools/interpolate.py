@@ -4,9 +4,10 @@
 
 Encodes pairs of pieces of a split, goes from one to the other by `slerp` of
 their latents in so many steps, lets the model write each point (greedily, by
-itself), and measures how far neighbours are apart (`evaluation.paths`). Prints
-one line of JSON: for `slerp/tokens` and `slerp/notes`, and for `mixing/notes`,
-the way that leaves and takes notes of the two ends one by one, over the pairs:
+itself), and measures how far neighbours are apart (`evaluation.paths`). With
+`--even`, points are moved to where the music goes evenly. Prints one line of
+JSON: for `slerp/tokens` and `slerp/notes`, and for `mixing/notes`, the way that
+leaves and takes notes of the two ends one by one, over the pairs:
 
   step    mean of the median steps, in tokens or notes
   jump    median of the largest step over the median one
@@ -26,8 +27,8 @@ import numpy as np
 
 from aurl_jax.core.errors import AurlError, ConfigError
 from aurl_jax.data.cache import fitting
+from aurl_jax.deploy import ways as ways_lib
 from aurl_jax.deploy.latents import LatentSpace
-from aurl_jax.deploy.mixing import between
 from aurl_jax.evaluation import paths
 from aurl_jax.experiment.latents import opened
 from aurl_jax.generation.piece import Piece
@@ -43,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument('--split', default='valid')
   parser.add_argument('--n', type=int, default=64, help='pairs')
   parser.add_argument('--steps', type=int, default=8, help='of a way')
+  parser.add_argument(
+    '--even', type=int, default=0, help='rounds in which points are moved'
+  )
   parser.add_argument('--seed', type=int, default=0, help='of all choices')
   args = parser.parse_args(argv)
   try:
@@ -54,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     context = space.composer.model.config.context
     found = fitting(cache[args.split], context, args.seed)
     pieces = list(itertools.islice(found, 2 * args.n))
-    print(json.dumps(report(space, pieces, args.steps)))
+    print(json.dumps(report(space, pieces, args.steps, args.even)))
   except AurlError as error:
     print(error, file=sys.stderr)
     return error.exit_code
@@ -62,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def report(
-  space: LatentSpace, pieces: Sequence[np.ndarray], steps: int
+  space: LatentSpace, pieces: Sequence[np.ndarray], steps: int, even: int = 0
 ) -> dict[str, object]:
   """Returns the figures of the line.
 
@@ -70,6 +74,7 @@ def report(
     space: The model.
     pieces: Ids; each two are a pair.
     steps: Of a way, 2 or more.
+    even: As of `ways.written`.
 
   Raises:
     ConfigError: There is no pair, or no way.
@@ -83,7 +88,7 @@ def report(
   ways: dict[str, list[list[int]]] = {
     name: [] for name in ('slerp/tokens', 'slerp/notes', 'mixing/notes')
   }
-  for number, way in enumerate(written(space, pieces, shares)):
+  for number, way in enumerate(written(space, pieces, shares, even)):
     rows = [paths.rows_of(piece.notes) for piece in way]
     mixed = [paths.mixed(rows[0], rows[-1], s, number) for s in shares]
     ways['slerp/tokens'].append(paths.steps([piece.ids for piece in way]))
@@ -94,17 +99,18 @@ def report(
 
 
 def written(
-  space: LatentSpace, pieces: Sequence[np.ndarray], shares: np.ndarray
+  space: LatentSpace,
+  pieces: Sequence[np.ndarray],
+  shares: np.ndarray,
+  even: int,
 ) -> list[list[Piece]]:
-  """Returns what the model writes on each pair's way."""
+  """Returns what the model writes on each pair's way (`ways.written`)."""
   count = len(pieces) // 2
   latents = space.encode(pieces[: 2 * count])
   one, other = (
     jax.tree.map(lambda x, at=at: x[at::2], latents) for at in (0, 1)
   )
-  points = [between(one, other, float(share)) for share in shares]
-  found = space.decode(jax.tree.map(lambda *x: np.concatenate(x), *points))
-  return [found[at::count] for at in range(count)]
+  return ways_lib.written(space, one, other, shares, even=even)
 
 
 def figures(ways: Sequence[Sequence[int]]) -> dict[str, float]:

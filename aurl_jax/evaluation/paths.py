@@ -13,9 +13,12 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Float, Integer
 
 from aurl_jax.music.notes import Notes
+
+_LEAST = 0.1
+"""Rows that a step counts at least, where a way is made even."""
 
 
 def distance(
@@ -78,3 +81,25 @@ def mixed(
   leave, come = rng.random(len(one)), rng.random(len(other))
   kept = [one[leave >= share], other[come < share]]
   return np.unique(np.concatenate(kept), axis=0)
+
+
+def evened(
+  shares: Float[np.ndarray, ' k'], distances: Sequence[int]
+) -> Float[np.ndarray, ' k']:
+  """Returns points of a way between which the music goes evenly.
+
+  Where music changes fast, points move together: as many of them, at even
+  parts of the sum of the steps, the ends where they are.
+
+  Args:
+    shares: Where points lie on the way, rising.
+    distances: Between neighbours.
+
+  Example:
+    >>> evened(np.array([0.0, 0.5, 1.0]), [1, 3]).round(3).tolist()
+    [0.0, 0.667, 1.0]
+  """
+  # A step of nothing takes some of the way, too: points never meet.
+  gone = np.cumsum([0.0, *np.maximum(distances, _LEAST)])
+  wanted = np.linspace(0, gone[-1], len(shares))
+  return np.interp(wanted, gone, shares)

@@ -62,3 +62,14 @@ def test_a_mixture_goes_evenly_from_one_to_the_other():
     assert (told & ours) <= (known & ours)
     assert (known - ours) <= (told - ours)
   assert paths.jump(paths.steps(path)) < 2.0
+
+
+def test_points_move_to_where_music_changes():
+  shares = np.linspace(0, 1, 5)
+  found = paths.evened(shares, [0, 0, 0, 8])
+  assert found[0] == 0
+  assert found[-1] == 1
+  assert (np.diff(found) > 0).all()
+  # All but the first lie in the last quarter, where all happens.
+  assert found[1] > 0.7
+  np.testing.assert_allclose(paths.evened(shares, [3, 3, 3, 3]), shares)

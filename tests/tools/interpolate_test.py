@@ -1,12 +1,13 @@
 """`tools/interpolate.py`: which ways it goes, and what it says of them."""
 
 import importlib.util
-import types
 
 import numpy as np
 import pytest
 
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.deploy.latents import LatentSpace
+from aurl_jax.generation.piece import Piece
 from aurl_jax.models.latent import Latents
 from aurl_jax.music.notes import Notes
 
@@ -20,8 +21,11 @@ def tool(repository):
   return module
 
 
-class Space:
+class Space(LatentSpace):
   """Writes as many notes as its latent says, and encodes by their number."""
+
+  def __init__(self):
+    pass
 
   def encode(self, pieces):
     told = np.array([[[float(len(ids))]] for ids in pieces])
@@ -30,11 +34,14 @@ class Space:
   def decode(self, latents):
     counts = np.round(latents.slots[:, 0, 0]).astype(int)
     return [
-      types.SimpleNamespace(
+      Piece(
         notes=Notes.build(
           1, {'onset': np.arange(count), 'duration': 1, 'pitch': 60}
         ),
         ids=np.arange(2 * count).reshape(count, 2),
+        seed=0,
+        ended=True,
+        grammatical=True,
       )
       for count in counts.tolist()
     ]
