@@ -203,6 +203,11 @@ def end_fault(
   if len(piece.ids) > witness.steps or kinds[-1] != 'eos' or not piece.ended:
     return f'{len(piece.ids)} of {witness.steps} steps, then {kinds[-1]}'
   line = hearing.line(piece.notes, witness.bars)
+  if not len(piece.notes):
+    # Without a note nothing tells the meter but the wish.
+    meters = witness.wish.bars('meter') or ((4, 4),)
+    told = [meters[bar % len(meters)] for bar in range(witness.bars)]
+    line = sum(Fraction(4 * count, unit) for count, unit in told)
   if piece.notes.end > line * piece.notes.ticks_per_beat:
     return 'a note behind the last bar line'
   room = room_of(tokenizer)

@@ -12,6 +12,7 @@ import pytest
 
 from aurl_jax.core.checkpoint import Checkpoints
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.evaluation import overlap
 from aurl_jax.experiment import (
   beginning,
   build,
@@ -125,7 +126,7 @@ def test_its_critic_chooses_among_pieces(gan, repository):
   others = [space.composer.tokenizer.decode(ids) for ids in cache['train']][:9]
   found = tool.report(ranker, pieces, others, 3, 20)
   assert found['groups'] == 2
-  assert set(found['gain']) == set(tool.FEATURES)
+  assert set(found['gain']) == set(overlap.USUAL)
   with pytest.raises(RequestError, match='make no groups'):
     ranker.best([piece.ids for piece in pieces], 4)
 
