@@ -31,6 +31,7 @@ def run(tmp_path_factory):
     yield home / 'run'
 
 
+@pytest.mark.slow
 def test_all_pictures_are_written_and_named(run, tmp_path, capsys):
   out = tmp_path / 'pictures'
   words = ['latents', str(run), '--out', str(out), '--n', '9', '--json']

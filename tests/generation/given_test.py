@@ -105,6 +105,7 @@ def walked(tokenizer, request, steps=180, **how):
   return given, [tokenizer.decode(ids) for ids in pieces], pieces
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'tokenizer',
   [

@@ -47,6 +47,7 @@ def test_a_form_that_is_drawn_lasts_as_long_as_asked(seed):
   assert longer.planned(Request(minutes=3), seed) == (form, pace)
 
 
+@pytest.mark.slow
 def test_pieces_of_a_form_are_legal_marked_and_end(composer, tmp_path):
   request = Request(form='i1A2A2o1', n=2, seed=4, tempo=90)
   pieces = composer.generate(request)

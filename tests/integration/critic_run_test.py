@@ -76,6 +76,7 @@ def records(folder):
   return [json.loads(line) for line in folder.metrics.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_the_critic_learns_and_the_gate_opens(gan):
   folder, _, result = gan
   told = records(folder)
@@ -111,6 +112,7 @@ def test_a_run_that_was_stopped_goes_on_as_one_that_was_not(gan, home):
   assert victim.digest(states[0]) == victim.digest(states[1])
 
 
+@pytest.mark.slow
 def test_its_critic_chooses_among_pieces(gan, repository):
   folder, _, _ = gan
   ranker = ranking.opened(folder.root)
