@@ -9,8 +9,7 @@ import pytest
 from aurl_jax.cli.__main__ import main
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.deploy.latents import LatentSpace
-from aurl_jax.experiment import latent_plots, pages, train
-from aurl_jax.experiment.workdir import Workdir
+from aurl_jax.experiment import latent_plots
 from aurl_jax.models.latent import Latents, Posterior
 from tests.experiment.prior_test import SETTINGS
 from tests.integration import victim
@@ -22,13 +21,8 @@ PICTURES = ('map', 'kl', 'traversal', 'reconstruction', 'path')
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
   home = tmp_path_factory.mktemp('home')
-  songs = victim.songs(home / 'songs', count=16)
-  told = SETTINGS | {'data.source': songs, 'model.latent.piece': 2}
-  texts = [f'{k}={v}' for k, v in told.items()]
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setenv('AURL_CACHE', str(home / 'cache'))
-    train.run(pages.load(pages.find('tiny:test'), texts), Workdir(home / 'run'))
-    yield home / 'run'
+  with victim.trained(home, SETTINGS | {'model.latent.piece': 2}) as found:
+    yield found.root
 
 
 @pytest.mark.slow

@@ -13,9 +13,7 @@ from aurl_jax.experiment import (
   data,
   generate,
   original,
-  pages,
   sections,
-  train,
 )
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.generation.request import Request
@@ -30,11 +28,7 @@ SETTINGS = victim.SETTINGS | {'train.steps': 2, 'train.checkpoint_every': 2}
 @pytest.fixture(scope='module')
 def home(tmp_path_factory):
   home = tmp_path_factory.mktemp('home')
-  songs = victim.songs(home / 'songs', count=16)
-  texts = [f'{k}={v}' for k, v in (SETTINGS | {'data.source': songs}).items()]
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setenv('AURL_CACHE', str(home / 'cache'))
-    train.run(pages.load(pages.find('tiny:test'), texts), Workdir(home / 'run'))
+  with victim.trained(home, SETTINGS):
     yield home
 
 

@@ -10,9 +10,8 @@ from aurl_jax.cli.__main__ import main
 from aurl_jax.core.errors import BundleError, ConfigError
 from aurl_jax.deploy import bundle as bundle_lib
 from aurl_jax.deploy.latents import LatentSpace
-from aurl_jax.experiment import bundle, generate, pages, prior, train
+from aurl_jax.experiment import bundle, generate, prior
 from aurl_jax.experiment.keeping import Pick
-from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.tokens.grid import VoiceGrid
 from tests.integration import victim
 from tests.tokens import pieces
@@ -33,12 +32,8 @@ SETTINGS = victim.SETTINGS | {
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
   home = tmp_path_factory.mktemp('home')
-  songs = victim.songs(home / 'songs', count=16)
-  texts = [f'{k}={v}' for k, v in (SETTINGS | {'data.source': songs}).items()]
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setenv('AURL_CACHE', str(home / 'cache'))
-    train.run(pages.load(pages.find('tiny:test'), texts), Workdir(home / 'run'))
-    yield Workdir(home / 'run')
+  with victim.trained(home, SETTINGS) as found:
+    yield found
 
 
 def test_priors_are_fitted_kept_and_bundled(folder, tmp_path, capsys):

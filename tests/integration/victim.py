@@ -16,9 +16,11 @@ import time
 
 import jax
 import numpy as np
+import pytest
 
 from aurl_jax.core.checkpoint import Checkpoints
-from aurl_jax.experiment import build, data, pages, sections
+from aurl_jax.experiment import build, data, pages, sections, train
+from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
 
@@ -58,6 +60,18 @@ def songs(folder, count=12):
     columns = {'onset': np.arange(48) * 120, 'duration': 120, 'pitch': pitch}
     midi.write(Notes.build(480, columns), folder / f'{number}.mid')
   return folder
+
+
+@contextlib.contextmanager
+def trained(home, settings):
+  """Gives the folder of a run of the tiny page, trained in this process."""
+  told = settings | {'data.source': songs(home / 'songs', count=16)}
+  texts = [f'{key}={value}' for key, value in told.items()]
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv('AURL_CACHE', str(home / 'cache'))
+    page = pages.load(pages.find('tiny:test'), texts)
+    train.run(page, Workdir(home / 'run'))
+    yield Workdir(home / 'run')
 
 
 class Victim:
