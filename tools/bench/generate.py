@@ -145,8 +145,9 @@ def serve_ours(view: str, batch: str, weights: str) -> None:
     grammar, first = compound.grammar, compound.bos()[None]
     eos = compound.codec.id('eos')
     # The end only where the peers end: an untrained model ends at once.
+    plain = tuple((True,) * size for size in sizes)
     whole = constraints.Length(
-      most=STEPS - 1, low=1, high=sizes[0], eos=eos, sizes=sizes
+      most=STEPS - 1, low=1, high=sizes[0], eos=eos, plain=plain
     )
     wanted = (whole,)
   else:

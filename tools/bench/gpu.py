@@ -218,7 +218,7 @@ def decode(chosen: dict) -> dict:
     low=1,
     high=ids[0],
     eos=compound.codec.id('eos'),
-    sizes=ids,
+    plain=tuple((True,) * size for size in ids),
   )
   times = []
   for seed in range(3):

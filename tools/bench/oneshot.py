@@ -109,7 +109,11 @@ def autoregressive(space, told) -> Callable[[], int]:
   sizes, codec = tokenizer.codec.sizes, tokenizer.codec
   # The end only where it has to be: an untrained model ends at once.
   whole = constraints.Length(
-    most=NOTES, low=1, high=sizes[0], eos=codec.id('eos'), sizes=sizes
+    most=NOTES,
+    low=1,
+    high=sizes[0],
+    eos=codec.id('eos'),
+    plain=tuple((True,) * size for size in sizes),
   )
 
   def theirs() -> int:
