@@ -443,8 +443,9 @@ class Composer:
       if request.prompt is None:
         # An opening begins the first of them.
         due -= len(self.tokenizer.bar_steps(prompt))
-      # Excerpts end behind their last note, and nothing else was learnt.
-      early = self.model.config.has_latents
+      # Excerpts end behind their last note, and nothing else was learnt; what
+      # rules must still have in the last bar comes before its end.
+      early = self.model.config.has_latents and not request.wishes
       length = constraints.bars(self.tokenizer, prompt, due, steps, early=early)
       wanted.append(length)
       wanted += ending.within(self.tokenizer, length.most, *meters)
