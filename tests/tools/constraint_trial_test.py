@@ -1,6 +1,5 @@
 """`tools/constraint_trial.py`: its line, and what it says of a failure."""
 
-import importlib.util
 import json
 
 import pytest
@@ -9,12 +8,8 @@ from tests.generation import trial
 
 
 @pytest.fixture(scope='module')
-def tool(repository):
-  path = repository / 'tools' / 'constraint_trial.py'
-  spec = importlib.util.spec_from_file_location('constraint_trial', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+def tool(load_tool):
+  return load_tool('constraint_trial')
 
 
 ARGUMENTS = ['--models=grid', '--kinds=voices', '--pieces=16', '--rows=16']

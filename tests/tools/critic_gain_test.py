@@ -1,6 +1,5 @@
 """`tools/critic_gain.py`: the same draws for all, and what is told of them."""
 
-import importlib.util
 import types
 
 import numpy as np
@@ -12,12 +11,8 @@ from tests.tokens import pieces
 
 
 @pytest.fixture(scope='module')
-def tool(repository):
-  path = repository / 'tools' / 'critic_gain.py'
-  spec = importlib.util.spec_from_file_location('critic_gain', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+def tool(load_tool):
+  return load_tool('critic_gain')
 
 
 def line(pitches):

@@ -1,7 +1,6 @@
 """`tools/guidance_effect.py`: its measures, and a model that is asked."""
 
 import dataclasses
-import importlib.util
 
 import jax
 import numpy as np
@@ -16,12 +15,8 @@ from aurl_jax.tokens.compound import Compound
 
 
 @pytest.fixture(scope='module')
-def tool(repository):
-  path = repository / 'tools' / 'guidance_effect.py'
-  spec = importlib.util.spec_from_file_location('guidance_effect', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+def tool(load_tool):
+  return load_tool('guidance_effect')
 
 
 def test_measures_of_overlapping_notes_and_rests(tool):

@@ -1,7 +1,5 @@
 """`tools/interpolate.py`: which ways it goes, and what it says of them."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 
@@ -13,12 +11,8 @@ from aurl_jax.music.notes import Notes
 
 
 @pytest.fixture(scope='module')
-def tool(repository):
-  path = repository / 'tools' / 'interpolate.py'
-  spec = importlib.util.spec_from_file_location('interpolate', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+def tool(load_tool):
+  return load_tool('interpolate')
 
 
 class Space(LatentSpace):

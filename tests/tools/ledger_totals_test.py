@@ -1,6 +1,5 @@
 """`tools/ledger_totals.py`: the sums are those of the single ledgers."""
 
-import importlib.util
 import json
 
 import numpy as np
@@ -13,12 +12,8 @@ from tests.tokens import pieces
 
 
 @pytest.fixture(scope='module')
-def tool(repository):
-  path = repository / 'tools' / 'ledger_totals.py'
-  spec = importlib.util.spec_from_file_location('ledger_totals', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+def tool(load_tool):
+  return load_tool('ledger_totals')
 
 
 @pytest.fixture(scope='module')

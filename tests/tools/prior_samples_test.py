@@ -1,6 +1,5 @@
 """`tools/prior_samples.py`: which sets it compares, and by what."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -17,12 +16,8 @@ from tests.tokens import pieces
 
 
 @pytest.fixture(scope='module')
-def tool(repository):
-  path = repository / 'tools' / 'prior_samples.py'
-  spec = importlib.util.spec_from_file_location('prior_samples', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+def tool(load_tool):
+  return load_tool('prior_samples')
 
 
 class Space:

@@ -1,6 +1,5 @@
 """`tools/reconstruct.py`: which pieces it takes, and what it compares."""
 
-import importlib.util
 import subprocess
 import sys
 import types
@@ -17,12 +16,8 @@ from tests.tokens import pieces
 
 
 @pytest.fixture(scope='module')
-def tool(repository):
-  path = repository / 'tools' / 'reconstruct.py'
-  spec = importlib.util.spec_from_file_location('reconstruct', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+def tool(load_tool):
+  return load_tool('reconstruct')
 
 
 def test_pieces_that_fit_are_taken_in_an_order_of_the_seed(tool):

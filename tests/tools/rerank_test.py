@@ -1,6 +1,5 @@
 """`tools/rerank.py`: which piece of a group is kept, and what that is worth."""
 
-import importlib.util
 import types
 
 import numpy as np
@@ -11,12 +10,8 @@ from tests.tokens import pieces
 
 
 @pytest.fixture(scope='module')
-def tool(repository):
-  path = repository / 'tools' / 'rerank.py'
-  spec = importlib.util.spec_from_file_location('rerank', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+def tool(load_tool):
+  return load_tool('rerank')
 
 
 class Ranker:

@@ -1,7 +1,6 @@
 """`tools/structure_figures.py`: its comparisons, and a model that copies."""
 
 import dataclasses
-import importlib.util
 import types
 
 import numpy as np
@@ -12,12 +11,8 @@ from aurl_jax.music.notes import Notes
 
 
 @pytest.fixture(scope='module')
-def tool(repository):
-  path = repository / 'tools' / 'structure_figures.py'
-  spec = importlib.util.spec_from_file_location('structure_figures', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+def tool(load_tool):
+  return load_tool('structure_figures')
 
 
 class Copier:

@@ -1,6 +1,5 @@
 """`tools/turn_dials.py`: what it takes, and what it says of a turn."""
 
-import importlib.util
 import io
 import json
 
@@ -18,12 +17,8 @@ from tests.tokens import pieces
 
 
 @pytest.fixture(scope='module')
-def tool(repository):
-  path = repository / 'tools' / 'turn_dials.py'
-  spec = importlib.util.spec_from_file_location('turn_dials', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+def tool(load_tool):
+  return load_tool('turn_dials')
 
 
 def beats(count, pitch):
