@@ -79,6 +79,22 @@ def table(
   return np.array(rows, np.float64).reshape(-1, len(NAMES))
 
 
+def means(pieces: list[Notes]) -> dict[str, float]:
+  """Returns the mean of each attribute over the pieces that have it.
+
+  `nan` where none has.
+
+  Args:
+    pieces: The excerpts.
+  """
+  columns = zip(NAMES, table(pieces).T, strict=True)
+  known = {name: column[np.isfinite(column)] for name, column in columns}
+  return {
+    name: float(column.mean()) if len(column) else float('nan')
+    for name, column in known.items()
+  }
+
+
 def strengths(notes: Notes) -> Int[np.ndarray, 'n']:
   """Returns the strength of each note's syncopation, 0..4."""
   beat = notes.ticks_per_beat

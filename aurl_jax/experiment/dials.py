@@ -102,15 +102,12 @@ class _Hearing:
   def __call__(self, dials: Dials, **by: float) -> Float[np.ndarray, 'a']:
     """Returns the mean of each attribute that has a dial, in deviations."""
     turned = dials.turn(self.latents, **by) if by else self.latents
-    table = attributes.table([x.notes for x in self.space.decode(turned)])
-    columns = dict(zip(attributes.NAMES, table.T, strict=True))
-    means = [
-      columns[name][np.isfinite(columns[name])].sum()
-      / max(np.isfinite(columns[name]).sum(), 1)
-      / (deviation or np.inf)
+    means = attributes.means([x.notes for x in self.space.decode(turned)])
+    found = [
+      means[name] / (deviation or np.inf)
       for name, deviation in dials.deviations.items()
     ]
-    return np.array(means)
+    return np.nan_to_num(np.array(found))
 
 
 def _held(

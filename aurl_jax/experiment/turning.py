@@ -187,10 +187,8 @@ def _opening(notes: Notes, beats: int) -> Notes:
 
 def _means(pieces: list[Piece]) -> dict[str, float | None]:
   """Returns the mean of each attribute over the pieces that have it."""
-  table = attributes.table([piece.notes for piece in pieces])
+  found = attributes.means([piece.notes for piece in pieces])
   return {
-    name: round(float(np.nanmean(column)), 4)
-    if np.isfinite(column).any()
-    else None
-    for name, column in zip(attributes.NAMES, table.T, strict=True)
+    name: round(mean, 4) if np.isfinite(mean) else None
+    for name, mean in found.items()
   }

@@ -120,3 +120,13 @@ def test_what_has_no_value_is_nan():
   found = attributes.of(drums)
   assert np.isnan(found['register'])
   assert (found['density'], found['polyphony']) == (1, 0)
+
+
+def test_means_are_over_the_pieces_that_have_an_attribute():
+  high = Notes.build(1, {'onset': [0, 1], 'duration': 1, 'pitch': [70, 74]})
+  low = Notes.build(1, {'onset': [0], 'duration': 2, 'pitch': [60]})
+  found = attributes.means([high, Notes.build(1), low])
+  # Two notes in two beats, and one in two; nothing in nothing counts not.
+  assert found['density'] == 0.75
+  assert found['register'] == 66
+  assert np.isnan(list(attributes.means([Notes.build(1)]).values())).all()
