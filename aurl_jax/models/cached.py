@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float
 from aurl_jax.models.blocked import MASKED
 from aurl_jax.models.decoder import Block
 from aurl_jax.models.positions import Rope, rotate, spread
+from aurl_jax.models.products import project
 
 
 def merge(x: Float[Array, 'b h t k']) -> Float[Array, 'n t k']:
@@ -29,7 +30,7 @@ def qkv(
   else:
     kernel = block.attention.qkv_kernel[...].astype(x.dtype)
     d, _, h, k = kernel.shape
-    fused = x @ kernel.reshape(d, -1)
+    fused = project(x, kernel.reshape(d, -1))
     q, key, value = jnp.moveaxis(fused.reshape(-1, 3, h, 1, k), 1, 0)
   rows = key.shape[0] * key.shape[1]
   if rope is not None:
@@ -44,9 +45,10 @@ def _grouped(
 ]:
   kernel = block.attention.q_kernel[...].astype(x.dtype)
   d, h, k = kernel.shape
-  q = (x @ kernel.reshape(d, -1)).reshape(-1, h, 1, k)
+  q = project(x, kernel.reshape(d, -1)).reshape(-1, h, 1, k)
   kernel = block.attention.kv_kernel[...].astype(x.dtype)
-  fused = (x @ kernel.reshape(d, -1)).reshape(-1, 2, kernel.shape[2], 1, k)
+  fused = project(x, kernel.reshape(d, -1))
+  fused = fused.reshape(-1, 2, kernel.shape[2], 1, k)
   key, value = jnp.moveaxis(fused, 1, 0)
   return q, key, value
 

@@ -8,11 +8,11 @@ a field, `m` head width.
 """
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from aurl_jax.models.layers import INIT_SCALE, Embedding, Linear
+from aurl_jax.models.products import against
 
 
 class FieldMLP(nnx.Module):
@@ -37,9 +37,8 @@ def project_on(
 ) -> Float[Array, '*n v']:
   """Returns the products of states with the rows of a field, float32."""
   table = embedding.table(field).astype(state.dtype)
-  return jnp.einsum(
-    '...d,vd->...v', state, table, preferred_element_type=jnp.float32
-  )
+  rows = state.reshape(-1, state.shape[-1])
+  return against(rows, table).reshape(*state.shape[:-1], len(table))
 
 
 class FieldHead(nnx.Module):

@@ -1,10 +1,15 @@
-"""Matrix products whose gradient is fast on CPUs too.
+"""Matrix products that are fast on CPUs too, their gradients among them.
 
 Axes: `n` rows, `i` inside, `o` outside.
 """
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+_FEW = range(2, 65)
+"""Rows of a batch that is decoded: see `_turned`. One is a product of its own
+kind, which XLA computes well."""
 
 
 def project(
@@ -17,17 +22,42 @@ def project(
   return _rows(rows, kernel).reshape(*x.shape[:-1], kernel.shape[-1])
 
 
+def against(
+  x: Float[Array, 'n i'], table: Float[Array, 'o i']
+) -> Float[Array, 'n o']:
+  """Returns `x @ table.T`, float32; both of one dtype."""
+  if jax.default_backend() == 'cpu' and len(x) in _FEW:
+    return _turned(x, table)
+  return jnp.einsum('nd,vd->nv', x, table, preferred_element_type=jnp.float32)
+
+
 @jax.custom_vjp
 def _rows(
   x: Float[Array, 'n i'], kernel: Float[Array, 'i o']
 ) -> Float[Array, 'n o']:
-  return x @ kernel
+  if len(x) not in _FEW:
+    return x @ kernel
+  # Of a loop over steps, the kernel is turned once, before it.
+  return _turned(x, _kept(kernel.T)).astype(x.dtype)
+
+
+def _turned(
+  x: Float[Array, 'n i'], table: Float[Array, 'o i']
+) -> Float[Array, 'n o']:
+  """Returns `x @ table.T`, float32, of few rows.
+
+  XLA's product packs its right side first, here what is small: 1.8 to 2.3
+  times the speed at 8 to 32 rows of width 256. The barriers keep it from
+  turning the product back.
+  """
+  turned = jnp.matmul(table, _kept(x.T), preferred_element_type=jnp.float32)
+  return _kept(turned).T
 
 
 def _forward(
   x: Float[Array, 'n i'], kernel: Float[Array, 'i o']
 ) -> tuple[Float[Array, 'n o'], tuple[Array, Array]]:
-  return x @ kernel, (x, kernel)
+  return _rows(x, kernel), (x, kernel)
 
 
 def _backward(

@@ -24,7 +24,7 @@ import numpy as np
 import train
 
 STEPS, IDS = 256, 512
-BATCHES = (1, 64)
+BATCHES = (1, 16, 64)
 PROBE = 24
 """Steps of the check: through the cache, one by one."""
 _HERE = pathlib.Path(__file__).parent
