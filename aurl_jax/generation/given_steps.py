@@ -86,7 +86,7 @@ class GivenSteps:
       for name in ('note', 'tempo', 'bar')
     )
     later, need = seats.later(here), seats.need(here)
-    begins = jnp.asarray(seats.onsets)[seats.row(here), seat.cell]
+    begins = jnp.asarray(seats.onsets)[here.row, seat.cell]
     above = seats.here(seats.passed(here, seat), seat.cell) * begins
     enough = jnp.where(note, above + later[seat.cell + 1], later[seat.cell])
     ready = jnp.where(bar, seats.closes(here), enough >= need)

@@ -72,6 +72,7 @@ class Standing(NamedTuple):
 
   Attributes:
     places: The clock.
+    row: Of the tables, for the open bar; the last one is of no wish.
     at: Cell of the last step with a place in the open bar, -1 for none.
     last: Program, voice and pitch of the note that was begun last in that
       cell, -1 for none.
@@ -82,6 +83,7 @@ class Standing(NamedTuple):
   """
 
   places: PlaceState
+  row: Scalar
   at: Scalar
   last: tuple[Scalar, Scalar, Scalar]
   notes: Scalar
@@ -163,29 +165,27 @@ class Seats:
     """Returns the state before any step."""
     none, zero = jnp.int32(-1), jnp.int32(0)
     empty = jnp.zeros(self.sounding, jnp.int32)
-    left = jnp.asarray(self.steps, jnp.int32)
-    return Standing(
-      self.places.init(), none, (none, none, none), zero, left, empty, empty
-    )
+    left, places = jnp.asarray(self.steps, jnp.int32), self.places.init()
+    clock = places, self._row(places)
+    return Standing(*clock, none, (none,) * 3, zero, left, empty, empty)
 
   # What a bar is about.
 
-  def row(self, state: Standing) -> Scalar:
-    """Returns the row of the open bar; the last one is of no wish."""
+  def _row(self, places: PlaceState) -> Scalar:
     rows, first, bars = jnp.asarray(self.span)
-    told = state.places.bars - 1 - first
+    told = places.bars - 1 - first
     about = (told >= 0) & (told < bars)
     return jnp.where(about, told % rows, len(self.least) - 1)
 
   def need(self, state: Standing) -> Scalar:
     """Returns how many notes the open bar must still have."""
-    least = jnp.asarray(self.least)[self.row(state)]
+    least = jnp.asarray(self.least)[state.row]
     return jnp.maximum(least - state.notes, 0)
 
   def spare(self, state: Standing, cost: int) -> Bool[Array, '']:
     """Returns whether the budget has steps for what need not be."""
     due = self.need(state) * self.costs.note
-    tail = jnp.asarray(self.tail)[self.row(state)]
+    tail = jnp.asarray(self.tail)[state.row]
     return state.left - cost >= tail + due
 
   def tells(self, state: Standing) -> Bool[Array, '']:
@@ -200,23 +200,22 @@ class Seats:
     ends = state.ends - state.places.start
     return jnp.sum(ends[None] > cells[:, None], axis=1, dtype=jnp.int32)
 
+  def _begins(self, state: Standing) -> Bool[Array, ' c']:
+    """Returns the cells of the open bar in which a note could begin."""
+    inside = np.arange(self.onsets.shape[1]) < state.places.length
+    return jnp.asarray(self.onsets)[state.row] & inside
+
   def _room(self, state: Standing) -> Int[Array, ' c']:
     """Returns how many pitched notes could begin in each cell."""
-    row = self.row(state)
     most = jnp.minimum(
-      jnp.asarray(self.polyphony)[row], jnp.asarray(self.seats)[row]
+      jnp.asarray(self.polyphony)[state.row], jnp.asarray(self.seats)[state.row]
     )
-    begins = jnp.asarray(self.onsets)[row] & (
-      np.arange(self.onsets.shape[1]) < state.places.length
-    )
-    return jnp.where(begins, jnp.maximum(most - self.held(state), 0), 0)
+    room = jnp.maximum(most - self.held(state), 0)
+    return jnp.where(self._begins(state), room, 0)
 
   def ahead(self, state: Standing) -> Int[Array, ' c']:
     """Returns the seats of each cell, as if none were taken there yet."""
-    row = self.row(state)
-    begins = jnp.asarray(self.onsets)[row] & (
-      np.arange(self.onsets.shape[1]) < state.places.length
-    )
+    begins = self._begins(state)
     drums = jnp.sum(jnp.asarray(self.sounds)[DRUMS])
     drums *= jnp.sum(jnp.asarray(self.writable)[DRUMS])
     return self._room(state) + jnp.where(begins, drums, 0)
@@ -234,7 +233,7 @@ class Seats:
 
   def _free(self, state: Standing, cell: Scalar | int) -> Scalar:
     """Returns how many pitched notes may begin to sound in a cell."""
-    most = jnp.asarray(self.polyphony)[self.row(state)]
+    most = jnp.asarray(self.polyphony)[state.row]
     sounds = state.ends > state.places.start + cell
     return jnp.maximum(most - jnp.sum(sounds, dtype=jnp.int32), 0)
 
@@ -243,7 +242,7 @@ class Seats:
 
     As a product in float32, which is exact and faster than one of integers.
     """
-    chroma = jnp.asarray(self.chroma)[self.row(state), cell]
+    chroma = jnp.asarray(self.chroma)[state.row, cell]
     scale = jnp.asarray(self.scale).astype(jnp.float32)
     tones = jnp.matmul(
       scale, chroma.astype(jnp.float32), precision=jax.lax.Precision.HIGHEST
@@ -300,7 +299,7 @@ class Seats:
     self, state: Standing, cell: Scalar | int, program: Scalar | int
   ) -> Bool[Array, '128']:
     """Returns the pitches of a program that go with the cell."""
-    chroma = jnp.asarray(self.chroma)[self.row(state), cell]
+    chroma = jnp.asarray(self.chroma)[state.row, cell]
     drums = jnp.asarray(program == DRUMS)
     inside = chroma[np.arange(128) % 12] | drums
     sounds = jnp.asarray(self.sounds)[jnp.clip(program, 0, DRUMS)]
@@ -324,15 +323,13 @@ class Seats:
       cost: Steps that it takes; by default those of a whole note.
     """
     cost = self.costs.note if cost is None else cost
-    row, need = self.row(state), self.need(state)
-    begins = jnp.asarray(self.onsets)[row]
-    at = jnp.maximum(state.at, 0)
+    need, at = self.need(state), jnp.maximum(state.at, 0)
+    begins = self._begins(state)
     cells = np.arange(len(begins))
     taken = (cells == state.at) & (state.last[0] >= 0)
-    seats = jnp.where(taken, self.here(state, at), self.ahead(state))
-    seats = jnp.where(begins & (cells < state.places.length), seats, 0)
+    seats = jnp.where(taken, self.here(state, at), self.ahead(state)) * begins
     enough = seats + self.later(state)[1:] >= need
-    free = state.notes < jnp.asarray(self.most)[row]
+    free = state.notes < jnp.asarray(self.most)[state.row]
     paid = (need > 0) | self.spare(state, cost)
     return (seats > 0) & enough & free & paid & (cells >= state.at)
 
@@ -431,7 +428,7 @@ class Seats:
     taken = self._taken(state, seat)
     left = self.here(taken, seat.cell) + behind[seat.cell + 1] - lost[end]
     enough = left >= self.need(state) - 1
-    hold = jnp.asarray(self.hold)[self.row(state)]
+    hold = jnp.asarray(self.hold)[state.row]
     length = state.places.length
     across = jnp.sum(state.ends > state.places.start + length) + 1
     inside = seat.cell + cells <= length
@@ -482,6 +479,12 @@ class Seats:
   def opened(self, state: Standing) -> Standing:
     """Returns the state after a bar has begun."""
     return self.moved(state, jnp.int32(-1))._replace(notes=jnp.int32(0))
+
+  def told(self, state: Standing, step: Int[Array, ' f']) -> Standing:
+    """Returns the state whose clock and budget have seen a step more."""
+    places = self.places.advance(state.places, step)
+    row, left = self._row(places), state.left - 1
+    return state._replace(places=places, row=row, left=left)
 
 
 def _onwards(counts: Int[Array, ' n']) -> Int[Array, ' n']:

@@ -132,8 +132,7 @@ class WishedSteps:
     new = where(holds('bar', kind), self.seats.opened(state), new)
     if 'fill' in self.codec.fields[0].starts:
       new = where(holds('fill', kind), self.seats.cleared(state), new)
-    places = self.seats.places.advance(state.places, step)
-    return new._replace(places=places, left=state.left - 1)
+    return self.seats.told(new, step)
 
 
 _OTHERS = ('tempo', 'chord', 'pedal')

@@ -83,7 +83,7 @@ class WishedStream:
     again, closes = self.seats.again(here), self.seats.closes(here)
     places = self.seats.cells(here) & (np.arange(self.grid.bar_cells) > here.at)
     # A first cell may be there for its tempo alone.
-    asked = jnp.asarray(self.tempos)[self.seats.row(here)]
+    asked = jnp.asarray(self.tempos)[here.row]
     untimed = (state.tempo < 0) | ((asked >= 0) & (asked != state.tempo))
     first = np.arange(self.grid.bar_cells) == 0
     places |= state.fresh & untimed & first
@@ -149,11 +149,10 @@ class WishedStream:
     if 'fill' in field.starts:
       cleared = self.seats.cleared(here)
       new = where(jnp.asarray(holds('fill', id_)), cleared, new)
-    places = self.seats.places.advance(here.places, step)
     voice = now('voice', value, now('program', 0, state.voice))
     fresh = now('bar', True, now('position', False, state.fresh))
     return StreamState(
-      standing=new._replace(places=places, left=here.left - 1),
+      standing=self.seats.told(new, step),
       last=lookup(field.kinds, id_),
       fresh=fresh,
       tempo=now('tempo', value, state.tempo),
