@@ -44,6 +44,15 @@ class Constraint(Protocol):
     ...
 
 
+@runtime_checkable
+class Weighs(Protocol):
+  """A grammar that knows better how likely the ids of field 0 are."""
+
+  def weighed(self, state: Any, logits: Any) -> Any:
+    """Returns the logits of field 0, `[v]`, as they should be."""
+    ...
+
+
 @functools.partial(
   jax.tree_util.register_dataclass,
   data_fields=['inner', 'weight'],
@@ -134,6 +143,14 @@ class Rules:
         found = found + constraint.bonus(inner, field, partial)
     return found
 
+  def weighed(
+    self, state: Any, logits: Float[Array, ' v']
+  ) -> Float[Array, ' v']:
+    """Returns the logits of field 0 as the grammar would have them weighed."""
+    if not isinstance(self.grammar, Weighs):
+      return logits
+    return self.grammar.weighed(state[0], logits)
+
   def advance(self, state: Any, step: Int[Array, ' f']) -> Any:
     """Returns the states after a step."""
     pairs = zip(self.constraints, state[1], strict=True)
@@ -206,6 +223,12 @@ class OwnRules:
   ) -> Float[Array, '*v']:
     """Returns what is added to the logits of a field."""
     return self._rules(state.numbers).bonus(state.inner, field, partial)
+
+  def weighed(
+    self, state: OwnState, logits: Float[Array, ' v']
+  ) -> Float[Array, ' v']:
+    """Returns the logits of field 0 as the grammar would have them weighed."""
+    return self._rules(state.numbers).weighed(state.inner, logits)
 
   def advance(self, state: OwnState, step: Int[Array, ' f']) -> OwnState:
     """Returns the state after a step."""

@@ -319,6 +319,8 @@ class Program:
     field: int,
   ) -> Float[Array, 'b v']:
     """Returns the logits of a field with what soft rules add to them."""
+    if field == 0:
+      logits = jax.vmap(self.rules.weighed)(state, logits)
     if not self.rules.leans:
       return logits
     leans = functools.partial(self.rules.bonus, field=field)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from aurl_jax.tokens import events
 from aurl_jax.tokens import grammar as lib
@@ -212,6 +212,22 @@ class InfillGrammar:
       allowed |= field.holds('program', ids) & spare
       allowed |= field.holds('voice', ids) & spare & (last == _PROGRAM)
     return allowed
+
+  def weighed(
+    self, state: InfillState, logits: Float[Array, ' v']
+  ) -> Float[Array, ' v']:
+    """Returns logits of field 0, in a fill those of a bar's end made one.
+
+    How many bars a fill has is known, so that behind each of them only a bar
+    may follow, or only EOS. Where a model would rather have the other, the bar
+    is over all the same: what may follow has the weight of both. Without this,
+    notes are written until no place in the bar is left.
+    """
+    bar, eos = self.codec.id('bar'), self.codec.id('eos')
+    both = jnp.logaddexp(logits[bar], logits[eos])
+    inside = (state.stage == _FILL) & (np.arange(len(logits)) != 0)
+    ends = (np.arange(len(logits)) == bar) | (np.arange(len(logits)) == eos)
+    return jnp.where(inside & ends, both, logits)
 
   def advance(self, state: InfillState, step: Int[Array, ' f']) -> InfillState:
     """Returns the state after a step, int32 `[f]`."""

@@ -356,6 +356,32 @@ def test_context_and_fill_are_each_of_the_base_grammar(tokenizer):
   assert judged > 5
 
 
+@pytest.mark.parametrize('tokenizer', EVENTS[:1] + EVENTS[2:3], ids=named)
+def test_the_end_of_a_filled_bar_has_the_weight_of_both_that_may_follow(
+  tokenizer,
+):
+  ids = encoded(tokenizer, 3)
+  bars = tokenizer.bar_steps(ids)
+  taken = Infill(tokenizer.codec).take_out(ids, bars, 0, 2, ALL)
+  grammar = tokenizer.grammar
+  rng = np.random.default_rng(0)
+  logits = rng.normal(size=tokenizer.codec.sizes[0]).astype(np.float32)
+  ends = [tokenizer.codec.id('bar'), tokenizer.codec.id('eos')]
+  both = np.log(np.exp(logits[ends]).sum())
+  state, chosen = grammar.init(len(taken.ids)), []
+  for at, step in enumerate(taken.ids):
+    found = np.asarray(grammar.weighed(state, logits))
+    others = np.delete(np.arange(len(logits)), ends)
+    np.testing.assert_array_equal(found[others], logits[others])
+    # The first bar of a fill ends none.
+    inside = at > len(taken.context)
+    due = both if inside else logits[ends]
+    np.testing.assert_allclose(found[ends], due, rtol=1e-5)
+    chosen += [int(step[0])] if inside else []
+    state = grammar.advance(state, step)
+  assert set(ends) < set(chosen)
+
+
 def has_cut(tokenizer, ids):
   return any(
     tokenizer.codec.holds('cut', ids[:, f], f).any()
