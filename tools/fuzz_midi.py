@@ -1,7 +1,7 @@
 """Fuzzing of the MIDI reader, led by what its code does (atheris).
 
   pip install atheris
-  python tools/fuzz_midi.py CORPUS [SEEDS ...] -max_total_time=3600 -max_len=4096
+  python tools/fuzz_midi.py CORPUS [SEEDS] -max_total_time=3600 -max_len=4096
 
 Inputs that reach new code are kept in CORPUS, so that a run can be broken off
 and gone on with; the other folders are only read (sound and broken MIDI

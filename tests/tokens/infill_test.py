@@ -1,6 +1,7 @@
 """Parts taken out and put back, judged event by event in plain Python."""
 
 import hypothesis
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import strategies as st
@@ -370,7 +371,7 @@ def test_the_end_of_a_filled_bar_has_the_weight_of_both_that_may_follow(
   both = np.log(np.exp(logits[ends]).sum())
   state, chosen = grammar.init(len(taken.ids)), []
   for at, step in enumerate(taken.ids):
-    found = np.asarray(grammar.weighed(state, logits))
+    found = np.asarray(grammar.weighed(state, jnp.asarray(logits)))
     others = np.delete(np.arange(len(logits)), ends)
     np.testing.assert_array_equal(found[others], logits[others])
     # The first bar of a fill ends none.
@@ -378,7 +379,7 @@ def test_the_end_of_a_filled_bar_has_the_weight_of_both_that_may_follow(
     due = both if inside else logits[ends]
     np.testing.assert_allclose(found[ends], due, rtol=1e-5)
     chosen += [int(step[0])] if inside else []
-    state = grammar.advance(state, step)
+    state = grammar.advance(state, jnp.asarray(step))
   assert set(ends) < set(chosen)
 
 
