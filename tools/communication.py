@@ -2,11 +2,13 @@
 
     python tools/communication.py [--sizes tiny,small,base,large] [--devices 8]
 
-Compiles the training step of each size for meshes of 8 host devices, adds up
-the collectives in its HLO, and compares them with the formulas of
+Compiles the training step of each size for meshes of 8 (or 256) host devices,
+adds up the collectives in its HLO, and compares them with the formulas of
 `docs/scaling.md`. Nothing is run. MB are 10^6 bytes that one device sends in
-a step. XLA makes reduce-scatters for GPUs and TPUs, but none for CPUs, where
-an all-reduce stands in their place: `here` is the formula for that.
+a step; `state` is what it keeps between steps, `work` what a step takes beside
+that, as XLA has assigned it. There is a row for each device that splits rows,
+at least 8. XLA makes reduce-scatters for GPUs and TPUs, but none for CPUs,
+where an all-reduce stands in their place: `here` is the formula for that.
 """
 
 import argparse
@@ -34,12 +36,22 @@ SIZES = {
 }
 """Size -> page and changes; the backend of attention sends nothing."""
 MESHES = {
-  'data 8': (8, 1, 1),
-  'fsdp 8': (1, 8, 1),
-  'data 4 × tensor 2': (4, 1, 2),
-  'fsdp 4 × tensor 2': (1, 4, 2),
-  'data 2 × fsdp 2 × tensor 2': (2, 2, 2),
+  8: {
+    'data 8': (8, 1, 1),
+    'fsdp 8': (1, 8, 1),
+    'data 4 × tensor 2': (4, 1, 2),
+    'fsdp 4 × tensor 2': (1, 4, 2),
+    'data 2 × fsdp 2 × tensor 2': (2, 2, 2),
+  },
+  256: {
+    'data 256': (256, 1, 1),
+    'fsdp 256': (1, 256, 1),
+    'data 32 × fsdp 8': (32, 8, 1),
+    'data 16 × fsdp 16': (16, 16, 1),
+    'data 16 × fsdp 4 × tensor 4': (16, 4, 4),
+  },
 }
+_ROWS = 8
 _FLOAT = 4
 
 
@@ -47,12 +59,13 @@ def main() -> int:
   """Prints the table; returns the exit status."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--sizes', default='tiny,small,base')
-  parser.add_argument('--devices', type=int, default=8)
+  parser.add_argument('--devices', type=int, default=8, choices=MESHES)
   args = parser.parse_args()
   mesh_lib.host_devices(args.devices)
-  rows = [['size, mesh', 'parameters', 'data+fsdp', 'tensor', 'here', 'found']]
+  heads = ['parameters', 'data+fsdp', 'tensor', 'here', 'found']
+  rows = [['size, mesh', *heads, 'state', 'work']]
   for size in args.sizes.split(','):
-    for name, shape in MESHES.items():
+    for name, shape in MESHES[args.devices].items():
       rows.append([f'{size}, {name}', *line(size, shape)])
       print('  '.join(rows[-1]), file=sys.stderr, flush=True)
   print(programs.table(rows))
@@ -64,13 +77,16 @@ def line(size: str, shape: tuple[int, int, int]) -> list[str]:
   page, changes = SIZES[size]
   axes = zip(('data', 'fsdp', 'tensor'), shape, strict=True)
   mesh = [f'mesh.{axis}={count}' for axis, count in axes]
-  rows = ['train.batch_size=8']
+  data, fsdp, _ = shape
+  rows = [f'train.batch_size={max(_ROWS, data * fsdp)}']
   program = programs.compiled(page, [*changes, *mesh, *rows], quick=True)
   found = sum(collectives.sent(program.compiled.as_text()).values())
   count = sum(x.size for x in jax.tree.leaves(program.state['params']))
   best = formula(program, shape, scatter=True)
   here = formula(program, shape, scatter=False)
   figures = [best['rows'], best['tensor'], sum(here.values()), found]
+  memory = program.compiled.memory_analysis()
+  figures += [memory.argument_size_in_bytes, memory.temp_size_in_bytes]
   return [f'{count:,}', *(f'{figure / 1e6:.1f}' for figure in figures)]
 
 
