@@ -130,7 +130,7 @@ def _chain(
   def make(number: int) -> Batch:
     made = maker(number)
     note(made.number, made.rotten)
-    return dict(made.arrays)
+    return made.arrays
 
   return (
     grain.MapDataset.range(end)
