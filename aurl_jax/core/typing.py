@@ -13,30 +13,12 @@
              with such losses (`training.auxiliary`)
 """
 
-from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from jaxtyping import Array, Bool, Float, Int, Integer, Key, PyTree, Shaped
+from jaxtyping import Array, Key
 
 Batch: TypeAlias = dict[str, Any]
 """Named arrays of one step; see the module's docstring."""
 
-Params: TypeAlias = Mapping[str, Any]
-"""Nested dicts of arrays: the parameters of a model, per layer."""
-
 Keys: TypeAlias = Key[Array, '...']
 """Random keys of `jax.random.key`: one, or one for each row of a batch."""
-
-__all__ = [
-  'Array',
-  'Batch',
-  'Bool',
-  'Float',
-  'Int',
-  'Integer',
-  'Key',
-  'Keys',
-  'Params',
-  'PyTree',
-  'Shaped',
-]

@@ -9,7 +9,7 @@ import logging
 import math
 import pathlib
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from aurl_jax.core import files, logline
 
@@ -31,18 +31,6 @@ class Media(NamedTuple):
   image: bytes
   audio: bytes
   text: str
-
-
-class Writer(Protocol):
-  """Takes the records of a run; some also take `samples(step, media)`."""
-
-  def write(self, record: Mapping[str, Any]) -> None:
-    """Takes a record."""
-    ...
-
-  def close(self) -> None:
-    """Completes what was written."""
-    ...
 
 
 class JsonlWriter:

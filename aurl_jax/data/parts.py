@@ -33,7 +33,7 @@ class Piece:
     index: Of the source; the order of all.
     file: What became of it; its split is empty as long as none is told.
     sequence: The NoteSequence, serialised; empty if it was dropped.
-    ids: [steps, fields] int64.
+    ids: [steps, fields], of any integers: the cache has its own.
     bars: [bars] int64, the steps at which a bar starts.
     described: Name -> label -> count, see `report.describe`.
   """

@@ -213,7 +213,7 @@ class Transform:
       issues=_rows(reading),
       described=report.describe(notes, len(ids)),
       music=proto.SerializeToString(deterministic=True),
-      ids=np.asarray(ids, np.int64),
+      ids=ids,
       bars=np.asarray(self.tokenizer.bar_steps(ids), np.int64),
     )
 
@@ -269,7 +269,7 @@ class _Made:
     return cls(
       **told,
       music=entry['music'].tobytes(),
-      ids=entry['ids'].astype(np.int64),
+      ids=entry['ids'].astype(np.int32),
       bars=entry['bars'].astype(np.int64),
     )
 

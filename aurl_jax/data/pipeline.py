@@ -15,7 +15,7 @@ from typing import Any, Protocol, Unpack, cast, runtime_checkable
 import grain
 
 from aurl_jax.core.typing import Batch
-from aurl_jax.data import gather, plans
+from aurl_jax.data import gather
 from aurl_jax.data import quarantine as quarantine_lib
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.data.gather import Maker, Options
@@ -42,24 +42,13 @@ class Stream(Protocol):
     """Ends the workers, if there are any."""
 
 
-def timeline(
-  cache: TokenCache, split: str, **options: Unpack[Options]
-) -> plans.Timeline:
-  """Returns where each batch stands: its epoch, and its place in it.
-
-  Raises:
-    DataError: The split is unknown or empty.
-  """
-  return gather.timeline(cache[split], options)
-
-
 def batches_per_epoch(
   cache: TokenCache, split: str, **options: Unpack[Options]
 ) -> int:
   """Returns how many batches `batches` makes of an epoch of all pieces."""
   whole: Options = {**options}
   whole.pop('curriculum', None)
-  return timeline(cache, split, **whole).begin(1)
+  return gather.timeline(cache[split], whole).begin(1)
 
 
 def batches(
@@ -130,7 +119,7 @@ def _chain(
   def make(number: int) -> Batch:
     made = maker(number)
     note(made.number, made.rotten)
-    return dict(made.arrays)
+    return made.arrays
 
   return (
     grain.MapDataset.range(end)

@@ -143,18 +143,6 @@ class Tally:
     split = self._splits.setdefault(file.split, collections.Counter())
     split.update(pieces=1, notes=file.notes, steps=file.steps)
 
-  def add_music(
-    self, notes: Notes, steps: int, metadata: Metadata | None = None
-  ) -> None:
-    """Adds what a kept piece holds to the histograms.
-
-    Args:
-      notes: Its music.
-      steps: How many steps its tokens take.
-      metadata: What is known of it beside its music.
-    """
-    self.add_described(describe(notes, steps, metadata))
-
   def add_described(self, described: Mapping[str, Mapping[str, int]]) -> None:
     """Adds what `describe` told of a kept piece, here or elsewhere."""
     for name, found in described.items():

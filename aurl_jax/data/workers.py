@@ -20,8 +20,6 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, cast
 
-import numpy as np
-
 import aurl_jax
 from aurl_jax.core.errors import DataError
 from aurl_jax.core.typing import Batch
@@ -72,7 +70,7 @@ class Workers:
     made = self._fetch(self._next)
     self._note(made.number, made.rotten)
     self._next += 1
-    return dict(made.arrays)
+    return made.arrays
 
   def get_state(self) -> dict[str, int]:
     """Returns where it stands: the batches taken so far."""
@@ -157,8 +155,7 @@ class _Process:
     header, arrays = worker_lib.read(self._output)
     if 'error' in header:
       raise DataError(header['error'], code=header['code'])
-    ordered: dict[str, np.ndarray] = dict(arrays)
-    return Made(header['number'], ordered, dict(header['rotten']))
+    return Made(header['number'], arrays, dict(header['rotten']))
 
   def end(self) -> str:
     """Ends the worker and returns how it ended."""

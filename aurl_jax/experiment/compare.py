@@ -15,7 +15,7 @@ from aurl_jax.experiment import curves, generate, markup, sections, snapshot
 from aurl_jax.experiment.card import duration, seconds
 from aurl_jax.experiment.snapshot import Snapshot
 from aurl_jax.experiment.workdir import Workdir
-from aurl_jax.generation import export
+from aurl_jax.generation import page as page_lib
 from aurl_jax.generation.piece import Piece
 
 _ABSENT = object()
@@ -103,7 +103,7 @@ def page(seen: Sequence[Snapshot], heard: Sequence[Heard] = ()) -> str:
   if heard:
     body.append(f'<h2>The same seeds</h2>{_music(heard, called)}')
     pieces = [piece.notes for one in heard for piece in one.pieces]
-    script = export.player(pieces)
+    script = page_lib.player(pieces)
   return markup.page(f'{", ".join(called)}: compared', ''.join(body), script)
 
 
@@ -261,8 +261,8 @@ def _music(heard: Sequence[Heard], called: Sequence[str]) -> str:
 
 def _piece(name: str, piece: Piece, number: int) -> str:
   report = piece.report
-  midi = export.data_url('audio/midi', piece.midi())
-  roll = export.data_url('image/png', piece.plot(title=' '))
+  midi = page_lib.data_url('audio/midi', piece.midi())
+  roll = page_lib.data_url('image/png', piece.plot(title=' '))
   ends = 'comes to its end' if report['ended'] else 'breaks off'
   return (
     f'<figure><h3>{markup.text(name)} <span class="soft">seed {piece.seed}: '

@@ -280,7 +280,7 @@ def padding(run: RunConfig, cache: TokenCache) -> dict[str, float]:
   """
   modes = dict.fromkeys((run.data.batching, 'pad', 'pack'))
   plans = {
-    mode: pipeline.timeline(cache, 'train', **options(run, mode)).plan(0)
+    mode: gather.timeline(cache['train'], options(run, mode)).plan(0)
     for mode in modes
   }
   return {mode: plan.padding for mode, plan in plans.items()}

@@ -64,7 +64,7 @@ def to_folder(
 def outlined(
   model: str, changes: Mapping[str, Any]
 ) -> tuple[Composer, Request]:
-  """Returns a model without its parameters, and what is asked of it.
+  """Returns a model without its parameters, and what is asked, files read.
 
   Args:
     model: As of `to_folder`.
@@ -72,7 +72,8 @@ def outlined(
 
   Raises:
     BundleError: There is no such model, or it is damaged.
-    RequestError: A value out of its range.
+    RequestError: A value out of its range, or no such file.
+    MidiError: A file holds no music.
   """
   folder = Workdir(pathlib.Path(model))
   if not folder.holds_run:
@@ -83,7 +84,7 @@ def outlined(
     outline = original.with_index(build.here(asked).composer(None), folder)
     latents = outline.model.config.has_latents
     request = asked.generate.request(**freed(changes, latents))
-  return outline, request
+  return outline, request.opened()
 
 
 def load(model: str) -> Composer:

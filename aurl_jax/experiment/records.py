@@ -11,7 +11,7 @@ from aurl_jax.core import config as config_lib
 from aurl_jax.core import logline, trackers
 from aurl_jax.core.tensorboard import TensorBoardWriter
 from aurl_jax.core.writers import JsonlWriter, LogWriter, Media, hand_out
-from aurl_jax.data import passes, pipeline
+from aurl_jax.data import gather, passes
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
@@ -100,7 +100,7 @@ def position(
   and has a chance at some time, else none. What was drawn for a piece, which
   may be no change at all, stays on the devices.
   """
-  read = passes.Passes(pipeline.timeline(cache, 'train', **parts.run.rows))
+  read = passes.Passes(gather.timeline(cache['train'], parts.run.rows))
   augment = parts.run.augment
   chances = (getattr(augment, f'{name}_chance') for name in augment.changes)
   is_open = any(chance.first or chance.last for chance in chances)

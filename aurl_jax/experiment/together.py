@@ -6,7 +6,6 @@ Here each tells the others how it went, and all end with the same error.
 """
 
 import json
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,6 @@ from jax.experimental import multihost_utils
 
 from aurl_jax.core.errors import AurlError
 
-_log = logging.getLogger(__name__)
 _BYTES = 4096
 
 

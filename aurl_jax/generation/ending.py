@@ -19,6 +19,7 @@ from aurl_jax.generation.seats import Costs
 from aurl_jax.generation.wished import COMPOUND
 from aurl_jax.generation.wished_remi import REMI
 from aurl_jax.music.grid import Grid
+from aurl_jax.tokens import events
 from aurl_jax.tokens.codec import Codec
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.grammar import Scalar, lookup
@@ -100,14 +101,12 @@ class Within:
     """Returns the cells from a place to the end of the last bar."""
     known = self._known(now)
     # Behind a bar that is cut stands another meter.
-    other = jnp.minimum(now.meter, int(np.sort(self._meters)[-2:][0]))
+    other = jnp.minimum(
+      now.meter, int(np.sort(events.meter_cells(self.grid))[-2:][0])
+    )
     usual = jnp.where(now.length < now.meter, other, now.meter)
     open_ = (self.most - now.bars - 1) * usual
     return jnp.where(known < 0, open_, known) + now.length - now.position
-
-  @property
-  def _meters(self) -> Int[np.ndarray, ' m']:
-    return np.array([self.grid.meter_cells(*m) for m in self.grid.meters])
 
   def _long_enough(self, state: WithinState, field: int) -> Bool[Array, ' v']:
     """Returns all ids but those of bars that end before what sounds."""
@@ -122,7 +121,7 @@ class Within:
     wanted = jnp.ones(part.size, bool)
     if part.tells('meter'):
       told = part.holds('meter', ids)
-      cells = self._meters[np.where(told, values, 0)]
+      cells = events.meter_cells(self.grid)[np.where(told, values, 0)]
       wanted &= ~told | (jnp.asarray(cells) * (self.most - bars) >= sounds)
     if 'cut' in part.starts:
       cut = part.holds('cut', ids)

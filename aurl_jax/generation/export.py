@@ -8,11 +8,10 @@ from collections.abc import Sequence
 
 from aurl_jax.core import files
 from aurl_jax.generation import page as page_lib
-from aurl_jax.generation.page import data_url, player
 from aurl_jax.generation.piece import Piece
 from aurl_jax.music.clean import clean
 
-__all__ = ['PAGE', 'clean', 'data_url', 'numbered', 'player', 'write']
+__all__ = ['PAGE', 'clean', 'numbered', 'write']
 
 PAGE = 'index.html'
 

@@ -253,6 +253,22 @@ class Request:
     """
     return None if self.prompt is None else source.read('prompt', self.prompt)
 
+  def opened(self) -> 'Request':
+    """Returns the request with notes for the files that it begins with.
+
+    Whoever asks several times for the music so reads each file once.
+
+    Raises:
+      MidiError, RequestError: As `prompt_notes`.
+    """
+    music = {name: getattr(self, name) for name in ('prompt', *LINES)}
+    found: dict[str, Any] = {
+      name: source.read(name, one)
+      for name, one in music.items()
+      if one is not None
+    }
+    return dataclasses.replace(self, **found) if found else self
+
   @property
   def rows(self) -> int:
     """Pieces that are drawn, drafts among them."""

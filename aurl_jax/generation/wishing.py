@@ -23,6 +23,8 @@ from aurl_jax.tokens.tokenizer import Tokenizer
 def settled(tokenizer: Tokenizer, request: Request) -> Request:
   """Returns a request whose wishes have the meter that its bars will have.
 
+  Its files are read (`Request.opened`).
+
   A wish that has to know a meter and names none takes that of the request, of
   the end of the prompt, of another wish, or of the music that is given. Where
   the first step tells meter and tempo for all (`grid`), a wish's are told
@@ -31,7 +33,9 @@ def settled(tokenizer: Tokenizer, request: Request) -> Request:
   Raises:
     RequestError: Request, prompt or given music have another meter than the
       wish (code `meter`), or, of a grid or given music, another tempo.
+    MidiError: A file holds no music.
   """
+  request = request.opened()
   given = given_lib.of(tokenizer, request)
   if given is not None:
     return _beside(request, given)
@@ -178,16 +182,6 @@ def constraints(
       parts = tuple(Soft(inner=part, weight=wish.weight) for part in parts)
     found += parts
   return tuple(found)
-
-
-def report(
-  tokenizer: Tokenizer,
-  request: Request,
-  prompt: Int[np.ndarray, 't f'],
-  notes: Notes,
-) -> dict[str, Kept]:
-  """Returns how well a piece kept a settled request's wishes, by rule."""
-  return judge(tokenizer, request, prompt)(notes)
 
 
 def judge(

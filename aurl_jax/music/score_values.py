@@ -21,7 +21,6 @@ from aurl_jax.music.score_time import (
 )
 
 WHOLE = 4 * RESOLUTION
-_LONGEST = 2 * WHOLE
 _VALUES = {WHOLE * 2 // 2**power: power - 1 for power in range(9)}
 """Length -> halvings of a whole note, -1..7, of what has no dot."""
 

@@ -77,6 +77,19 @@ def lookup(table: np.ndarray, index: Scalar) -> jax.Array:
   return jnp.asarray(table)[index]
 
 
+def kind_of_id(field: Field, names: tuple[str, ...]) -> np.ndarray:
+  """Returns int32 `[field.size]`: the kind of a step by its id.
+
+  PAD ends a sequence as EOS does.
+
+  Args:
+    field: Its ranges are kinds.
+    names: The kinds, in order.
+  """
+  kinds = [names.index(part.event) for part in field.ranges]
+  return np.array([names.index('eos'), *kinds], np.int32)[field.kinds + 1]
+
+
 def relation(names: tuple[str, ...], rules: Mapping[str, str]) -> np.ndarray:
   """Returns bool `[n, n]`: whether the column may follow the row.
 

@@ -135,10 +135,7 @@ class RemiGrammar:
 
   @functools.cached_property
   def _kind_of_id(self) -> np.ndarray:
-    """int32 `[v]`; PAD ends a sequence as EOS does."""
-    names = ['eos', *(part.event for part in self.codec.fields[0].ranges)]
-    kinds = np.array([_KINDS.index(name) for name in names], np.int32)
-    return kinds[self.codec.fields[0].kinds + 1]
+    return lib.kind_of_id(self.codec.fields[0], _KINDS)
 
   @functools.cached_property
   def _cells(self) -> np.ndarray:

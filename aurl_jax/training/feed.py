@@ -16,7 +16,7 @@ def placer(mesh: jax.sharding.Mesh | None) -> Callable[[Batch], Batch]:
     return jax.device_put
   sharding = rules.batch_sharding(mesh)
   if jax.process_count() == 1:
-    return lambda batch: jax.device_put(dict(batch), sharding)
+    return lambda batch: jax.device_put(batch, sharding)
   return lambda batch: rules.place_batch(batch, mesh)
 
 

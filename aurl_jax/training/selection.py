@@ -10,26 +10,13 @@ import dataclasses
 import logging
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.core.retention import MODES
 from aurl_jax.training.callbacks import Context
 
 _log = logging.getLogger(__name__)
-
-
-@runtime_checkable
-class Remembers(Protocol):
-  """A callback whose memory a checkpoint holds."""
-
-  def save(self) -> dict[str, Any]:
-    """Returns what it remembers, as JSON."""
-    ...
-
-  def load(self, saved: Mapping[str, Any]) -> None:
-    """Takes it back."""
-    ...
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -27,7 +27,7 @@ def test_positions_are_those_of_a_reader_who_counts(split_cache, mode, by):
     'bucket_rows': 2,
     'curriculum': course,
   }
-  read = passes.Passes(pipeline.timeline(split_cache, 'train', **options))
+  read = passes.Passes(gather.timeline(split_cache['train'], options))
   batches = pipeline.batches(split_cache, 'train', epochs=3, **options)
   told = [(batch['epochs'][0], set(np.unique(batch['pieces']).tolist()) - {-1})
           for batch in batches]  # fmt: skip

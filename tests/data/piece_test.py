@@ -33,6 +33,7 @@ def same(one, other):
   assert one.file == other.file
   assert one.sequence == other.sequence
   assert one.described == other.described
+  assert one.ids.dtype == other.ids.dtype == np.int32
   np.testing.assert_array_equal(one.ids, other.ids)
   np.testing.assert_array_equal(one.bars, other.bars)
 

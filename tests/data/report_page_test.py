@@ -63,7 +63,8 @@ def page(tmp_path):
           name=name, status='repaired', split='train', digest='x', issues=issues
         )
       )
-      tally.add_music(song(), 5, Metadata(genres=(NASTY,)))
+      known = Metadata(genres=(NASTY,))
+      tally.add_described(report.describe(song(), 5, known))
     tally.report(tmp_path)
   return (tmp_path / 'report.html').read_text(encoding='utf-8')
 

@@ -74,8 +74,10 @@ def test_a_histogram_never_has_more_than_so_many_labels(tmp_path, monkeypatch):
   monkeypatch.setattr(report, 'LABELS', 5)
   with report.Tally(tmp_path) as tally:
     for index in range(9):
-      tally.add_music(song(), 1, Metadata(genres=(f'g{index}',)))
-    tally.add_music(song(), 1, Metadata(genres=('g0',)))
+      known = Metadata(genres=(f'g{index}',))
+      tally.add_described(report.describe(song(), 1, known))
+    known = Metadata(genres=('g0',))
+    tally.add_described(report.describe(song(), 1, known))
   found = tally.report(tmp_path).histograms['genre']
   assert found == {'g0': 2, 'g1': 1, 'g2': 1, 'g3': 1, 'g4': 1, 'other': 4}
 
@@ -110,7 +112,7 @@ def told(tmp_path):
     for file in (one, bad[0], copy, bad[1]):
       tally.add(file)
     for _ in range(2):
-      tally.add_music(song(), 9)
+      tally.add_described(report.describe(song(), 9))
   return tally.report(tmp_path), [one, bad[0], copy, bad[1]]
 
 

@@ -135,9 +135,8 @@ def test_steps_by_chance_leave_a_melody_as_it_is(tokenizer):
       assert hearing.faults(rest, given.bars, **JUDGED) == []
       assert notes.meters.tolist() == before.meters.tolist()
       assert notes.tempos.tolist() == before.tempos.tolist()
-      made = wishing.report(
-        tokenizer, wishing.settled(tokenizer, request), whole, notes
-      )
+      settled = wishing.settled(tokenizer, request)
+      made = wishing.judge(tokenizer, settled, whole)(notes)
       assert {kept.broken for kept in made.values()} == {0}
       assert 'given' in made
 

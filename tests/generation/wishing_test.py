@@ -8,8 +8,10 @@ import pytest
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.generation import wishing
 from aurl_jax.generation.errors import RequestError
+from aurl_jax.generation.prompt import Prompts
 from aurl_jax.generation.request import Request
 from aurl_jax.generation.wish import Wish
+from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.grid import VoiceGrid
@@ -103,13 +105,13 @@ def test_bars_of_the_prompt_are_not_wished_for():
   prompt = compound.encode(CHORD)[:-1]
   request = Request(wish=Wish(key='C'), prompt=CHORD, bars=3)
   notes = compound.decode(prompt)
-  found = wishing.report(compound, request, prompt, notes)
+  found = wishing.judge(compound, request, prompt)(notes)
   # C5 G4 D4 A3 are in no bar that it is about.
   assert found['key'] == (1.0, 0)
   first = Request(wish=Wish(key='F# major'), bars=1)
-  broken = wishing.report(compound, first, prompt[:1], notes)
+  broken = wishing.judge(compound, first, prompt[:1])(notes)
   assert broken['key'] == (0.0, 4)
-  assert wishing.report(compound, Request(), prompt, notes) == {}
+  assert wishing.judge(compound, Request(), prompt)(notes) == {}
   assert wishing.constraints(compound, Request(), prompt, 50) == ()
 
 
@@ -163,3 +165,20 @@ def test_the_bar_that_an_opening_begins_is_one_of_those_asked_for(name, wish):
     assert len(tokenizer.bar_steps(piece.ids)) == bars + 1
     assert piece.ended
     assert piece.notes.end <= bars * 3 * piece.notes.ticks_per_beat
+
+
+@pytest.mark.parametrize('name', ['prompt', 'melody'])
+def test_a_settled_request_needs_its_files_no_more(name, tmp_path):
+  compound, path = TOKENIZERS['compound'], tmp_path / 'chord.mid'
+  midi.write(CHORD, path)
+  asked = {'wish': Wish(key='C'), 'bars': 3}
+  request = wishing.settled(compound, Request(**{name: path}, **asked))
+  path.unlink()
+  known = wishing.settled(compound, Request(**{name: CHORD}, **asked))
+  found, prompt = (Prompts(compound).prompt(r) for r in (request, known))
+  assert found.tolist() == prompt.tolist()
+  judged, wanted = (
+    wishing.judge(compound, r, prompt) for r in (request, known)
+  )
+  notes = compound.decode(prompt)
+  assert judged(notes) == wanted(notes) != {}

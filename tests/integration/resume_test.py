@@ -7,11 +7,9 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
-from aurl_jax.music import midi
-from aurl_jax.music.notes import Notes
+from tests.training import tiny_run
 
 STEPS = 60
 SETTINGS = {
@@ -24,18 +22,6 @@ SETTINGS = {
   'logging.page': False,
   'logging.console': False,
 }
-
-
-@pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-  """Returns a folder of short pieces, no two alike."""
-  path = tmp_path_factory.mktemp('midi')
-  random = np.random.default_rng(0)
-  for number in range(12):
-    pitch = 60 + np.cumsum(random.integers(-2, 3, 48))
-    columns = {'onset': np.arange(48) * 120, 'duration': 120, 'pitch': pitch}
-    midi.write(Notes.build(480, columns), path / f'{number}.mid')
-  return path
 
 
 @pytest.fixture(scope='module')
@@ -69,19 +55,6 @@ def _finish(process):
   return process.returncode, output + errors
 
 
-def _records(workdir):
-  lines = (workdir / 'metrics.jsonl').read_text().splitlines()
-  found = [json.loads(line) for line in lines]
-  return [
-    {
-      name: value
-      for name, value in record.items()
-      if name != 'tokens_per_second' and not name.startswith('system/')
-    }
-    for record in found
-  ]
-
-
 def _wait_for(workdir, step, process):
   """Returns when a record of the step, or a later one, is written."""
   deadline = time.monotonic() + 240
@@ -103,7 +76,7 @@ def test_killed_stopped_and_started_again_equals_unbroken(start, tmp_path):
   _wait_for(broken, 13, process)
   process.kill()
   assert _finish(process)[0] == -signal.SIGKILL
-  assert _records(broken)[-1]['step'] < STEPS
+  assert tiny_run.records(broken)[-1]['step'] < STEPS
 
   process = start(broken)
   _wait_for(broken, 28, process)
@@ -116,6 +89,6 @@ def test_killed_stopped_and_started_again_equals_unbroken(start, tmp_path):
   assert code == 0, said
   code, said = _finish(start(unbroken))
   assert code == 0, said
-  assert _records(broken) == _records(unbroken)
-  steps = [record['step'] for record in _records(broken)]
+  assert tiny_run.records(broken) == tiny_run.records(unbroken)
+  steps = [record['step'] for record in tiny_run.records(broken)]
   assert steps == list(range(1, STEPS + 1))

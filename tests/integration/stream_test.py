@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from aurl_jax.data import pipeline, workers
+from aurl_jax.data import gather, pipeline, workers
 from aurl_jax.data.curriculum import Curriculum
 from aurl_jax.data.quarantine import Quarantine
 from tests.data import streams
@@ -70,7 +70,7 @@ def test_resuming_at_every_step_repeats_the_stream(
 ):
   path = tmp_path / 'q.json'
   unbroken = streams.digests(start(tokens, path, mode, course, epochs=EPOCHS))
-  line = pipeline.timeline(tokens, 'train', **options(mode, course))
+  line = gather.timeline(tokens['train'], options(mode, course))
   assert len(unbroken) == line.begin(EPOCHS) > EPOCHS
   assert len(set(unbroken)) > len(unbroken) - 3
   for step in range(len(unbroken)):

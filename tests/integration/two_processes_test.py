@@ -15,8 +15,6 @@ import pytest
 import safetensors.numpy
 
 from aurl_jax.experiment import bundle
-from aurl_jax.music import midi
-from aurl_jax.music.notes import Notes
 
 STEPS = 4
 SETTINGS = {
@@ -29,18 +27,6 @@ SETTINGS = {
   'generate.n': 1,
 }
 FSDP = {'mesh.data': 1, 'mesh.fsdp': 2}
-
-
-@pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-  """Returns a folder of short pieces, no two alike."""
-  path = tmp_path_factory.mktemp('midi')
-  random = np.random.default_rng(0)
-  for number in range(12):
-    pitch = 60 + np.cumsum(random.integers(-2, 3, 48))
-    columns = {'onset': np.arange(48) * 120, 'duration': 120, 'pitch': pitch}
-    midi.write(Notes.build(480, columns), path / f'{number}.mid')
-  return path
 
 
 @pytest.fixture(scope='module')

@@ -2,22 +2,15 @@
 
 import csv
 import importlib
-import pathlib
-import sys
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-TOOLS = pathlib.Path(__file__).resolve().parents[2] / 'tools'
-
 
 @pytest.fixture(scope='module')
-def landscape():
-  """The script, from its own folder."""
-  sys.path.insert(0, str(TOOLS))
-  yield importlib.import_module('loss_landscape')
-  sys.path.remove(str(TOOLS))
+def landscape(tool_folder):
+  return importlib.import_module('loss_landscape')
 
 
 def drawn(shape, seed):

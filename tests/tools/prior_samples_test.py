@@ -1,8 +1,6 @@
 """`tools/prior_samples.py`: which sets it compares, and by what."""
 
 import json
-import subprocess
-import sys
 import types
 
 import numpy as np
@@ -81,14 +79,5 @@ def test_the_largest_difference_is_told(tool):
   assert tool.off(one, one) == 0
 
 
-def test_a_folder_without_a_run_is_an_error(repository, tmp_path):
-  done = subprocess.run(
-    [sys.executable, repository / 'tools' / 'prior_samples.py', tmp_path],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert done.returncode != 0
-  assert str(tmp_path) in done.stderr
-  assert 'Traceback' not in done.stderr
-  assert not done.stdout
+def test_a_folder_without_a_run_is_an_error(assert_wants_a_run):
+  assert_wants_a_run('prior_samples')

@@ -1,8 +1,6 @@
 """The tools that look at a step and at attention, on what is known."""
 
 import importlib
-import pathlib
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -11,19 +9,8 @@ import pytest
 
 from aurl_jax.parallel import memory
 
-TOOLS = pathlib.Path(__file__).resolve().parents[2] / 'tools'
-
-
-@pytest.fixture(scope='module', autouse=True)
-def tools():
-  """The scripts import each other from their own folder."""
-  sys.path.insert(0, str(TOOLS))
-  yield
-  sys.path.remove(str(TOOLS))
-
-
-def load(name):
-  return importlib.import_module(name)
+pytestmark = pytest.mark.usefixtures('tool_folder')
+load = importlib.import_module
 
 
 def compiled(function, *shapes):

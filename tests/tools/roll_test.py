@@ -1,8 +1,6 @@
 """Boxes of steps in a piano roll, on pieces whose steps are known."""
 
 import importlib
-import pathlib
-import sys
 
 import numpy as np
 import pytest
@@ -13,15 +11,10 @@ from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.tokens.remi import Remi
 from tests.tokens import pieces
 
-TOOLS = pathlib.Path(__file__).resolve().parents[2] / 'tools'
-
 
 @pytest.fixture(scope='module')
-def roll():
-  """The script, from its own folder."""
-  sys.path.insert(0, str(TOOLS))
-  yield importlib.import_module('attention_roll')
-  sys.path.remove(str(TOOLS))
+def roll(tool_folder):
+  return importlib.import_module('attention_roll')
 
 
 def told(tokenizer, ids, step):

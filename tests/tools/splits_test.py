@@ -2,27 +2,14 @@
 
 import collections
 import importlib
-import pathlib
-import sys
 
 import numpy as np
 import pytest
 
 from aurl_jax.music.notes import Notes, Track
 
-TOOLS = pathlib.Path(__file__).resolve().parents[2] / 'tools'
-
-
-@pytest.fixture(scope='module', autouse=True)
-def tools():
-  """The scripts import each other from their own folder."""
-  sys.path.insert(0, str(TOOLS))
-  yield
-  sys.path.remove(str(TOOLS))
-
-
-def load(name):
-  return importlib.import_module(name)
+pytestmark = pytest.mark.usefixtures('tool_folder')
+load = importlib.import_module
 
 
 def piece(seed, *, up=0, tempo=1.0, late=0, length=200, drums=False):

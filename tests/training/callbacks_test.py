@@ -13,13 +13,11 @@ from tests.training import toy
 
 
 def _context(step=4, ending='', first=0, state=None, totals=None, **kwargs):
-  return callbacks.Context(
-    step=step,
+  return toy.context(
+    step,
     first=first,
     state=state or {'params': {'x': jnp.ones(2)}},
-    metrics={},
     totals=totals or _totals(),
-    clock=callbacks.Clock(),
     ending=ending,
     **kwargs,
   )

@@ -2,9 +2,9 @@
 
 import pytest
 
-from aurl_jax.training import callbacks
 from aurl_jax.training.collapse import Collapse, shown
-from aurl_jax.training.metrics import Totals, TrainingError
+from aurl_jax.training.metrics import TrainingError
+from tests.training import toy
 
 SOUND = {
   'valid/latents/units': 16.0,
@@ -16,15 +16,7 @@ UNHEARD = SOUND | {'valid/latents/gap': 0.004}
 
 
 def at(step, record):
-  return callbacks.Context(
-    step=step,
-    first=0,
-    state={},
-    metrics={},
-    totals=Totals(),
-    clock=callbacks.Clock(),
-    record=record,
-  )
+  return toy.context(step, record=record)
 
 
 def test_signals_are_named():

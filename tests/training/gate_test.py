@@ -5,11 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aurl_jax.training import callbacks
 from aurl_jax.training.gan import GanConfig
 from aurl_jax.training.gate import Gate, make_judge
-from aurl_jax.training.metrics import Totals
-from tests.training import players
+from tests.training import players, toy
 
 CONFIG = GanConfig(warmup=20, accuracy=0.7, tolerance=0.05)
 
@@ -32,14 +30,8 @@ def state(step, params=0.0, is_open=0.0, on=0):
 
 def after(gate, now, nats):
   """The context after a gate was asked, behind an evaluation."""
-  context = callbacks.Context(
-    step=int(now['step']),
-    first=0,
-    state=now,
-    metrics={},
-    totals=Totals(),
-    clock=callbacks.Clock(),
-    record={'valid/loss': nats},
+  context = toy.context(
+    int(now['step']), state=now, record={'valid/loss': nats}
   )
   assert gate.due(context)
   gate(context)

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from aurl_jax.training import callbacks, profile
-from aurl_jax.training.metrics import Totals
+from aurl_jax.training import profile
+from tests.training import toy
 
 
 @pytest.fixture
@@ -34,15 +34,7 @@ def _steps(traced, calls, numbers, last=0):
   """Returns after which steps a trace began and ended."""
   found = []
   for step in numbers:
-    context = callbacks.Context(
-      step=step,
-      first=0,
-      state={},
-      metrics={},
-      totals=Totals(),
-      clock=callbacks.Clock(),
-      ending='done' if step == last else '',
-    )
+    context = toy.context(step, ending='done' if step == last else '')
     before = len(calls)
     if traced.due(context):
       traced(context)

@@ -10,7 +10,6 @@ import pytest
 
 from aurl_jax.core import system as usage_lib
 from aurl_jax.training import callbacks, guard, loop, records
-from aurl_jax.training.metrics import Totals
 from tests.training import toy
 
 
@@ -23,12 +22,8 @@ class Clock(callbacks.Clock):
 def _context(step, seconds, waited=0.0, ending='', record=None, data=None):
   clock = Clock()
   clock.seconds = seconds
-  return callbacks.Context(
-    step=step,
-    first=0,
-    state={},
-    metrics={},
-    totals=Totals(),
+  return toy.context(
+    step,
     clock=clock,
     data=data,
     waited=waited,

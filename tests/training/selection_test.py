@@ -5,22 +5,13 @@ import math
 import pytest
 
 from aurl_jax.core.errors import ConfigError
-from aurl_jax.training import callbacks, selection
-from aurl_jax.training.metrics import Totals
+from aurl_jax.training import selection
+from tests.training import toy
 
 
 def context(step, value=None, ending='', name='valid/loss'):
   record = {} if value is None else {name: value}
-  return callbacks.Context(
-    step=step,
-    first=0,
-    state={},
-    metrics={},
-    totals=Totals(),
-    clock=callbacks.Clock(),
-    ending=ending,
-    record=record,
-  )
+  return toy.context(step, ending=ending, record=record)
 
 
 def feed(callback, values, first=1):

@@ -12,6 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from aurl_jax.training import callbacks
+from aurl_jax.training.metrics import Totals
+
 SIZES = (7, 5)
 
 
@@ -96,3 +99,13 @@ class Batches:
 
   def set_state(self, state):
     self.index = state['index']
+
+
+def context(step, *, clock=None, totals=None, **more):
+  """Returns what callbacks see behind a step of a run from its start."""
+  return callbacks.Context(
+    **{'first': 0, 'state': {}, 'metrics': {}} | more,
+    step=step,
+    totals=totals or Totals(),
+    clock=clock or callbacks.Clock(),
+  )
