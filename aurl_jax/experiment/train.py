@@ -144,7 +144,7 @@ def _paced(parts: Parts, *, quiet: bool) -> pace.Pace:
 
   def tell(seconds: float, left: int) -> None:
     progress.say(
-      f'a step takes {seconds:.2g} s; the {left:,} steps that are left take '
+      f'a step takes {seconds:.2g} s; what is left (steps: {left:,}) takes '
       f'about {card.duration(seconds * left)}, evaluations not counted. A '
       f'record every {train.log_every:,} steps; train.steps is how many',
       quiet=quiet,
@@ -156,7 +156,13 @@ def _paced(parts: Parts, *, quiet: bool) -> pace.Pace:
 def _described(cache: TokenCache) -> str:
   splits = cache.manifest['splits'].items()
   counts = ', '.join(f'{name} {found["pieces"]:,}' for name, found in splits)
-  return f'data: pieces {counts}; the first step compiles, a minute or so'
+  told = f'data: pieces {counts}; the first step compiles, a minute or so'
+  if 'valid' not in cache:
+    told += (
+      '\nno piece is left to judge the model by (valid): there will be no '
+      'figures of how well it does; give it more files'
+    )
+  return told
 
 
 def _padded(found: Mapping[str, float]) -> str:
