@@ -34,6 +34,9 @@ VERBS = {
 }
 """Verb -> what it does; each is a module of `aurl_jax.cli`."""
 
+_HEAVY = ('demo', 'generate', 'latents', 'play', 'prepare', 'prior', 'train')
+"""Verbs that need seconds before they can say anything."""
+
 
 def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
   """Returns the parser; only `verb`'s module is imported, or all."""
@@ -61,8 +64,13 @@ def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs one verb and returns the exit code; errors go to stderr."""
   words = list(sys.argv[1:] if argv is None else argv)
-  verb = words[0] if words and words[0] in VERBS else None
+  if not words:
+    build_parser('').print_help(sys.stderr)
+    raise SystemExit(2)
+  verb = words[0] if words[0] in VERBS else None
   args = build_parser(verb or '').parse_args(words)
+  if verb in _HEAVY and not args.json and sys.stderr.isatty():
+    print('loading …', file=sys.stderr, flush=True)
   tell = functools.partial(report, as_json=args.json)
   return guard.guarded(lambda: args.run(args), tell)
 

@@ -35,10 +35,15 @@ def run(args: argparse.Namespace) -> int:
   from aurl_jax.parallel import host
 
   host.compile_lightly()
-  from aurl_jax.experiment import demo
+  from aurl_jax.experiment import demo, progress
 
   asked = {name: getattr(args, name) for name in ('n', 'bars', 'seed')}
   changes = {name: value for name, value in asked.items() if value is not None}
+  progress.say(
+    f'{", ".join(args.models) or "every shipped model"} writes into '
+    f'{args.out}; programs compile first, a minute or so a model',
+    quiet=args.json,
+  )
   if args.turn:
     found = demo.turn(args.models, args.out, dict(args.turn), changes)
   else:

@@ -238,7 +238,7 @@ def run(args: argparse.Namespace) -> int:
     by = dict(args.turn)
     result = turning.to_folder(args.model, args.out, by, changes)
   else:
-    result = generate.to_folder(args.model, args.out, changes)
+    result = generate.to_folder(args.model, args.out, changes, quiet=args.json)
   if args.json:
     output.emit_json(result)
   else:

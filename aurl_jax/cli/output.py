@@ -19,8 +19,36 @@ def emit_json(value: Any) -> None:
 
 
 def facts(rows: Mapping[str, Any], title: str | None = None) -> None:
-  """Prints names and values in two columns."""
-  table(('', ''), rows.items(), title=title, header=False)
+  """Prints names and values in two columns; empty values are left out."""
+  told = [
+    (name, _told(value))
+    for name, value in rows.items()
+    if value is not None and value not in ('', {}, [], ())
+  ]
+  table(('', ''), told, title=title, header=False)
+
+
+def _told(value: Any) -> str:
+  """Returns a value as people read it, whatever it holds.
+
+  Example:
+    >>> _told({'train': {'notes': 11071}, 'share': 0.123456})
+    'train (notes 11,071), share 0.1235'
+  """
+  if isinstance(value, Mapping):
+    return ', '.join(
+      f'{name} ({_told(part)})'
+      if isinstance(part, Mapping)
+      else f'{name} {_told(part)}'
+      for name, part in value.items()
+    )
+  if isinstance(value, list | tuple):
+    return ', '.join(_told(part) for part in value)
+  if isinstance(value, bool):
+    return 'yes' if value else 'no'
+  if isinstance(value, float):
+    return f'{value:,.4g}' if abs(value) < 1000 else f'{value:,.0f}'
+  return f'{value:,}' if isinstance(value, int) else str(value)
 
 
 def _shown(cell: Any) -> str:

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     return _list(args.json)
   if not args.model:
     raise ConfigError('tell which model plays, such as pop, or --list-ports')
-  from aurl_jax.experiment import play
+  from aurl_jax.experiment import play, progress
 
   asked = {name: getattr(args, name) for name in _REQUEST}
   changes = {name: value for name, value in asked.items() if value is not None}
@@ -73,6 +73,10 @@ def run(args: argparse.Namespace) -> int:
     changes['wish'] = wished
   names = play.Stage._fields
   stage = play.Stage(**{name: getattr(args, name) for name in names})
+  progress.say(
+    f'{args.model} compiles its programs before the first beat, a minute or so',
+    quiet=args.json,
+  )
   facts = play.run(args.model, changes, stage)
   if args.json:
     output.emit_json(facts)

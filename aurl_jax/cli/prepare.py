@@ -12,6 +12,7 @@ the reason in files.jsonl; report.html shows it all.
 """
 
 import argparse
+import pathlib
 
 from aurl_jax.cli import output
 
@@ -54,5 +55,6 @@ def run(args: argparse.Namespace) -> int:
     output.emit_json(report)
   else:
     shown = {k: v for k, v in report.items() if k != 'histograms'}
+    shown['page'] = str(pathlib.Path(args.out) / 'report.html')
     output.facts(shown, title=args.out)
   return 0

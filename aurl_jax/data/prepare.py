@@ -293,7 +293,7 @@ def write(
       note_sequences.write(work / 'records', _keep(placed, tally, writer))
     report = tally.report(out)
     if not report.splits:
-      raise _nothing(report)
+      raise _nothing(report, work)
     files.write_atomic(work / KEY, json.dumps(made_of, indent=1) + '\n')
   return report
 
@@ -332,11 +332,15 @@ def _keep(
     )
 
 
-def _nothing(report: Report) -> DataError:
+def _nothing(report: Report, work: pathlib.Path) -> DataError:
+  """Returns the error for a set of which nothing is left, with an example."""
   reasons = ', '.join(f'{n} × {code}' for code, n in report.reasons.items())
-  files_ = report.counts['files']
+  first = dataclasses.replace(report, folder=work).files()[0]
+  named = first.name in first.reason
+  example = first.reason if named else f'{first.name}: {first.reason}'
   return DataError(
-    f'none of {files_} files can be used ({reasons}); `aurl inspect FILE` '
-    'says more about one, and another tokenizer may take what this one cannot',
+    f'none of {report.counts["files"]} files can be used ({reasons}), such as '
+    f'{example}; `aurl inspect FILE` says more about one, and another '
+    'tokenizer may take what this one cannot',
     code='nothing_usable',
   )

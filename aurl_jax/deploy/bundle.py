@@ -261,6 +261,13 @@ def _no_bundle(folder: pathlib.Path) -> BundleError:
   if (folder / 'checkpoints').is_dir():
     cause = f'{folder} is a run; make a bundle of it: aurl bundle {folder}'
     return BundleError(f'{cause} --out DIR', code='run')
+  if not any((folder / name).exists() for name in (WEIGHTS, CONFIG)):
+    return BundleError(
+      f'{folder} holds neither a run nor a bundle; name the --workdir of '
+      '`aurl train`, the --out of `aurl bundle` or a shipped model '
+      f'({", ".join(shipped())})',
+      code='no_bundle',
+    )
   return BundleError(
     f'{folder} is no bundle: {DIGESTS} is missing; copy the whole folder '
     'again, or make one of a run with `aurl bundle`',

@@ -46,7 +46,7 @@ class Lines(NamedTuple):
     """Returns at which notes so many in a row of one line end."""
     found = np.zeros(len(self.line), np.bool_)
     found[notes - 1 :] = (
-      self.line[notes - 1 :] == self.line[: len(self.line) - notes + 1]
+      self.line[notes - 1 :] == self.line[: max(len(self.line) - notes + 1, 0)]
     )
     return found
 

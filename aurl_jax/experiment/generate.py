@@ -10,7 +10,7 @@ from aurl_jax.core import checkpoint
 from aurl_jax.deploy import bundle as bundle_lib
 from aurl_jax.deploy import priors as priors_lib
 from aurl_jax.deploy.composer import Composer
-from aurl_jax.experiment import build, original, sections
+from aurl_jax.experiment import build, original, progress, sections
 from aurl_jax.experiment.keeping import Pick
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.generation import export, wording
@@ -38,7 +38,7 @@ def run(
 
 
 def to_folder(
-  model: str, out: str, changes: Mapping[str, Any]
+  model: str, out: str, changes: Mapping[str, Any], *, quiet: bool = True
 ) -> dict[str, Any]:
   """Writes music by a run, a bundle or a shipped name.
 
@@ -47,6 +47,7 @@ def to_folder(
     out: Folder for the MIDI files, rolls and page.
     changes: Fields of `Request`; those left out are the run's own, or the
       defaults of a bundle.
+    quiet: Whether to keep from the console what is done.
 
   Returns:
     As `write`.
@@ -58,6 +59,11 @@ def to_folder(
   """
   outline, request = outlined(model, changes)
   outline.check(request)
+  progress.say(
+    f'{model} writes into {out}; its programs compile first, half a minute or '
+    'so',
+    quiet=quiet,
+  )
   return write(load(model), request, pathlib.Path(out))
 
 

@@ -73,8 +73,7 @@ def load(page: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
   Raises:
     ConfigError: An unknown page, key or a value of another type.
   """
-  argv = [f'--config={page}', *(f'--config.{item}' for item in overrides)]
-  config = parse(argv).config
+  config = parse([f'--config={page}', *_as_flags(overrides)]).config
   assert config is not None
   return config
 
@@ -87,9 +86,20 @@ def override(
   Raises:
     ConfigError: An unknown key or a value of another type.
   """
-  config = _parse([f'--config.{item}' for item in overrides], values).config
+  config = _parse(_as_flags(overrides), values).config
   assert config is not None
   return config
+
+
+def _as_flags(overrides: Sequence[str]) -> list[str]:
+  """Returns flags of `section.key=value`; raises where one has no value."""
+  for item in overrides:
+    if '=' not in item:
+      raise ConfigError(
+        f'--set {item}: there is no value; write --set {item}=VALUE',
+        code='bad_flag',
+      )
+  return [f'--config.{item}' for item in overrides]
 
 
 def parse(argv: Sequence[str]) -> CommandLine:

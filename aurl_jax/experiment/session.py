@@ -25,6 +25,7 @@ from aurl_jax.parallel import ahead
 from aurl_jax.training import callbacks as callbacks_lib
 from aurl_jax.training import gate as gate_lib
 from aurl_jax.training import loop, signals, watch
+from aurl_jax.training import pace as pace_lib
 from aurl_jax.training import state as state_lib
 
 _log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Session:
     begin: Called when the run is about to go on.
     noted: Where rotten pieces are noted.
     compiled: Told of each program of the step before it runs.
+    paced: Tells how long it will take.
   """
 
   stop: signals.Stop
@@ -49,6 +51,7 @@ class Session:
   begin: Callable[[], None]
   noted: Quarantine
   compiled: ahead.Seen
+  paced: pace_lib.Pace
 
 
 def train(
@@ -191,7 +194,7 @@ def _told(
 ) -> list[Any]:
   """Returns what makes the records, behind what judges."""
   train = parts.run.train
-  result: list[Any] = []
+  result: list[Any] = [session.paced]
   if train.sample_every:
     sample = records.sampler(parts, folder, session.writers)
     result.append(

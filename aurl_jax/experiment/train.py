@@ -31,7 +31,12 @@ from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.parallel import host
 from aurl_jax.parallel import memory as memory_lib
 from aurl_jax.parallel import mesh as mesh_lib
-from aurl_jax.training import signals
+from aurl_jax.training import pace, signals
+
+_ENDING = (
+  'trained; judging the model and writing what it plays, which compiles once '
+  'more, a minute or so'
+)
 
 
 def run(
@@ -116,8 +121,10 @@ def _work(
         begin=begin,
         noted=data.quarantine(parts.run, folder.quarantine),
         compiled=memory.watch(parts.run, folder, quiet=quiet),
+        paced=_paced(parts, quiet=quiet),
       )
       params = session.train(parts, cache, folder, here)
+      progress.say(_ENDING, quiet=quiet)
       figures = _figures(parts, cache, params, here.noted)
     return _leave(parts, cache, folder, params, figures, writers)
 
@@ -131,10 +138,31 @@ def _held(parts: Parts, *, quiet: bool) -> tuple[parameters.Part, ...]:
   return found
 
 
+def _paced(parts: Parts, *, quiet: bool) -> pace.Pace:
+  """Returns what tells how long the run will take."""
+  train = parts.run.train
+
+  def tell(seconds: float, left: int) -> None:
+    progress.say(
+      f'a step takes {seconds:.2g} s; what is left (steps: {left:,}) takes '
+      f'about {card.duration(seconds * left)}, evaluations not counted. A '
+      f'record every {train.log_every:,} steps; train.steps is how many',
+      quiet=quiet,
+    )
+
+  return pace.Pace(tell=tell, steps=train.steps)
+
+
 def _described(cache: TokenCache) -> str:
   splits = cache.manifest['splits'].items()
-  counts = (f'{name} {found["pieces"]:,} pieces' for name, found in splits)
-  return f'data: {", ".join(counts)}; the first step compiles, a minute or so'
+  counts = ', '.join(f'{name} {found["pieces"]:,}' for name, found in splits)
+  told = f'data: pieces {counts}; the first step compiles, a minute or so'
+  if 'valid' not in cache:
+    told += (
+      '\nno piece is left to judge the model by (valid): there will be no '
+      'figures of how well it does; give it more files'
+    )
+  return told
 
 
 def _padded(found: Mapping[str, float]) -> str:

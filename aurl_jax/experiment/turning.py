@@ -88,13 +88,13 @@ def turn(
     RequestError: A value is out of its range, or the prompt cannot be read.
     TokenError: The prompt is not what the tokenizer can hold.
   """
+  space = LatentSpace(composer)
   other = sorted(set(changes) - set(_ASKED))
   if other:
     raise ConfigError(
       f'{", ".join(other)}: turned music is as long as the latents of the '
       f'model, and its likeliest ids; ask for {", ".join(_ASKED)} alone'
     )
-  space = LatentSpace(composer)
   # What cannot be turned is told before anything is made.
   space.turn(space.standard(1), **by)
   told = _told(space, Request(**changes))

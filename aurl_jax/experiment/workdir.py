@@ -137,7 +137,7 @@ class Workdir:
     except FileNotFoundError as error:
       raise ConfigError(
         f'{self.root} holds no run (no config.json); start one with '
-        f'--config=PAGE --workdir={self.root}',
+        f'`aurl train --data FOLDER --workdir {self.root}`',
         code='no_run',
       ) from error
 

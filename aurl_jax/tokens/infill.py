@@ -85,8 +85,9 @@ class Infill:
     refuse(self.codec)
     if 'mask' not in self.codec.fields[0].starts:
       raise errors.ConfigError(
-        'infilling needs steps that this vocabulary does not have; set '
-        'tokenizer.infill=True',
+        'infilling needs steps that this vocabulary does not have; take '
+        'a model that has learnt it, or train one with tokenizer.infill=True '
+        'and objective.bars=0.3',
         code='no_infill',
       )
     return layouts.of(self.codec)

@@ -20,7 +20,8 @@ def asked(monkeypatch):
   """What the verb asks for, instead of music."""
   found = []
 
-  def to_folder(model, out, changes):
+  def to_folder(model, out, changes, *, quiet):
+    del quiet
     found.append((model, out, changes))
     return {'rows': [], 'page': 'page'}
 
@@ -140,7 +141,7 @@ def test_bars_to_infill_are_counted_from_one(asked):
 
 def test_what_was_kept_is_printed(monkeypatch, capsys):
   told = {'rows': [], 'page': 'p', 'wishes': [('notes of C', 'always')]}
-  monkeypatch.setattr(generate, 'to_folder', lambda *_: told)
+  monkeypatch.setattr(generate, 'to_folder', lambda *_, quiet: told)
   assert cli.main(['generate', 'm', '--key', 'C']) == 0
   assert 'notes of C' in capsys.readouterr().out
 

@@ -25,6 +25,16 @@ def test_usage_errors_end_with_2(capsys):
   assert 'usage: aurl' in capsys.readouterr().err
 
 
+def test_without_a_verb_all_of_them_are_told(capsys):
+  with pytest.raises(SystemExit) as caught:
+    cli.main([])
+  assert caught.value.code == 2
+  told = capsys.readouterr().err
+  for verb, what in cli.VERBS.items():
+    assert verb in told
+    assert what in told
+
+
 def test_bad_input_ends_with_2_and_names_the_file(tmp_path, capsys):
   missing = tmp_path / 'none.mid'
   assert cli.main(['tokens', str(missing)]) == 2

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -131,6 +132,7 @@ def test_only_bad_files_leave_nothing_behind(tmp_path):
   with pytest.raises(DataError, match='none of 3 files') as caught:
     prepare.prepare(folder, Remi(), tmp_path / 'out')
   assert caught.value.code == 'nothing_usable'
+  assert re.search(r'such as \S*[abc]\.mid: .+; `aurl', str(caught.value))
   assert [path.name for path in tmp_path.iterdir()] == ['music']
 
 

@@ -18,7 +18,7 @@ def lines(notes):
 
 
 @settings(max_examples=60)
-@given(notes=st.lists(NOTE, min_size=2, max_size=40), run=st.integers(2, 4))
+@given(notes=st.lists(NOTE, min_size=2, max_size=40), run=st.integers(2, 12))
 def test_hashes_are_equal_where_steps_are(notes, run):
   rows = lines(notes)
   found, whole = ngrams.grams(rows, run)
@@ -34,6 +34,12 @@ def test_hashes_are_equal_where_steps_are(notes, run):
       told.setdefault(key, set()).add(tuple(found[end].tolist()))
   assert all(len(hashes) == 1 for hashes in told.values())
   assert len(set().union(*told.values())) == len(told)
+
+
+def test_a_piece_shorter_than_a_run_has_none():
+  for count in range(1, 12):
+    rows = lines([(0, cell, 60) for cell in range(count)])
+    assert not ngrams.grams(rows, 12)[1].any()
 
 
 def test_a_device_hashes_as_numpy_does():

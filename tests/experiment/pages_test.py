@@ -72,6 +72,14 @@ def test_mistakes_are_named(words, said):
   assert said in str(caught.value)
 
 
+def test_a_key_without_a_value_is_named():
+  asked = ['train.steps', 'data.source=here']
+  with pytest.raises(ConfigError, match=r'--set train\.steps: .* no value'):
+    pages.load(pages.find('tiny'), asked)
+  with pytest.raises(ConfigError, match=r'--set train\.steps: .* no value'):
+    pages.override(pages.load(pages.find('tiny')), asked)
+
+
 def test_another_class_does_not_get_what_the_page_told_the_first():
   grid = 'aurl_jax.tokens.grid:VoiceGrid'
   config = pages.load('tiny', [f'tokenizer.name={grid}'])

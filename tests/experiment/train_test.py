@@ -1,5 +1,7 @@
 """Averages, and going back, wired through a whole run."""
 
+import re
+
 import jax
 import numpy as np
 import pytest
@@ -87,3 +89,18 @@ def test_a_run_that_cannot_learn_goes_back_and_ends(page, tmp_path, caplog):
   text = folder.metrics.read_text()
   assert 'NaN' not in text
   assert 'Infinity' not in text
+
+
+def test_the_console_says_how_long_it_takes_and_what_is_missing(
+  page, tmp_path, capsys
+):
+  songs = tmp_path / 'songs'
+  songs.mkdir()
+  midi.write(melody(0), songs / 'song.mid')
+  asked = [f'data.source={songs}', 'train.steps=4', 'logging.console=True']
+  train.run(page(*asked), Workdir(tmp_path / 'run'))
+  told = capsys.readouterr().err
+  assert 'no piece is left to judge the model by' in told
+  assert re.search(r'a step takes \S+ s; .* \(steps: 1\) takes', told)
+  assert told.index('a step takes') < told.index('step 4/4')
+  assert told.index('step 4/4') < told.index('trained; judging')

@@ -94,6 +94,8 @@ def test_what_cannot_be_turned_is_refused(composer):
   plain = dataclasses.replace(composer, model=model, params=params)
   with pytest.raises(ConfigError, match=r"'transformer' has no latents"):
     turning.turn(plain, {'density': 1.0}, {})
+  with pytest.raises(ConfigError, match=r"'transformer' has no latents"):
+    turning.turn(plain, {'density': 1.0}, {'bars': 4})
 
 
 def test_a_bundle_is_turned_by_the_command_line(composer, tmp_path, capsys):
