@@ -34,8 +34,7 @@ def state_of(seats, notes):
   bar[0] = TOKENIZER.codec.id('bar')
   bar[2] = TOKENIZER.codec.id('meter', TOKENIZER.grid.meters.index((4, 4)), 2)
   state = seats.opened(seats.init())
-  places = seats.places.advance(state.places, jnp.asarray(bar))
-  state = state._replace(places=places)
+  state = seats.told(state, jnp.asarray(bar))._replace(left=state.left)
   for note in notes:
     seat = Seat(*(jnp.int32(part) for part in note[:4]))
     state = seats.begun(state, seat, jnp.int32(note[4]))
