@@ -239,7 +239,7 @@ def test_weights_of_another_model_are_refused(copy, change):
 def test_an_unknown_name_tells_what_there_is(tmp_path, monkeypatch):
   with pytest.raises(BundleError, match=r'no bundle .nope.*aurl bundle'):
     bundle.load('nope')
-  with pytest.raises(BundleError, match='neither a run nor a bundle.*chorale'):
+  with pytest.raises(BundleError, match=r'a run nor a bundle.*chorale'):
     bundle.load(tmp_path)
   (tmp_path / 'config.json').write_text('{}')
   with pytest.raises(BundleError, match=r'digests\.json is missing'):
