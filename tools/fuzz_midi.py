@@ -8,6 +8,8 @@ and gone on with; the other folders are only read (sound and broken MIDI
 files). All flags are libFuzzer's. Loops that numba would compile run as Python,
 so that they are followed, too, and an index out of bounds is an error.
 
+With FUZZ_COMPILED_WAY=1 in the environment, the way of large files is taken.
+
 Bytes are read (or refused with a `MidiError`), what was read is checked and
 written, and what was written must be read back as it was, without any fault.
 Anything else ends the run, and the input is saved as `crash-...`.
@@ -42,7 +44,7 @@ def judge(data: bytes) -> None:
 def main() -> None:
   """Runs until libFuzzer ends."""
   if _COMPILED:
-    # The way of large files, of which fuzzing has none.
+    # Fuzzing has no large files.
     midi_native.pays = lambda size, rate: True
   atheris.Setup(sys.argv, judge)
   atheris.Fuzz()

@@ -17,7 +17,6 @@ import argparse
 import ast
 import functools
 import json
-import math
 import os
 import pathlib
 import random
@@ -29,15 +28,16 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from scipy import stats
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-_COPIED = ('aurl_jax', 'tests', 'tools', 'configs', 'pyproject.toml')
+_COPIED = ('aurl_jax', 'tests', 'tools', 'configs')
 _MOST = 6
 """Files of tests beside a file's own that are run for it."""
 _KINDS = re.compile(
   'Replace(Binary|Comparison|Unary)|AddNot|Replace(True|False|And|Or|Break|'
   'Continue)|NumberReplacer|ExceptionReplacer|ZeroIteration'
 )
-_Z = 1.96
 
 
 class Mutant(NamedTuple):
@@ -82,19 +82,10 @@ def read(log: pathlib.Path) -> list[dict[str, Any]]:
 
 def copied(copy: pathlib.Path) -> pathlib.Path:
   """Returns a copy of what tests need."""
-  copy.mkdir()
+  left_out = shutil.ignore_patterns('__pycache__')
   for name in _COPIED:
-    if (ROOT / name).is_dir():
-      shutil.copytree(
-        ROOT / name,
-        copy / name,
-        ignore=shutil.ignore_patterns('__pycache__', 'configs'),
-        symlinks=False,
-      )
-    else:
-      shutil.copy(ROOT / name, copy / name)
-  if (ROOT / 'configs').is_dir():
-    shutil.copytree(ROOT / 'configs', copy / 'configs', dirs_exist_ok=True)
+    shutil.copytree(ROOT / name, copy / name, ignore=left_out)
+  shutil.copy(ROOT / 'pyproject.toml', copy)
   return copy
 
 
@@ -109,10 +100,7 @@ def drawn(
     for file in ([path] if path.is_file() else path.rglob('*.py'))
   )
   places = [
-    (file, place)
-    for file in files
-    for place, found in sorted(mutations(file).items())
-    if found
+    (file, place) for file in files for place in sorted(mutations(file))
   ]
   source.shuffle(places)
   made = 0
@@ -260,7 +248,7 @@ def imported(file: pathlib.Path) -> frozenset[str]:
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
   """Returns the score of a log's lines, its interval, and the survivors."""
   n, seen = len(rows), sum(row['seen_by'] is not None for row in rows)
-  low, high = wilson(seen, n)
+  low, high = interval(seen, n)
   survivors = [
     f'{row["mutant"][0]}:{row["mutant"][1]}: {row["was"]} -> {row["now"]}'
     for row in rows
@@ -275,14 +263,12 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
   }
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
-  """Returns the 95 % interval of a share (Wilson 1927); 0..1 of nothing."""
+def interval(hits: int, n: int) -> tuple[float, float]:
+  """Returns Wilson's 95 % interval of a share; 0..1 of nothing."""
   if not n:
     return 0.0, 1.0
-  middle = (hits + _Z**2 / 2) / (n + _Z**2)
-  spread = hits * (n - hits) / n + _Z**2 / 4
-  half = _Z * math.sqrt(spread) / (n + _Z**2)
-  return middle - half, middle + half
+  found = stats.binomtest(hits, n).proportion_ci(0.95, method='wilson')
+  return float(found.low), float(found.high)
 
 
 if __name__ == '__main__':

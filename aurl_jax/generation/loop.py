@@ -318,7 +318,7 @@ class Program:
     step: Int[Array, 'b f'],
     field: int,
   ) -> Float[Array, 'b v']:
-    """Returns the logits of a field with what soft rules add to them."""
+    """Returns the logits of a field as grammar and soft rules lean them."""
     if field == 0:
       logits = jax.vmap(self.rules.weighed)(state, logits)
     if not self.rules.leans:

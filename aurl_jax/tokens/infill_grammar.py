@@ -225,9 +225,8 @@ class InfillGrammar:
     """
     bar, eos = self.codec.id('bar'), self.codec.id('eos')
     both = jnp.logaddexp(logits[bar], logits[eos])
-    inside = (state.stage == _FILL) & (np.arange(len(logits)) != 0)
-    ends = (np.arange(len(logits)) == bar) | (np.arange(len(logits)) == eos)
-    return jnp.where(inside & ends, both, logits)
+    ends = np.isin(np.arange(len(logits)), (bar, eos))
+    return jnp.where((state.stage == _FILL) & ends, both, logits)
 
   def advance(self, state: InfillState, step: Int[Array, ' f']) -> InfillState:
     """Returns the state after a step, int32 `[f]`."""

@@ -130,7 +130,7 @@ def serve_ours(view: str, batch: str, weights: str) -> None:
   """Writes the weights, then samples as often as stdin asks."""
   import jax
 
-  from aurl_jax.generation import constraints, decode
+  from aurl_jax.generation import decode
   from aurl_jax.models import Model, ModelConfig
   from aurl_jax.parallel import mesh as mesh_lib
   from aurl_jax.tokens.compound import Compound
@@ -143,13 +143,8 @@ def serve_ours(view: str, batch: str, weights: str) -> None:
   wanted = ()
   if view == 'compound':
     grammar, first = compound.grammar, compound.bos()[None]
-    eos = compound.codec.id('eos')
-    # The end only where the peers end: an untrained model ends at once.
-    plain = tuple((True,) * size for size in sizes)
-    whole = constraints.Length(
-      most=STEPS - 1, low=1, high=sizes[0], eos=eos, plain=plain
-    )
-    wanted = (whole,)
+    # The end only where the peers end.
+    wanted = (harness.exactly(compound.codec, STEPS - 1),)
   else:
     grammar, first = Anything(), np.array([[1]])
     train.save(weights, params)

@@ -30,6 +30,7 @@ import sys
 import time
 
 import gpu_kernels
+import harness
 import jax
 import numpy as np
 
@@ -205,21 +206,13 @@ def several(program, state, rows, steps: int):
 
 def decode(chosen: dict) -> dict:
   """Returns the figures of writing pieces under the grammar of `compound`."""
-  from aurl_jax.generation import constraints
   from aurl_jax.generation import decode as decode_lib
 
   batch = chosen.pop('batch', _PIECES)
   compound = Compound()
-  ids = compound.codec.sizes
-  model = Model.build(shaped(chosen), ids)
+  model = Model.build(shaped(chosen), compound.codec.sizes)
   params = model.init(jax.random.key(0))
-  whole = constraints.Length(
-    most=_DECODED - 1,
-    low=1,
-    high=ids[0],
-    eos=compound.codec.id('eos'),
-    plain=tuple((True,) * size for size in ids),
-  )
+  whole = harness.exactly(compound.codec, _DECODED - 1)
   times = []
   for seed in range(3):
     start = time.perf_counter()

@@ -29,6 +29,23 @@ Work = Callable[[], int | float]
 """Does a round of work and returns how many units it did."""
 
 
+def exactly(codec: Any, steps: int) -> Any:
+  """Returns the constraint that EOS stands behind so many steps, not before.
+
+  An untrained model would end at once.
+  """
+  from aurl_jax.generation import constraints
+
+  sizes = codec.sizes
+  return constraints.Length(
+    most=steps,
+    low=1,
+    high=sizes[0],
+    eos=codec.id('eos'),
+    plain=tuple((True,) * size for size in sizes),
+  )
+
+
 def rate(work: Work, clock: Callable[[], float] = time.perf_counter) -> float:
   """Returns units a second of `work`, called until `_LEAST` seconds passed."""
   # What the other side left behind is not collected at this one's cost.

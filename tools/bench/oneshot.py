@@ -102,19 +102,11 @@ def threshold(model, params, told) -> float:
 
 def autoregressive(space, told) -> Callable[[], int]:
   """Returns what writes as many steps, one after the other."""
-  from aurl_jax.generation import constraints, decode
+  from aurl_jax.generation import decode
   from aurl_jax.generation.guidance import Guided
 
   composer, tokenizer = space.composer, space.composer.tokenizer
-  sizes, codec = tokenizer.codec.sizes, tokenizer.codec
-  # The end only where it has to be: an untrained model ends at once.
-  whole = constraints.Length(
-    most=NOTES,
-    low=1,
-    high=sizes[0],
-    eos=codec.id('eos'),
-    plain=tuple((True,) * size for size in sizes),
-  )
+  whole = harness.exactly(tokenizer.codec, NOTES)
 
   def theirs() -> int:
     samples = decode.decode(
