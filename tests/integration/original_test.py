@@ -32,7 +32,7 @@ PIECES = {
   for n in range(10)
 }
 MOST = 8
-STEPS = 300
+STEPS = 600
 
 
 def batch():
@@ -85,7 +85,8 @@ def composer():
     [Seen(losses.append)],
     steps=STEPS,
   )
-  assert losses[-1] < 0.2
+  # At 0.03 to 0.1 it mixes the tunes, by the seed and the machine.
+  assert losses[-1] < 0.02
   index = originality.build(PIECES.items(), 4, notes=6)
   return Composer(
     model=model, params=trained['params'], tokenizer=TOKENIZER, index=index
@@ -114,11 +115,11 @@ def test_it_is_reported(composer):
     most, places = copying.longest(piece.notes, PIECES)
     run = piece.report['original']['run']
     assert (0 if run is None else run['notes']) >= (most if most >= 6 else 0)
-    if run and run['notes'] == most:
+    if run and run['notes'] == most >= 12:
       told += 1
       source = run['source']
       assert source['piece'] in {name for _, _, name, _, _ in places}
-  assert told > 2
+  assert told > 4
 
 
 def test_what_goes_on_from_a_piece_goes_on_otherwise(composer):

@@ -88,7 +88,7 @@ def test_bundle_makes_a_folder_that_loads(run, home, capsys):
   assert str(out) in capsys.readouterr().out
   assert len(aurl_jax.load(out).generate(aurl_jax.Request(n=2, steps=40))) == 2
   assert cli.main(['generate', str(home / 'songs')]) == 2
-  assert 'no bundle' in capsys.readouterr().err
+  assert 'holds neither a run nor a bundle' in capsys.readouterr().err
 
 
 def test_a_run_is_not_taken_for_a_damaged_bundle(run):
