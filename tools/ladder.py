@@ -1,4 +1,4 @@
-"""Do distances of music notice music that is spoilt, and more so the more it is?
+"""Do distances of music notice that music is spoilt, and more so by degrees?
 
   python tools/ladder.py --set pop909 --pieces 100
 
