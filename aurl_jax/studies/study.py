@@ -27,6 +27,23 @@ GROUP = 'aurl_jax.studies'
 """Entry points of studies that other packages bring."""
 BUILT_IN: Mapping[str, str] = {}
 """Name -> module and class."""
+FAULTS: tuple[type[Exception], ...] = (
+  ArithmeticError,
+  AssertionError,
+  AttributeError,
+  BufferError,
+  EOFError,
+  ImportError,
+  LookupError,
+  MemoryError,
+  NameError,
+  OSError,
+  RuntimeError,
+  SyntaxError,
+  TypeError,
+  ValueError,
+)
+"""What another package's study may raise without ending ours."""
 
 Found = TypeVar('Found')
 
@@ -107,7 +124,7 @@ def _load(name: str) -> Study[Any]:
     )
   try:
     made = entry.load()()
-  except Exception as error:
+  except FAULTS as error:
     raise StudyError(
       f'study {name!r} ({entry.value}) cannot be loaded: {error}; mend or '
       'uninstall the package that brings it',
