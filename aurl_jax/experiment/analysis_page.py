@@ -60,10 +60,11 @@ def pictures(item: Item, studies: Mapping[str, Study[Any]]) -> list[Picture]:
   """Returns what each study draws of a piece, over the same seconds."""
   notes = analysis.read(item)
   seconds = time_lib.duration_seconds(notes)
-  return [
-    _picture(name, study, study.analyse(notes), seconds)
-    for name, study in studies.items()
-  ]
+  with analysis.quiet():
+    return [
+      _picture(name, study, study.analyse(notes), seconds)
+      for name, study in studies.items()
+    ]
 
 
 def _picture(

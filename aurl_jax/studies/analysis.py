@@ -11,6 +11,7 @@ The key follows from all that the line follows from, so that a line that is
 there need not be made again.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -174,7 +175,13 @@ def lines(job: Job, studies: Mapping[str, Study[Any]]) -> list[Line]:
   except (OSError, ValueError) as error:
     code = getattr(error, 'code', 'unreadable')
     return [job.failed(None, code, str(error))]
-  return [_heard(job, name, studies[name], notes) for name in job.wanted]
+  with quiet():
+    return [_heard(job, name, studies[name], notes) for name in job.wanted]
+
+
+def quiet() -> contextlib.AbstractContextManager[Any]:
+  """Sends to the error stream what studies print among the results."""
+  return contextlib.redirect_stdout(sys.stderr)
 
 
 def read(item: Item) -> Notes:
@@ -224,7 +231,7 @@ def fault(error: Exception) -> str:
     ...   {}['tonic']
     ... except KeyError as error:
     ...   fault(error)
-    "KeyError: 'tonic' (<stdin>..., line ...)"
+    "KeyError: 'tonic' (..., line 2)"
   """
   last = traceback.extract_tb(error.__traceback__)[-1]
   place = f'{pathlib.Path(last.filename).name}, line {last.lineno}'

@@ -111,7 +111,7 @@ def test_the_page_has_pictures_and_needs_no_network(folder, tmp_path):
   assert 'https://' not in text
   assert page.all('link', 'href') == []
   # The first and the last of those that were heard.
-  links = [link for link in page.all('a', 'href')]
+  links = page.all('a', 'href')
   assert links == ['a%20%3Cb%3E/000.json', 'a%20%3Cb%3E/001.mid.json']
   words = ' '.join(page.words.split())
   assert 'undrawable could not be drawn: RuntimeError: no ink' in words
@@ -134,7 +134,7 @@ def test_what_was_heard_is_not_heard_again(folder, tmp_path):
   assert sum(again[path] == stamps[path] for path in stamps) == 3
   found = list(analyze.written(folder, out))
   assert found == list(analyze.told(folder, 'halves', workers=0))
-  assert found[-1]['error']['code'] == 'unreadable' or 'error' in found[-1]
+  assert list(found[-1]) == ['file', 'error']
 
 
 def test_one_file(folder, tmp_path):
