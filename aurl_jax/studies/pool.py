@@ -176,7 +176,8 @@ class _Process:
   """One worker and the connection to it."""
 
   def __init__(self, studies: Mapping[str, Study[Any]]) -> None:
-    """Starts it; what it needs is on its way."""
+    """Starts it."""
+    self._studies = studies
     self._link, theirs = multiprocessing.Pipe()
     root = str(pathlib.Path(aurl_jax.__file__).parents[1])
     paths = [root, os.environ.get('PYTHONPATH', '')]
@@ -193,17 +194,16 @@ class _Process:
       process_group=0,
     )
     theirs.close()
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-      self._link.send(sys.path)
-      self._link.send(dict(studies))
 
   def ready(self) -> None:
-    """Waits until it can be asked.
+    """Hands it the studies and waits until it can be asked.
 
     Raises:
       AurlError: It has ended, or does not begin (code `worker`).
     """
     try:
+      self._send(sys.path)
+      self._send(self._studies)
       self._answer(_START)
     except _Lost as lost:
       raise AurlError(
@@ -219,11 +219,14 @@ class _Process:
     Raises:
       _Lost: The worker died, or needs longer than `limit` seconds.
     """
+    self._send(job)
+    return self._answer(limit)
+
+  def _send(self, value: Any) -> None:
     try:
-      self._link.send(job)
+      self._link.send(value)
     except OSError as error:
       raise self._died() from error
-    return self._answer(limit)
 
   def _answer(self, limit: float) -> Any:
     try:

@@ -16,12 +16,13 @@ without arguments and gives a `Study`.
 import importlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from aurl_jax.core.errors import AurlError
 from aurl_jax.music.notes import Notes
+
+if TYPE_CHECKING:
+  from matplotlib.axes import Axes
 
 GROUP = 'aurl_jax.studies'
 """Entry points of studies that other packages bring."""
@@ -81,7 +82,7 @@ class Study(Protocol[Found]):
     """Returns the field's scores of a finding against what people wrote."""
     ...
 
-  def draw(self, found: Found, axes: Axes) -> None:
+  def draw(self, found: Found, axes: 'Axes') -> None:
     """Draws a finding, seconds from left to right."""
     ...
 
