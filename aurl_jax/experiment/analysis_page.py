@@ -18,9 +18,11 @@ from aurl_jax.studies import analysis
 from aurl_jax.studies.analysis import Item
 from aurl_jax.studies.study import FAULTS, Study
 
-_WIDE, _HIGH, _DPI = 11.0, 2.5, 110
-_MARGINS = {'left': 0.075, 'right': 0.985, 'bottom': 0.2, 'top': 0.95}
-"""The same for all pictures, so that seconds stand below each other."""
+_HIGH, _DPI = 2.5, 110
+_NARROW, _WIDE, _SECOND = 10.4, 80.0, 0.16
+"""Inches of the shortest and the longest pieces, and of a second between."""
+_LEFT, _RIGHT = 0.85, 0.15
+"""Inches beside all pictures, so that seconds stand below each other."""
 _TEXT, _LINE = '#3a3f47', '#cfd3da'
 _MOST_TOLD = 400
 """Rows of one part that the page tells; the JSON has all."""
@@ -72,11 +74,15 @@ def _picture(
 ) -> Picture:
   from matplotlib.figure import Figure
 
-  figure = Figure(figsize=(_WIDE, _HIGH), dpi=_DPI)
-  axes = figure.subplots(gridspec_kw=_MARGINS)
+  wide = min(max(_NARROW, _LEFT + _SECOND * seconds), _WIDE)
+  figure = Figure(figsize=(wide, _HIGH), dpi=_DPI)
+  left, right = _LEFT / wide, 1 - _RIGHT / wide
+  place = {'left': left, 'right': right, 'bottom': 0.2, 'top': 0.95}
+  axes = figure.subplots(gridspec_kw=place)
   try:
     study.draw(found, axes)
     axes.set_xlim(0, max(seconds, 1e-3))
+    axes.locator_params(axis='x', nbins=int(wide))
     if not axes.get_xlabel():
       axes.set_xlabel('seconds', fontsize=8, color=_TEXT)
     axes.tick_params(labelsize=8, colors=_TEXT)
@@ -106,14 +112,22 @@ def page(
     errors: Lines of what could not be heard.
   """
   title = single or f'{counts["pieces"]:,} pieces heard'
-  tiles = [(name, _told(value)) for name, value in counts.items() if value]
+  tiles = [
+    (name, _told(value))
+    for name, value in counts.items()
+    if value and not (single and name == 'pieces')
+  ]
   body = [f'<h1>{markup.text(title)}</h1>', markup.tiles(tiles)]
   if errors:
     body.append(f'<h2>What could not be heard</h2>{_errors(errors)}')
   if not single:
     body.append(f'<h2>Features over all pieces</h2>{_spreads(table)}')
   body += [_piece(one, heading=not single) for one in shown]
-  body.append(f'<h2>Features piece by piece</h2>{_listed(table, listed)}')
+  if single:
+    rows = [_row(name, listed[0].get(name)) for name in table.names]
+    body.append(f'<h2>Features</h2>{markup.table(("feature", ""), rows)}')
+  else:
+    body.append(f'<h2>Features piece by piece</h2>{_listed(table, listed)}')
   return markup.page(title, ''.join(body))
 
 
@@ -174,7 +188,8 @@ def _bars(spread: Spread) -> str:
 def _piece(one: Shown, *, heading: bool) -> str:
   head = f'<h2>{markup.text(one.name)}</h2>' if heading else ''
   drawn = ''.join(map(_drawn, one.pictures))
-  drawn = f'<div style="display:grid;gap:14px">{drawn}</div>'
+  # One place to scroll, so that all stay at the same seconds.
+  drawn = f'<figure><div class="roll">{drawn}</div></figure>' if drawn else ''
   link = urllib.parse.quote(one.file, errors='surrogateescape')
   parts = ''.join(
     _part(name, part) for name, part in unfolded(one.told).items()
@@ -187,15 +202,14 @@ def _piece(one: Shown, *, heading: bool) -> str:
 
 def _drawn(picture: Picture) -> str:
   name = markup.text(picture.study)
+  head = f'<h3 style="position:sticky;left:0;width:20em">{name}</h3>'
   if picture.problem:
-    return (
-      f'<ul class="warnings"><li>{name} could not be drawn: '
-      f'{markup.text(picture.problem)}</li></ul>'
-    )
+    why = markup.text(picture.problem)
+    return f'{head}<p>{name} could not be drawn: {why}</p>'
   image = page_lib.data_url('image/png', picture.image)
   return (
-    f'<figure><h3>{name}</h3><div class="roll"><img src="{image}" '
-    f'alt="What {name} heard, over seconds"></div></figure>'
+    f'{head}<img style="width:auto;max-width:none" src="{image}" '
+    f'alt="What {name} heard, over seconds">'
   )
 
 

@@ -74,8 +74,8 @@ def run(
     workers: Processes; by default one a core. With 0, this one works, and
       ends if a study ends it.
     limit: Seconds that a piece may take; then it has a line with an error
-      instead. Such lines, and those of workers that died, are tried again
-      when the command is.
+      instead. Lines of studies that failed are tried again when this is run
+      again, those of pieces that cannot be read when the piece has changed.
     progress: Called after each piece.
 
   Raises:

@@ -29,8 +29,6 @@ from aurl_jax.studies.study import Study
 
 LIMIT = 300.0
 """Seconds that a piece may take by default."""
-LOST = ('worker.died', 'worker.hung')
-"""Codes of errors that may be the machine's and not the piece's."""
 _AHEAD = 8
 """Jobs a worker that are handed out before the first of them is done."""
 _START = 120.0

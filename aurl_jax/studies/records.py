@@ -21,7 +21,6 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from aurl_jax.core import files
-from aurl_jax.studies import pool
 from aurl_jax.studies.analysis import Line
 
 _log = logging.getLogger(__name__)
@@ -77,8 +76,8 @@ class Records:
         place += len(line)
     if self._loose:
       _log.warning(
-        '%s: %d lines are damaged, or of workers that were lost: they are '
-        'made again',
+        '%s: %d lines are damaged, or of studies that failed: they are made '
+        'again',
         self._path,
         self._loose,
       )
@@ -176,7 +175,8 @@ def _row(line: bytes) -> dict[str, Any] | None:
 def _kept(line: bytes) -> int | None:
   """Returns the key of a line; None for one that is to be made again."""
   row = _row(line)
-  if row is None or row.get('error', {}).get('code') in pool.LOST:
+  # What failed may have been the machine's fault, or has been mended since.
+  if row is None or ('error' in row and row.get('study') is not None):
     return None
   try:
     return int(row['key'], 16)

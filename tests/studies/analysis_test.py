@@ -48,3 +48,14 @@ def test_recipes_follow_from_class_and_settings():
   ]
   assert recipes[0] == recipes[1]
   assert len(set(recipes)) == 3
+
+
+def test_a_study_that_was_mended_is_tried_again(tmp_path, monkeypatch):
+  paths = outside.songs(tmp_path, ['', 'raise'])
+  out = tmp_path / 'out.jsonl'
+  made = [corpus.run(paths, BOTH, out, workers=0) for _ in range(2)]
+  assert [(report.made, report.failed) for report in made] == [(4, 1), (1, 1)]
+  monkeypatch.setattr(outside, '_misbehave', str)
+  made = [corpus.run(paths, BOTH, out, workers=0) for _ in range(2)]
+  assert [(report.made, report.failed) for report in made] == [(1, 0), (0, 0)]
+  assert len(out.read_text().splitlines()) == 4

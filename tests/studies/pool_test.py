@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from aurl_jax.core.errors import AurlError
-from aurl_jax.studies import corpus, pool
+from aurl_jax.studies import corpus
 from tests.studies import outside
 from tests.studies.outside import Halves, Tops
 
@@ -39,8 +39,9 @@ def test_a_worker_that_dies_or_hangs_costs_one_line(tmp_path, title):
     'hang': 'no answer within 1.5 s',
   }[title]
   assert reason in lost['error']['message']
-  assert lost['error']['code'] in pool.LOST
-  # It may have been the machine: only this line is tried again.
+  code = 'worker.hung' if title == 'hang' else 'worker.died'
+  assert lost['error']['code'] == code
+  # It may have been the machine's fault: only this line is tried again.
   again = corpus.run(paths, BOTH, out, workers=2, limit=limit)
   assert (again.kept, again.made, again.failed) == (5, 1, 1)
   assert len(lines_of(out)) == 12
