@@ -73,6 +73,7 @@ def _picture(
   name: str, study: Study[Any], found: Any, seconds: float
 ) -> Picture:
   from matplotlib.figure import Figure
+  from matplotlib.ticker import AutoLocator
 
   wide = min(max(_NARROW, _LEFT + _SECOND * seconds), _WIDE)
   figure = Figure(figsize=(wide, _HIGH), dpi=_DPI)
@@ -82,7 +83,8 @@ def _picture(
   try:
     study.draw(found, axes)
     axes.set_xlim(0, max(seconds, 1e-3))
-    axes.locator_params(axis='x', nbins=int(wide))
+    if isinstance(axes.xaxis.get_major_locator(), AutoLocator):
+      axes.locator_params(axis='x', nbins=int(wide))
     if not axes.get_xlabel():
       axes.set_xlabel('seconds', fontsize=8, color=_TEXT)
     axes.tick_params(labelsize=8, colors=_TEXT)
