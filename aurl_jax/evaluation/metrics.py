@@ -320,8 +320,9 @@ def vectors(
   """
   known = [np.isfinite(x) for x in (reference, rows)]
   often = np.all([k.mean(axis=0) >= _KNOWN for k in known], axis=0)
-  spread = np.nanstd(np.where(known[0], reference, np.nan), axis=0)
-  kept = np.flatnonzero(often & (spread > 0))
+  some = np.flatnonzero(often)
+  spread = np.nanstd(np.where(known[0], reference, np.nan)[:, some], axis=0)
+  kept = some[spread > 0]
   one, other = (
     x[k[:, kept].all(axis=1)][:, kept]
     for x, k in zip((reference, rows), known, strict=True)
