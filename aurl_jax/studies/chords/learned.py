@@ -45,7 +45,8 @@ def scores(atoms: Atoms, levels: np.ndarray) -> np.ndarray:
   w = weights()
   turning, fixed = facts.tell(atoms, levels)
   count = len(atoms)
-  seen = turning[:, :, turned()].transpose(0, 2, 1, 3).reshape(count * 12, -1)
+  seen = turning[:, :, turned()].transpose(0, 2, 1, 3)
+  seen = seen.reshape(count * 12, SHAPES['turned'][0])
   first = (seen @ w['turned']).reshape(count, 12, HIDDEN[0])
   first += (fixed @ w['fixed'])[:, None] + w['bias']
   hidden = np.maximum(first, 0).reshape(count * 12, HIDDEN[0])

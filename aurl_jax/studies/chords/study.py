@@ -1,4 +1,4 @@
-"""`Chords`: the study of harmony, chords, local keys, numerals, progressions."""
+"""`Chords`: the study of chords, local keys, numerals and progressions."""
 
 import dataclasses
 import itertools

@@ -50,7 +50,7 @@ def scores(atoms: Atoms) -> np.ndarray:
   likely = atoms.share()[:, turn] @ tones.T
   likely += _BASS_WEIGHT * (atoms.bass[:, turn] @ low.T)
   result = np.full((len(atoms), chords_lib.SIZE), _NONE)
-  result[:, 1:] = likely.reshape(len(atoms), -1)
+  result[:, 1:] = likely.reshape(len(atoms), chords_lib.SIZE - 1)
   return result
 
 
