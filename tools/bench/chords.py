@@ -5,7 +5,8 @@
 FOLDER holds MIDI files (POP909; by default `pop909` in AURL_DATA). A round
 hears all files; reading them is not counted. One JSON line for each way:
 `template`, without weights, and `learned`. CPU seconds of the process are
-counted, after a round that warms up; BLAS is held to one thread.
+counted, after a round that warms up; BLAS may have one thread only
+(OPENBLAS_NUM_THREADS=1, or a process bound to one core).
 """
 
 import argparse
@@ -14,9 +15,6 @@ import os
 import pathlib
 import statistics
 import sys
-
-for _name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
-  os.environ[_name] = '1'
 
 import harness
 

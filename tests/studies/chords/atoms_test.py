@@ -17,14 +17,18 @@ ROWS = st.lists(
 
 
 def built(rows, ticks=4):
-  columns = zip(('onset', 'duration', 'pitch'), zip(*rows, strict=True))
+  columns = zip(
+    ('onset', 'duration', 'pitch'), zip(*rows, strict=True), strict=True
+  )
   return Notes.build(ticks, {name: np.array(value) for name, value in columns})
 
 
 @hypothesis.given(ROWS)
 def test_what_sounds_is_counted_tick_by_tick(rows):
   heard = atoms.cut(built(rows))
-  for row, (start, end) in enumerate(zip(heard.starts, heard.ends)):
+  for row, (start, end) in enumerate(
+    zip(heard.starts, heard.ends, strict=True)
+  ):
     expected = np.zeros(12)
     for onset, duration, pitch in rows:
       for tick in range(onset, onset + duration):

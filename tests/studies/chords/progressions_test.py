@@ -1,5 +1,6 @@
 """Progressions are counted as they stand, and lie near where used alike."""
 
+import itertools
 from collections import Counter
 
 import hypothesis
@@ -34,7 +35,9 @@ def harmony(symbols, key=0, length=2.0):
 @hypothesis.given(PIECES)
 def test_transitions_are_counted(pieces):
   tokens, counts = progressions.transitions(pieces)
-  expected = Counter(pair for piece in pieces for pair in zip(piece, piece[1:]))
+  expected = Counter(
+    pair for piece in pieces for pair in itertools.pairwise(piece)
+  )
   for row, one in enumerate(tokens):
     for column, two in enumerate(tokens):
       assert counts[row, column] == expected[one, two]

@@ -29,7 +29,7 @@ def cadence(up=0, times=3):
 def test_it_is_registered_and_pickles():
   found = study.load(['chords'])['chords']
   assert isinstance(found, study.Study)
-  assert pickle.loads(pickle.dumps(found)) == found
+  assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
 
 
 def test_a_cadence_is_told():
