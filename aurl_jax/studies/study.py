@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 GROUP = 'aurl_jax.studies'
 """Entry points of studies that other packages bring."""
-BUILT_IN: Mapping[str, str] = {}
+BUILT_IN: Mapping[str, str] = {
+  'chords': 'aurl_jax.studies.chords.study:Chords',
+}
 """Name -> module and class."""
 FAULTS: tuple[type[Exception], ...] = (
   ArithmeticError,
