@@ -28,6 +28,7 @@ GROUP = 'aurl_jax.studies'
 """Entry points of studies that other packages bring."""
 BUILT_IN: Mapping[str, str] = {
   'chords': 'aurl_jax.studies.chords.study:Chords',
+  'structure': 'aurl_jax.studies.structure.finding:Structure',
 }
 """Name -> module and class."""
 FAULTS: tuple[type[Exception], ...] = (
