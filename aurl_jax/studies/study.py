@@ -25,7 +25,9 @@ from aurl_jax.music.notes import Notes
 
 GROUP = 'aurl_jax.studies'
 """Entry points of studies that other packages bring."""
-BUILT_IN: Mapping[str, str] = {}
+BUILT_IN: Mapping[str, str] = {
+  'melody': 'aurl_jax.studies.melody.study:Melody',
+}
 """Name -> module and class."""
 
 Found = TypeVar('Found')

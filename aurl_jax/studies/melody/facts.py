@@ -66,9 +66,7 @@ def of(played: Played) -> Facts:
 def _ordered(played: Played) -> Played:
   """Returns the notes by group, then from the highest, longest, loudest."""
   length = played.end - played.onset
-  order = np.lexsort(
-    [-played.velocity, -length, -played.pitch, played.group]
-  )
+  order = np.lexsort([-played.velocity, -length, -played.pitch, played.group])
   names = ('index', 'onset', 'end', 'pitch', 'velocity')
   columns = {name: getattr(played, name)[order] for name in names}
   # A group's notes differ by some milliseconds; all get the first one's.

@@ -21,7 +21,9 @@ from aurl_jax.studies.melody.points import MAPS, Hits, Prototype
 _LONGEST = 16
 """Notes of a candidate; longer repeats are cut at the ends of phrases."""
 _SHORTEST = 5
-_TRIED, _MORE = 60, 20
+_BUDGET = 24_000
+"""Notes of the line times candidates: long lines have fewer."""
+_TRIED, _MORE = (12, 60), (4, 20)
 """Candidates that are looked for: at first, and after each motif."""
 _LOOKS = 2
 """Times that a prototype is replaced by what its occurrences share."""
@@ -109,7 +111,7 @@ class _Search:
     self.ranked = self.candidates()
     self.tried: list[tuple[int, int]] = []
     self.classes: list[_Class] = []
-    self.grow(_TRIED)
+    self.grow(int(np.clip(_BUDGET // len(line), *_TRIED)))
 
   def candidates(self) -> list[tuple[int, int]]:
     """Returns spans of notes that come again, the worthiest first."""
@@ -150,8 +152,10 @@ class _Search:
     )
 
   def grown(self, first: int, last: int) -> _Class | None:
-    """Returns the class of a span of notes, after one look at what it has in
-    common; None if it does not come again."""
+    """Returns the class of a span of notes; None if it does not come again.
+
+    What its occurrences have in common takes its place.
+    """
     wanted = Prototype(
       self.cells[first:last] - self.cells[first],
       self.pitch[first:last] - self.pitch[first],
@@ -189,7 +193,8 @@ class _Search:
     Those of the prototype backwards: as many, of the same intervals.
     """
     back = wanted._replace(pitch=wanted.pitch[::-1] - wanted.pitch[-1])
-    return float(points.scan(self.cells, self.pitch, back).score.max())
+    score = points.scan(self.cells, self.pitch, back).score
+    return float(score.max(initial=0.5))
 
   def common(self, now: _Class) -> Prototype | None:
     """Returns the notes that most occurrences of a class have in common."""
@@ -258,7 +263,7 @@ class _Search:
     for start, stop in np.round(motif.spans * CELLS).astype(np.int64):
       low, high = np.searchsorted(self.cells, [start, stop])
       self.taken[low:high] = True
-    self.grow(_MORE)
+    self.grow(int(np.clip(_BUDGET // (3 * len(self.cells)), *_MORE)))
 
 
 def _saved(one: _Class) -> float:
@@ -292,9 +297,7 @@ def _apart(starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
   return np.array(kept, np.int64)
 
 
-def _chopped(
-  first: int, last: int, cuts: np.ndarray
-) -> list[tuple[int, int]]:
+def _chopped(first: int, last: int, cuts: np.ndarray) -> list[tuple[int, int]]:
   """Returns a span in parts of so many notes as a motif has."""
   if last - first < _SHORTEST:
     return []

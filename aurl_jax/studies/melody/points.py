@@ -33,8 +33,10 @@ what a note costs that the prototype has not."""
 
 
 class Map(NamedTuple):
-  """How an occurrence comes from a prototype: cell T + up/down * cell, pitch
-  P + sign * pitch."""
+  """How an occurrence comes from a prototype.
+
+  A note at a cell goes to T + up / down * cell, its pitch to P + sign * pitch.
+  """
 
   sign: int
   up: int
@@ -148,6 +150,8 @@ def scan(cells: np.ndarray, pitch: np.ndarray, wanted: Prototype) -> Hits:
   ]
   kind = np.repeat(np.arange(len(found)), [len(f) for f in found])
   rows = np.concatenate(found)
+  fits = rows[:, 0] > 0
+  rows, kind = rows[fits], kind[fits]
   return Hits(
     rows[:, 0],
     rows[:, 1],
@@ -158,6 +162,10 @@ def scan(cells: np.ndarray, pitch: np.ndarray, wanted: Prototype) -> Hits:
 
 
 _ANCHORS = 4
+_THERE = 0.4
+"""Share of the notes that must be there to the cell."""
+_FLOOR = 0.55
+"""A score that is lower is not worked out, and told as 0."""
 
 
 @compiled
@@ -172,12 +180,22 @@ def _scan(
 ) -> np.ndarray:
   """Returns [anchors * n, 4]: score, share that is exact, cell, pitch."""
   size, many = len(cells), len(own_cells)
+  table = np.full(cells[-1] - cells[0] + 1, -1_000)
+  for place in range(size):
+    table[cells[place] - cells[0]] = pitch[place]
   anchors = min(_ANCHORS, many)
-  rows = np.empty((size * anchors, 4))
+  rows = np.zeros((size * anchors, 4))
   for anchor in range(anchors):
     for place in range(size):
       start = cells[place] - own_cells[anchor] * up // down
       rise = pitch[place] - sign * own_pitch[anchor]
+      there = 0
+      for k in range(many):
+        cell = start + own_cells[k] * up // down - cells[0]
+        if 0 <= cell < len(table):
+          there += table[cell] == rise + sign * own_pitch[k]
+      if there < _THERE * many:
+        continue
       exact, soft, seen = 0, 0.0, 0
       low = place
       while low > 0 and cells[low - 1] >= start - _LATE:
@@ -205,6 +223,11 @@ def _scan(
           exact += 1
         soft += best
         seen += best > 0
+        if soft + (many - 1 - k) < _FLOOR * many:
+          soft = 0.0
+          break
+      if soft == 0.0:
+        continue
       inside = 0
       look = low
       while look < size and cells[look] <= last:
