@@ -12,6 +12,7 @@ import pathlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -298,6 +299,8 @@ class Catalogue:
       sound = self._base.execute('pragma quick_check').fetchone()[0]
       rows = self._base.execute('select kind, version from about').fetchall()
     except sqlite3.Error as error:
+      if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT:
+        raise _damaged(self._path, str(error)) from error
       raise CatalogueError(
         f'{self._path} is no catalogue of melodies ({error}); {remedy}',
         code='catalogue.other',
@@ -318,7 +321,7 @@ class Catalogue:
 
   def _all(
     self, query: str, values: Sequence[str | int] = ()
-  ) -> list[tuple[str, ...]]:
+  ) -> list[tuple[Any, ...]]:
     """Returns the rows of a query."""
     try:
       return self._base.execute(query, tuple(values)).fetchall()
@@ -341,7 +344,7 @@ def _damaged(path: pathlib.Path, cause: str) -> CatalogueError:
   )
 
 
-def _motif(row: tuple[str, ...], score: float) -> Match:
+def _motif(row: tuple[Any, ...], score: float) -> Match:
   places = tuple(span[0] for span in json.loads(row[2]))
   return Match(row[0], float(score), places, _unpacked(row[1]))
 

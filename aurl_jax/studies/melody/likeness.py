@@ -34,8 +34,8 @@ def edit(one: Line, other: Line, *, local: bool = False) -> float:
 
   After Mongeau and Sankoff, "Comparison of musical sequences", Computers and
   the Humanities 24, 1990: steps are replaced, left out, put in, split and
-  joined; a step is an interval and the time to the next onset, and times are
-  compared as shares of the middle one of their line.
+  joined; a step is an interval and how the time to the next onset compares
+  with the one before.
 
   Args:
     one: A line.
@@ -53,10 +53,10 @@ def edit(one: Line, other: Line, *, local: bool = False) -> float:
 
 
 def _steps(line: Line) -> tuple[np.ndarray, np.ndarray]:
-  """Returns intervals in semitones, and gaps in octaves about the middle."""
+  """Returns intervals in semitones, and ratios of gaps in octaves."""
   line = line.take(0, _LONG)
   gaps = np.log2(np.maximum(np.diff(line.onset), 1e-3))
-  return np.diff(line.pitch).astype(np.float64), gaps - np.median(gaps)
+  return np.diff(line.pitch).astype(np.float64), np.append(0, np.diff(gaps))
 
 
 @compiled

@@ -11,7 +11,7 @@ import numpy as np
 from aurl_jax.studies.melody.line import Line
 
 _WEIGHTS = (0.25, 0.5, 0.25)
-_LEAST = 0.5
+_LEAST = 0.55
 """Strength of a boundary, of the strongest."""
 _FEWEST = 4
 """Notes of a phrase."""
