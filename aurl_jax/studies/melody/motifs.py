@@ -21,10 +21,14 @@ from aurl_jax.studies.melody.points import MAPS, Hits, Prototype
 _LONGEST = 16
 """Notes of a candidate; longer repeats are cut at the ends of phrases."""
 _SHORTEST = 5
+_MOST_NOTES = 5_000
+"""Notes of a line that are looked at: its first ones."""
 _BUDGET = 24_000
 """Notes of the line times candidates: long lines have fewer."""
 _TRIED, _MORE = (12, 60), (4, 20)
 """Candidates that are looked for: at first, and after each motif."""
+_SILENCE = 64 * CELLS
+"""Cells of silence that count: a line that rests for years has few beats."""
 _LOOKS = 2
 """Times that a prototype is replaced by what its occurrences share."""
 _KINDS = tuple(MAPS)
@@ -78,7 +82,7 @@ class Finder:
     """Returns the motifs of a line, the one that saves most first."""
     if len(line) < 2 * _SHORTEST:
       return ()
-    search = _Search(line, self)
+    search = _Search(line.take(0, _MOST_NOTES), self)
     found: list[Motif] = []
     while len(found) < self.most:
       best = search.best()
@@ -103,9 +107,10 @@ class _Search:
 
   def __init__(self, line: Line, settings: Finder) -> None:
     self.line, self.settings = line, settings
-    self.cells, self.pitch = line.cells, line.pitch
-    self.ends = self.cells + np.maximum(
-      np.round(line.duration * CELLS), 1
+    self.cells, self.skipped = _near(line.cells)
+    self.pitch = line.pitch
+    self.ends = self.cells + np.clip(
+      np.round(line.duration * CELLS), 1, _SILENCE
     ).astype(np.int64)
     self.taken = np.zeros(len(line), np.bool_)
     self.ranked = self.candidates()
@@ -251,19 +256,36 @@ class _Search:
       one.wanted.cells / CELLS,
       one.wanted.pitch,
       one.wanted.length / CELLS,
-      np.stack([hits.cell, stops], axis=1) / CELLS,
+      self.beats(hits.cell, stops),
       hits.rise,
       tuple(_KINDS[how] for how in hits.how),
       np.clip(hits.score, 0, 1),
       _saved(one),
     )
 
+  def beats(self, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """Returns cells as quarter notes, with the silences again, [k, 2]."""
+    last = len(self.cells) - 1
+    first = np.searchsorted(self.cells, starts)
+    final = np.maximum(np.searchsorted(self.cells, stops) - 1, 0)
+    begins = starts + self.skipped[np.minimum(first, last)]
+    return np.stack([begins, stops + self.skipped[final]], axis=1) / CELLS
+
   def take(self, motif: Motif) -> None:
     """Marks the notes of a motif."""
-    for start, stop in np.round(motif.spans * CELLS).astype(np.int64):
-      low, high = np.searchsorted(self.cells, [start, stop])
+    for start, stop in motif.spans:
+      low, high = np.searchsorted(
+        self.cells + self.skipped, np.round([start * CELLS, stop * CELLS])
+      )
       self.taken[low:high] = True
     self.grow(int(np.clip(_BUDGET // (3 * len(self.cells)), *_MORE)))
+
+
+def _near(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Returns cells without long silences, and what each lacks, [n] int64."""
+  gaps = np.diff(cells, prepend=cells[:1])
+  skipped = np.cumsum(np.maximum(gaps - _SILENCE, 0)) + cells[:1]
+  return cells - skipped, skipped
 
 
 def _saved(one: _Class) -> float:
