@@ -141,7 +141,7 @@ def packed(passes: tuple[Pass, Pass]) -> bytes:
 
 
 def _opened(array: np.ndarray, scale: np.ndarray) -> np.ndarray:
-  return array.astype(np.float32) * scale
+  return np.asarray(array.astype(np.float32) * scale)
 
 
 def second(

@@ -52,43 +52,43 @@ def find(notes: Notes) -> Tune:
   """Returns the roles of a piece's notes."""
   found = facts.find(notes)
   chance = network.roles(found)
-  odds = _odds(chance)
+  sure = odds(chance)
   if len(found.heard.index):
-    odds = _shared(found, notes.track[found.heard.index], odds)
-  path = line(found, odds)
+    sure = _shared(found, notes.track[found.heard.index], sure)
+  path = line(found, sure)
   role = np.where(chance[:, 1] > chance[:, 2], 1, 2)
   role[path] = 0
   return Tune(found.heard.index, chance, role)
 
 
-def _odds(chance: np.ndarray) -> np.ndarray:
-  """Returns the log odds of the melody, [p] float64."""
+def odds(chance: np.ndarray) -> np.ndarray:
+  """Returns the log odds of the melody, [p] float64, from chances [p, 3]."""
   one = np.clip(chance[:, 0].astype(np.float64), 1e-6, 1 - 1e-6)
   return np.log(one) - np.log1p(-one)
 
 
-def _shared(found: Facts, track: np.ndarray, odds: np.ndarray) -> np.ndarray:
+def _shared(found: Facts, track: np.ndarray, sure: np.ndarray) -> np.ndarray:
   """Returns odds that notes of a track share within some seconds."""
   if len(np.unique(track)) < 2:
-    return odds
-  shared = np.empty(len(odds))
+    return sure
+  shared = np.empty(len(sure))
   for one in np.unique(track):
     mine = np.flatnonzero(track == one)
     onset = found.heard.onset[mine]
-    total = np.append(0.0, np.cumsum(np.clip(odds[mine], -6, 6)))
+    total = np.append(0.0, np.cumsum(np.clip(sure[mine], -6, 6)))
     low = np.searchsorted(onset, onset - _AROUND)
     high = np.searchsorted(onset, onset + _AROUND, side='right')
     mean = (total[high] - total[low]) / (high - low)
-    shared[mine] = (1 - _TRACK) * odds[mine] + _TRACK * mean
+    shared[mine] = (1 - _TRACK) * sure[mine] + _TRACK * mean
   return shared
 
 
-def line(found: Facts, odds: np.ndarray) -> np.ndarray:
+def line(found: Facts, sure: np.ndarray) -> np.ndarray:
   """Returns the notes of the likeliest line, ascending.
 
   Args:
     found: The facts of p notes.
-    odds: [p] log odds that a note is the tune's.
+    sure: [p] log odds that a note is the tune's.
 
   Returns:
     [k] int64, places in `found`, one a group at most.
@@ -97,12 +97,12 @@ def line(found: Facts, odds: np.ndarray) -> np.ndarray:
   if not len(heard.onset):
     return np.zeros(0, np.int64)
   # The likeliest notes of each group first.
-  order = np.lexsort([-odds, heard.group])
+  order = np.lexsort([-sure, heard.group])
   path = _walk(
     heard.onset[order],
     heard.end[order],
     heard.pitch[order],
-    odds[order],
+    sure[order],
     heard.first,
     np.minimum(heard.sizes, _MOST),
   )

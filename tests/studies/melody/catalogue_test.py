@@ -1,5 +1,6 @@
 """What is written is found again, and what is no catalogue says so."""
 
+import itertools
 import sqlite3
 import tempfile
 
@@ -57,7 +58,7 @@ def test_a_part_in_another_key_leads_to_its_tune(path):
       found = base.nearest(part, 3)
     assert found[0].name == name
     assert found[0].score > 0.95
-    assert [m.score for m in found] == sorted((m.score for m in found))[::-1]
+    assert [m.score for m in found] == sorted(m.score for m in found)[::-1]
 
 
 @hypothesis.given(st.lists(st.integers(-4, 4), min_size=1, max_size=4))
@@ -68,7 +69,7 @@ def test_patterns_are_found_where_they_are(pattern):
     with Catalogue(path) as base:
       found = {m.name: m.places for m in base.with_intervals(pattern)}
   for name, tune in tunes(4).items():
-    steps = [int(b - a) for a, b in zip(tune.pitch, tune.pitch[1:])]
+    steps = [int(b - a) for a, b in itertools.pairwise(tune.pitch)]
     places = [
       float(tune.onset[i])
       for i in range(len(steps) - len(pattern) + 1)

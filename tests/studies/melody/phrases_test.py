@@ -1,5 +1,7 @@
 """Phrases end at long notes and rests, and strengths are those of the paper."""
 
+import itertools
+
 import hypothesis
 import numpy as np
 
@@ -50,7 +52,7 @@ def test_strengths_are_those_of_the_model(found):
 def test_phrases_are_four_notes_and_cover_all(found):
   starts = phrases.starts(found).tolist()
   assert starts[0] == 0
-  assert all(b - a >= 4 for a, b in zip(starts, starts[1:], strict=False))
+  assert all(b - a >= 4 for a, b in itertools.pairwise(starts))
 
 
 def test_nothing_has_no_phrase():
