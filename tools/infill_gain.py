@@ -48,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   args = parser.parse_args(argv)
   try:
     parts, params = opened(args.model, args.config)
+    # Whatever rows the page has, they divide over one device.
+    one = mesh_lib.make_mesh(mesh_lib.MeshConfig(data=1))
+    parts = dataclasses.replace(parts, mesh=one)
     parts = bounded(parts, args.room, args.context)
     found = compared(parts, params, args.split, args.batches)
   except AurlError as error:

@@ -40,7 +40,8 @@ MOST = 3.0
 def main(argv: Sequence[str] | None = None) -> int:
   """Prints the line; returns the exit status."""
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('workdir', type=pathlib.Path)
+  parser.add_argument('workdir', type=pathlib.Path, help='a run, or a bundle')
+  parser.add_argument('--config', default='', help='page of a bundle')
   parser.add_argument('--split', default='valid')
   parser.add_argument('--n', type=int, default=64, help='pairs')
   parser.add_argument('--steps', type=int, default=8, help='of a way')
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument('--seed', type=int, default=0, help='of all choices')
   args = parser.parse_args(argv)
   try:
-    space, cache = opened(args.workdir)
+    space, cache = opened(args.workdir, page=args.config)
     if args.split not in cache:
       raise ConfigError(
         f'no split {args.split!r}; there are {", ".join(cache)}'

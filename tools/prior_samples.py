@@ -37,13 +37,14 @@ MEANS = {
 def main() -> int:
   """Prints the line; returns the exit status."""
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('workdir', type=pathlib.Path)
+  parser.add_argument('workdir', type=pathlib.Path, help='a run, or a bundle')
+  parser.add_argument('--config', default='', help='page of a bundle')
   parser.add_argument('--split', default='valid')
   parser.add_argument('--n', type=int, default=64, help='pieces of a set')
   parser.add_argument('--seed', type=int, default=0, help='of all choices')
   args = parser.parse_args()
   try:
-    space, cache = opened(args.workdir)
+    space, cache = opened(args.workdir, page=args.config)
     context = space.composer.model.config.context
     music = prior.pieces(cache[args.split], context, args.seed)
     print(json.dumps(report(space, music, args.n, args.seed)))

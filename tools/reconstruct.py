@@ -30,13 +30,14 @@ from aurl_jax.models.latent import Latents
 def main() -> int:
   """Prints the line; returns the exit status."""
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('workdir', type=pathlib.Path)
+  parser.add_argument('workdir', type=pathlib.Path, help='a run, or a bundle')
+  parser.add_argument('--config', default='', help='page of a bundle')
   parser.add_argument('--split', default='valid')
   parser.add_argument('--n', type=int, default=256, help='pieces; 0 for all')
   parser.add_argument('--seed', type=int, default=0, help='of the choice')
   args = parser.parse_args()
   try:
-    space, cache = opened(args.workdir)
+    space, cache = opened(args.workdir, page=args.config)
     context = space.composer.model.config.context
     pieces = chosen(cache[args.split], args.n, args.seed, context)
     print(json.dumps(report(space, pieces)))

@@ -47,7 +47,8 @@ TURNS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 def main(argv: Sequence[str] | None = None) -> int:
   """Prints the lines; returns the exit status."""
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('workdir', type=pathlib.Path)
+  parser.add_argument('workdir', type=pathlib.Path, help='a run, or a bundle')
+  parser.add_argument('--config', default='', help='page of a bundle')
   parser.add_argument('--split', default='valid')
   parser.add_argument('--n', type=int, default=64, help='pieces; 0 for all')
   parser.add_argument('--fit', type=int, default=1024, help='training pieces')
@@ -64,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-  space, cache = opened(args.workdir)
+  space, cache = opened(args.workdir, page=args.config)
   if args.split not in cache:
     raise ConfigError(f'no split {args.split!r}; there are {", ".join(cache)}')
   context = space.composer.model.config.context

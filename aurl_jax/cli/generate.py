@@ -102,6 +102,12 @@ def _add_music(parser: argparse.ArgumentParser) -> None:
     metavar='FILE',
     help='MIDI to continue, or to write bars anew of',
   )
+  parser.add_argument(
+    '--excerpt',
+    type=_bars_named,
+    metavar='FIRST-LAST',
+    help='the bars of it that are meant, from 1: 1-16',
+  )
   for name in _LINES:
     parser.add_argument(
       f'--{name}', metavar='FILE', help='MIDI that stays, to write to'
@@ -109,7 +115,7 @@ def _add_music(parser: argparse.ArgumentParser) -> None:
   anew = parser.add_mutually_exclusive_group()
   anew.add_argument(
     '--infill',
-    type=_bars_anew,
+    type=_bars_named,
     dest='rewrite',
     metavar='FIRST-LAST',
     help='bars of it to write anew, as players count, from 1: 5-8, or 5',
@@ -148,6 +154,7 @@ _REQUEST = (
   'diversity',
   'seed',
   'prompt',
+  'excerpt',
   'rewrite',
   'given',
   'drafts',
@@ -164,7 +171,7 @@ def _span(word: str) -> tuple[int, int]:
   return int(first), int(end)
 
 
-def _bars_anew(word: str) -> tuple[int, int]:
+def _bars_named(word: str) -> tuple[int, int]:
   first, found, last = word.partition('-')
   fits = first.isdigit() and (last.isdigit() or not found)
   if not fits or not 1 <= int(first) <= int(last or first):

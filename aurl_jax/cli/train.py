@@ -15,6 +15,7 @@ import argparse
 import pathlib
 
 from aurl_jax.cli import output
+from aurl_jax.core.errors import DataError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,12 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Trains to the end and prints the last figures."""
+  overrides = list(args.set)
+  if args.data:
+    if not pathlib.Path(args.data).exists():
+      # Said before the libraries load.
+      raise DataError(
+        f'{args.data} does not exist; give a folder that holds MIDI files',
+        code='no_folder',
+      )
+    overrides.append(f'data.source={pathlib.Path(args.data).resolve()}')
   from aurl_jax.experiment import beginning, pages, train, workdir
 
   folder = workdir.Workdir(pathlib.Path(args.workdir))
-  overrides = list(args.set)
-  if args.data:
-    overrides.append(f'data.source={pathlib.Path(args.data).resolve()}')
   other = args.begin_from
   if other and pathlib.Path(other).is_dir():
     other = str(pathlib.Path(other).resolve())

@@ -479,7 +479,7 @@ class Composer:
     if len(prompt) >= steps:
       raise RequestError(
         f'the prompt takes {len(prompt)} of {steps} steps and leaves no room; '
-        'give a shorter one (`music.cut.slice_bars` takes bars of it)',
+        'name some bars of it: excerpt=(0, 8), or --excerpt 1-8',
         code='steps',
       )
     return steps

@@ -64,7 +64,7 @@ def to_folder(
     'so',
     quiet=quiet,
   )
-  return write(load(model), request, pathlib.Path(out))
+  return write(load(model), request, pathlib.Path(out), quiet=quiet)
 
 
 def outlined(
@@ -159,21 +159,42 @@ def with_priors(composer: Composer, folder: Workdir) -> Composer:
 
 
 def write(
-  composer: Composer, request: Request, out: pathlib.Path
+  composer: Composer, request: Request, out: pathlib.Path, *, quiet: bool = True
 ) -> dict[str, Any]:
   """Generates and writes MIDI files, piano rolls and one page.
+
+  Args:
+    composer: The model.
+    request: What is asked for.
+    out: The folder.
+    quiet: Whether to keep from the console how far it is.
 
   Returns:
     `page`: path of `index.html`; `rows`: one (file, notes, seconds,
     grammatical) a piece; `wishes`: of each rule what was wished, and how well
     all pieces kept it, in words.
   """
-  pieces = composer.generate(request)
+  pieces = _written(composer, request, quiet=quiet)
   if request.long or request.remake:
     return {**leave(pieces, out), 'wishes': []}
   kept = [piece.kept for piece in pieces]
   told = wording.kept(composer.settled(request).wishes, kept)
   return {**leave(pieces, out), 'wishes': told}
+
+
+def _written(
+  composer: Composer, request: Request, *, quiet: bool
+) -> list[Piece]:
+  """Returns the pieces; long ones, of a minute each, are counted."""
+  if not request.long:
+    return composer.generate(request)
+  pieces: list[Piece] = []
+  with progress.bar('writing', quiet=quiet) as told:
+    for seed in range(request.seed, request.seed + request.n):
+      pieces += composer.generate(dataclasses.replace(request, n=1, seed=seed))
+      if told is not None:
+        told(len(pieces), request.n)
+  return pieces
 
 
 def leave(

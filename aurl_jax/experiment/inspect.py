@@ -41,7 +41,8 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
     reading = midi.read(pathlib.Path(path))
   except (MidiError, OSError) as error:
     code = getattr(error, 'code', 'unreadable')
-    issue = {'code': code, 'where': 'file', 'action': str(error)}
+    cause = getattr(error, 'strerror', None) or str(error)
+    issue = {'code': code, 'where': 'file', 'action': cause}
     empty = {'notes': 0, 'tracks': 0, 'seconds': 0.0}
     told = {'issues': [issue], 'remarks': []}
     return report | {'status': 'rejected'} | empty | told

@@ -16,7 +16,9 @@ def say(message: str, *, quiet: bool = False) -> None:
   """Tells people, unless quiet, and the log file."""
   _log.info('%s', message)
   if not quiet:
-    print(message, file=sys.stderr, flush=True)
+    # Whoever closed the stream has seen enough, and the work is not over.
+    with contextlib.suppress(BrokenPipeError):
+      print(message, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import jax
 
 from aurl_jax.core import logs
 from aurl_jax.core.errors import Interrupted
+from aurl_jax.data import report
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.data.quarantine import Quarantine
 from aurl_jax.experiment import (
@@ -156,7 +157,11 @@ def _paced(parts: Parts, *, quiet: bool) -> pace.Pace:
 def _described(cache: TokenCache) -> str:
   splits = cache.manifest['splits'].items()
   counts = ', '.join(f'{name} {found["pieces"]:,}' for name, found in splits)
-  told = f'data: pieces {counts}; the first step compiles, a minute or so'
+  told = (
+    f'data: pieces {counts}, in {cache.folder} ({report.FILES} there tells of '
+    'each file); the first step and the first evaluation compile, a minute or '
+    'so each'
+  )
   if 'valid' not in cache:
     told += (
       '\nno piece is left to judge the model by (valid): there will be no '

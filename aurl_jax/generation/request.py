@@ -110,6 +110,8 @@ class Request:
       an index of that; 0 for any.
     seed: Of the first piece; the others count on.
     prompt: Music to go on from: notes, or a MIDI file; None begins anew.
+    excerpt: Bars of the prompt that are meant: the first, counted from 0, and
+      one past the last; None for all. Bars in `rewrite` are counted in it.
     meter: Numerator and denominator of the first bar; None leaves it to the
       model, or takes the tokenization's default where that has to know.
     tempo: Quarter notes a minute at the start; None likewise.
@@ -170,6 +172,7 @@ class Request:
   original: int = 0
   seed: int = 0
   prompt: Music | None = None
+  excerpt: tuple[int, int] | None = None
   meter: tuple[int, int] | None = None
   tempo: float | int | None = None
   rewrite: tuple[int, int] | None = None
@@ -249,9 +252,12 @@ class Request:
 
     Raises:
       MidiError: The file holds no music.
-      RequestError: There is no such file, or the prompt has no notes.
+      RequestError: There is no such file, or the prompt has no notes, or not
+        the bars in excerpt.
     """
-    return None if self.prompt is None else source.read('prompt', self.prompt)
+    if self.prompt is None:
+      return None
+    return source.read('prompt', self.prompt, self.excerpt)
 
   def opened(self) -> 'Request':
     """Returns the request with notes for the files that it begins with.
@@ -261,12 +267,9 @@ class Request:
     Raises:
       MidiError, RequestError: As `prompt_notes`.
     """
-    music = {name: getattr(self, name) for name in ('prompt', *LINES)}
-    found: dict[str, Any] = {
-      name: source.read(name, one)
-      for name, one in music.items()
-      if one is not None
-    }
+    found: dict[str, Any] = self.lines()
+    if self.prompt is not None:
+      found |= {'prompt': self.prompt_notes(), 'excerpt': None}
     return dataclasses.replace(self, **found) if found else self
 
   @property
@@ -342,6 +345,10 @@ def _check_start(request: Request) -> None:
     music = getattr(request, name)
     if music is not None:
       source.check(name, music)
+  if request.excerpt is not None:
+    if prompt is None:
+      raise RequestError('excerpt names bars of a prompt; give a prompt too')
+    _check_bars('excerpt', request.excerpt)
   if request.gives and (prompt is not None or meter or tempo):
     raise RequestError(
       'music that is given has its own meter and tempo, and begins the piece; '
@@ -428,16 +435,7 @@ def _check_rewrite(request: Request) -> None:
         'written anew; give rewrite too'
       )
     return
-  try:
-    first, last = request.rewrite
-    fits = _is_whole(first) and _is_whole(last) and 0 <= first < last
-  except (TypeError, ValueError):
-    fits = False
-  if not fits:
-    raise RequestError(
-      'rewrite must be a pair of bars, the first from 0 and one past the last, '
-      f'such as (4, 8), not {request.rewrite!r}'
-    )
+  _check_bars('rewrite', request.rewrite)
   if request.wishes:
     raise RequestError(
       'a wish is about bars that are added, not about those written anew; '
@@ -452,3 +450,17 @@ def _check_rewrite(request: Request) -> None:
     Part(given=request.given, tracks=request.tracks)
   except ConfigError as error:
     raise RequestError(str(error)) from error
+
+
+def _check_bars(name: str, bars: Any) -> None:
+  """Raises RequestError unless a field names bars."""
+  try:
+    first, last = bars
+    fits = _is_whole(first) and _is_whole(last) and 0 <= first < last
+  except (TypeError, ValueError):
+    fits = False
+  if not fits:
+    raise RequestError(
+      f'{name} must be a pair of bars, the first from 0 and one past the last, '
+      f'such as (4, 8), not {bars!r}'
+    )

@@ -149,13 +149,12 @@ class Codec:
 
   def event(self, id_: int, field: int = 0) -> tuple[str, int]:
     """Returns the event and value of an id; ('pad', 0) for the reserved 0."""
-    for part in self.fields[field].ranges:
-      start = self.fields[field].starts[part.event]
-      if start <= id_ < start + part.size:
-        return part.event, part.low + id_ - start
+    found = self.fields[field]
+    if not 0 <= id_ < found.size:
+      raise ValueError(f'id {id_} not in field {found.name!r}')
     if id_ == PAD:
       return 'pad', 0
-    raise ValueError(f'id {id_} not in field {self.fields[field].name!r}')
+    return found.events[id_], int(found.values[id_])
 
   def holds(self, event: str, ids: Any, field: int = 0) -> Any:
     """Returns which `ids` of a field are of an event, see `Field.holds`."""

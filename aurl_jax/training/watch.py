@@ -78,7 +78,10 @@ class Watch:
   def step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Any]:
     """Returns what the step that is watched does."""
     self._batch = batch
-    return self._step(state, batch)
+    # What a step needs is on the devices: a number that the host sends with
+    # each step is a fault that nothing else would show.
+    with jax.transfer_guard('disallow'):
+      return self._step(state, batch)
 
   def begin(self, state: TrainState) -> None:
     """Begins before a step; a streak in the state goes on."""

@@ -45,6 +45,14 @@ def test_bad_input_ends_with_2_and_names_the_file(tmp_path, capsys):
   assert told['error']['code']
 
 
+def test_data_that_is_not_there_is_told_first(tmp_path, capsys):
+  run, gone = tmp_path / 'run', tmp_path / 'gone'
+  words = ['train', '--data', str(gone), '--workdir', str(run)]
+  assert cli.main(words) == 2
+  assert f'{gone} does not exist' in capsys.readouterr().err
+  assert not run.exists()
+
+
 def test_version(capsys):
   with pytest.raises(SystemExit) as caught:
     cli.main(['--version'])

@@ -61,6 +61,8 @@ def test_values_out_of_range_are_refused_by_name(values, match):
     ({'prompt': 3}, 'the prompt must be Notes or a path'),
     ({'rewrite': (1,), 'prompt': TUNE}, 'rewrite must be a pair'),
     ({'rewrite': 3, 'prompt': TUNE}, 'rewrite must be a pair'),
+    ({'excerpt': (0, 1)}, 'give a prompt too'),
+    ({'excerpt': (1, 1), 'prompt': TUNE}, 'excerpt must be a pair of bars'),
     ({'guidance': 'much'}, 'guidance must be a number'),
   ],
 )
@@ -94,3 +96,22 @@ def test_a_prompt_without_notes_or_file_is_refused(tmp_path):
     RequestError, match=r'nope\.mid cannot be read: there is no such'
   ):
     Request(prompt=tmp_path / 'nope.mid').prompt_notes()
+
+
+def test_an_excerpt_is_some_bars_of_the_prompt(tmp_path):
+  long = Notes.build(
+    4, {'onset': range(0, 64, 4), 'duration': 4, 'pitch': range(60, 76)}
+  )
+  path = tmp_path / 'long.mid'
+  path.write_bytes(midi.write(long))
+  for music in (long, path):
+    asked = Request(prompt=music, excerpt=(1, 3))
+    for found in (asked, asked.opened(), asked.opened().opened()):
+      notes = found.prompt_notes()
+      assert notes.pitch.tolist() == list(range(64, 72))
+      assert notes.onset[0] == 0
+  with pytest.raises(RequestError, match='are not in the piece'):
+    Request(prompt=path, excerpt=(3, 9)).opened()
+  late = Notes.build(4, {'onset': [32], 'duration': 4, 'pitch': [60]})
+  with pytest.raises(RequestError, match=r'no notes in bars 0\.\.1'):
+    Request(prompt=late, excerpt=(0, 1)).prompt_notes()

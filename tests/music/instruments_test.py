@@ -44,3 +44,13 @@ def test_ranges_are_those_of_the_open_strings_and_of_the_keyboard():
   assert lowest == [55, 48, 36, 28]
   assert instruments.playable(0) == (21, 108)
   assert instruments.playable(24)[0] == 40
+
+
+def test_each_family_stands_for_one_of_its_eight_programs():
+  # General MIDI has sixteen families of eight programs; strings alone stand for
+  # the ensemble of them, as people mean it.
+  names = [name for name, _, _ in instruments.FAMILIES]
+  places = [program // 8 for _, program, _ in instruments.FAMILIES]
+  assert len(set(names)) == 16
+  places[names.index('strings')] -= 1
+  assert places == list(range(16))

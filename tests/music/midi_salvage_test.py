@@ -201,3 +201,10 @@ def test_tracks_and_pieces_are_limited():
   with pytest.raises(MidiError) as caught:
     midi_salvage.layout(names, limits)
   assert caught.value.code == 'too_many_tracks'
+
+
+@pytest.mark.parametrize('division', [1, 0x7FFE, 0x7FFF])
+def test_every_division_of_a_beat_is_taken(division):
+  layout = midi_salvage.layout(header(division=division) + TRACK)
+  assert layout.issues.issues == ()
+  assert [s.ticks_per_beat for s in layout.sections] == [division]

@@ -107,3 +107,18 @@ def test_more_bars_than_the_piece_has_are_left_out():
   extra = len(ids) - len(CASES[0].encode(notes))
   assert extra == len(CASES[0].bar_steps(ids))
   assert np.isin(1, ids)
+
+
+@pytest.mark.parametrize('tokenizer', CASES)
+def test_every_level_there_is_can_be_told(tokenizer):
+  notes = pieces.pedalled(0)
+  most = {
+    'key': 23,
+    'density': len(controls_lib.DENSITY),
+    'polyphony': len(controls_lib.POLYPHONY),
+    'register': 10,
+  }
+  for name, level in most.items():
+    given = Controls(piece=Levels(**{name: level}))
+    back = tokenizer.read_controls(tokenizer.encode(notes, given))
+    assert getattr(back.piece, name) == level
