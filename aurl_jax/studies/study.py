@@ -29,6 +29,7 @@ GROUP = 'aurl_jax.studies'
 BUILT_IN: Mapping[str, str] = {
   'chords': 'aurl_jax.studies.chords.study:Chords',
   'structure': 'aurl_jax.studies.structure.finding:Structure',
+  'melody': 'aurl_jax.studies.melody.study:Melody',
 }
 """Name -> module and class."""
 FAULTS: tuple[type[Exception], ...] = (
