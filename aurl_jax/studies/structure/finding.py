@@ -4,7 +4,7 @@ Axes: `m` bars, `s` sections, `k` bars or groups of bars.
 """
 
 import dataclasses
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -35,6 +35,7 @@ _NEAR, _WIDE = 0.5, 3.0
 _NAN = float('nan')
 
 
+@runtime_checkable
 class Finder(Protocol):
   """A way to find where sections begin."""
 
