@@ -46,7 +46,7 @@ def features(notes: Notes) -> Mapping[str, np.ndarray]:
   Without notes (for `interval`: without two in a row) a feature is `nan`.
   """
   found = (
-    _shares(chroma(notes).sum(axis=0)),
+    shares(chroma(notes).sum(axis=0)),
     np.array([pitch_range(notes)]),
     np.array([onset_density(notes)]),
     length_histogram(notes),
@@ -150,7 +150,7 @@ def length_histogram(notes: Notes) -> np.ndarray:
   """
   beats = notes.duration[~notes.is_drum] / notes.ticks_per_beat
   bins = np.searchsorted(_LENGTHS, beats)
-  return _shares(np.bincount(bins, minlength=len(_LENGTHS) + 1))
+  return shares(np.bincount(bins, minlength=len(_LENGTHS) + 1))
 
 
 def intervals(notes: Notes) -> np.ndarray:
@@ -171,7 +171,15 @@ def intervals(notes: Notes) -> np.ndarray:
 def interval_histogram(notes: Notes) -> np.ndarray:
   """Returns the shares of `intervals`, float64 `[49]` from -24 to 24."""
   steps = np.clip(intervals(notes), -WIDEST, WIDEST) + WIDEST
-  return _shares(np.bincount(steps, minlength=2 * WIDEST + 1))
+  return shares(np.bincount(steps, minlength=2 * WIDEST + 1))
+
+
+def shares(counts: np.ndarray) -> np.ndarray:
+  """Returns counts by their sum; all `nan` if that is 0."""
+  total = counts.sum()
+  if not total:
+    return np.full(len(counts), np.nan)
+  return np.asarray(counts / total)
 
 
 def _places(notes: Notes) -> tuple[np.ndarray, np.ndarray, int]:
@@ -198,14 +206,6 @@ def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   size = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
   both = (a == 0).all(axis=1) & (b == 0).all(axis=1)
   return np.where(both, 1.0, product / np.where(size > 0, size, 1))
-
-
-def _shares(counts: np.ndarray) -> np.ndarray:
-  """Returns counts by their sum; `nan` if there is none."""
-  total = counts.sum()
-  if not total:
-    return np.full(len(counts), np.nan)
-  return np.asarray(counts / total)
 
 
 def _mean(table: np.ndarray) -> np.ndarray:

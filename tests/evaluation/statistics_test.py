@@ -1,0 +1,115 @@
+"""Tests of samples, judged by counting all cases."""
+
+import itertools
+import math
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from aurl_jax.evaluation import statistics
+
+SAMPLES = st.lists(st.integers(0, 9), min_size=2, max_size=12).map(
+  lambda found: np.array(found, float)
+)
+
+
+@hypothesis.given(one=SAMPLES, other=SAMPLES)
+def test_cliffs_delta_by_pairs(one, other):
+  pairs = [np.sign(a - b) for a in one for b in other]
+  delta = statistics.cliffs_delta(one, other)
+  assert delta == pytest.approx(np.mean(pairs))
+  found = statistics.unpaired(one, other)
+  assert found.effect == delta
+  assert 0 <= found.p <= 1
+
+
+def test_ranks_of_two_samples_by_all_orders():
+  one, other = np.array([1.0, 2.0, 4.0]), np.array([3.0, 5.0, 6.0, 7.0])
+  both = [*one, *other]
+
+  def wins(chosen):
+    rest = [x for i, x in enumerate(both) if i not in chosen]
+    return sum(both[i] > x for i in chosen for x in rest)
+
+  ways = [wins(c) for c in itertools.combinations(range(7), 3)]
+  least = sum(a > b for a in one for b in other)
+  extreme = sum(way <= least or way >= 12 - least for way in ways)
+  assert statistics.unpaired(one, other).p == pytest.approx(extreme / len(ways))
+
+
+def test_signed_ranks_by_all_signs():
+  one = np.array([3.0, 5.0, 9.0, 4.0, 8.5])
+  other = np.array([1.0, 6.0, 4.0, 1.0, 1.0])
+  apart = one - other  # 2, -1, 5, 3, 7.5: ranks 2, 1, 4, 3, 5.
+  ways = [
+    sum(rank for rank, up in zip((2, 1, 4, 3, 5), signs, strict=True) if up)
+    for signs in itertools.product((0, 1), repeat=5)
+  ]
+  extreme = sum(way <= 1 or way >= 14 for way in ways)
+  found = statistics.paired(one, other)
+  assert found.p == pytest.approx(extreme / 32)
+  assert found.effect == pytest.approx((14 - 1) / 15)
+  assert len(apart) == 5
+
+
+def test_no_difference_is_none():
+  same = np.array([1.0, 2.0, 3.0])
+  assert statistics.paired(same, same) == (1.0, 0.0, 'Wilcoxon')
+  ones = np.ones(4)
+  assert statistics.unpaired(ones, ones) == (1.0, 0.0, 'Mann-Whitney')
+
+
+@pytest.mark.parametrize('pairs', [True, False])
+def test_permutations_by_all_of_them(pairs):
+  one, other = np.array([5.0, 7.0, 6.0, 9.0]), np.array([4.0, 6.5, 2.0, 5.0])
+  truth = abs(one.mean() - other.mean())
+  if pairs:
+    ways = [
+      abs(np.mean((one - other) * signs))
+      for signs in itertools.product((1, -1), repeat=4)
+    ]
+  else:
+    both = np.concatenate([one, other])
+    ways = []
+    for chosen in itertools.combinations(range(8), 4):
+      rest = [i for i in range(8) if i not in chosen]
+      ways.append(abs(both[list(chosen)].mean() - both[rest].mean()))
+  wanted = np.mean([way >= truth - 1e-12 for way in ways])
+  found = statistics.permuted(one, other, pairs=pairs)
+  assert found.p == pytest.approx(wanted)
+  assert found.test == 'permutation'
+
+
+def test_hedges_g_by_hand():
+  one, other = np.array([2.0, 4.0, 6.0]), np.array([1.0, 3.0])
+  # Means 4 and 2; pooled variance (8 + 2) / 3; free 3.
+  wanted = 2 / math.sqrt(10 / 3) * (1 - 3 / 11)
+  assert statistics.hedges_g(one, other) == pytest.approx(wanted)
+  assert math.isnan(statistics.hedges_g(np.ones(3), np.ones(3)))
+
+
+@hypothesis.given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_rejects_step_by_step(p):
+  found = statistics.holm(p)
+  for level in (0.01, 0.05, 0.2):
+    wanted, order = [False] * len(p), sorted(range(len(p)), key=p.__getitem__)
+    for rank, place in enumerate(order):
+      if p[place] * (len(p) - rank) > level:
+        break
+      wanted[place] = True
+    assert (found <= level).tolist() == wanted
+
+
+def test_what_is_no_sample():
+  some = np.array([1.0, 2.0])
+  for wrong in (np.array([1.0]), np.array([1.0, np.nan])):
+    with pytest.raises(ValueError, match='give two numbers or more'):
+      statistics.unpaired(some, wrong)
+  for pairs in (statistics.paired, statistics.permuted):
+    keys = {'pairs': True} if pairs is statistics.permuted else {}
+    with pytest.raises(ValueError, match='make no pairs'):
+      pairs(some, np.arange(3.0), **keys)
+  with pytest.raises(ValueError, match=r'lie in 0\.\.1'):
+    statistics.holm([0.2, 1.2])

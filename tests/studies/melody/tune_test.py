@@ -1,0 +1,133 @@
+"""The line is the likeliest way, and tunes that anyone hears are heard."""
+
+import itertools
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from aurl_jax.music import midi
+from aurl_jax.music.notes import Notes, Track
+from aurl_jax.studies import groups
+from aurl_jax.studies.melody import facts, tune
+from tests.music.pieces import pieces
+
+
+def pop(tracks=False, up=0):
+  """A tune over broken chords and a bass."""
+  rng = np.random.default_rng(3)
+  rows = []
+  for bar in range(32):
+    root = [0, 9, 5, 7][bar % 4]
+    at = bar * 1920
+    rows += [(at, 1900, 36 + root, 70, 2)]
+    chord = [48 + root, 55 + root, 60 + (root + 4) % 12 - 12]
+    rows += [(at + 240 * n, 230, chord[n % 3], 55, 1) for n in range(8)]
+    rows += [
+      (at + 480 * n, 460, 69 + int(rng.integers(-3, 6)), 95, 0)
+      for n in range(4)
+    ]
+  table = np.array(sorted(rows))
+  names = ('onset', 'duration', 'pitch', 'velocity', 'track')
+  columns = dict(zip(names, table.T, strict=True))
+  columns['pitch'] = columns['pitch'] + up
+  if not tracks:
+    columns['track'] = 0
+  band = [Track('a'), Track('b'), Track('c')][: 3 if tracks else 1]
+  return Notes.build(480, columns, tracks=band)
+
+
+@pytest.mark.parametrize('tracks', [False, True])
+def test_the_tune_is_heard(tracks):
+  notes = pop(tracks)
+  found = tune.find(notes)
+  mine = np.zeros(len(notes), bool)
+  mine[found.melody] = True
+  true = notes.velocity == 95
+  assert (mine & true).sum() / true.sum() > 0.9
+  assert (mine & ~true).sum() / mine.sum() < 0.15
+
+
+@hypothesis.given(pieces(last=3000))
+def test_one_note_at_a_time_in_any_piece(notes):
+  found = tune.find(notes)
+  pitched = np.flatnonzero(~notes.is_drum)
+  assert sorted(found.index.tolist()) == pitched.tolist()
+  assert set(found.role.tolist()) <= {0, 1, 2}
+  mine = set(found.melody.tolist())
+  heard = groups.played(notes)
+  for group in np.unique(heard.group):
+    members = set(heard.index[heard.group == group].tolist())
+    assert len(members & mine) <= 1
+
+
+def best_way(found, odds):
+  """The score of the best of all ways, one by one."""
+  heard = found.heard
+  choices = [
+    [None, *np.flatnonzero(heard.group == g).tolist()]
+    for g in range(len(heard.first))
+  ]
+  best = -np.inf
+  for way in itertools.product(*choices):
+    best = max(best, score([n for n in way if n is not None], heard, odds))
+  return best
+
+
+def score(way, heard, odds):
+  total = float(sum(odds[note] for note in way))
+  for before, note in itertools.pairwise(way):
+    if heard.onset[note] - heard.onset[before] < 2:
+      leap = abs(int(heard.pitch[note]) - int(heard.pitch[before]))
+      total -= 0.05 * leap + 0.15 * max(leap - 12, 0)
+    if heard.onset[note] < (heard.onset[before] + heard.end[before]) / 2:
+      total -= 0.5
+  return total
+
+
+@hypothesis.given(
+  st.lists(
+    st.tuples(st.integers(0, 4), st.integers(50, 75), st.integers(-30, 30)),
+    min_size=1,
+    max_size=7,
+  )
+)
+def test_the_line_is_nearly_the_best_of_all(rows):
+  table = np.array(sorted(set(rows)))
+  notes = Notes.build(
+    480, {'onset': table[:, 0] * 480, 'duration': 480, 'pitch': table[:, 1]}
+  )
+  found = facts.find(notes)
+  odds = np.random.default_rng(0).normal(0, 2, len(found.heard.onset))
+  way = tune.line(found, odds)
+  got = score(way.tolist(), found.heard, odds)
+  # Of the ways that pass a chord by, only the best one is kept.
+  assert got >= best_way(found, odds) - 1.5
+
+
+@pytest.mark.slow
+def test_melodies_of_pop909(shared_data):
+  right = total = 0
+  for song in sorted((shared_data / 'pop909/valid').iterdir())[:10]:
+    notes = midi.read(song / f'{song.name}.mid').notes
+    names = [track.name for track in notes.tracks]
+    true = notes.track == names.index('MELODY')
+    columns = {
+      name: getattr(notes, name)
+      for name in ('onset', 'duration', 'pitch', 'velocity')
+    }
+    one = Notes.build(
+      notes.ticks_per_beat, columns, tempos=notes.tempos.tolist()
+    )
+    wanted = {
+      (int(o), int(p))
+      for o, p in zip(notes.onset[true], notes.pitch[true], strict=True)
+    }
+    mine = tune.find(one).melody
+    told = set(
+      zip(one.onset[mine].tolist(), one.pitch[mine].tolist(), strict=True)
+    )
+    right += len(told & wanted)
+    total += (len(told) + len(wanted)) / 2
+  assert right / total > 0.75
