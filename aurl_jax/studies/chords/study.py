@@ -2,11 +2,9 @@
 
 import dataclasses
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
 
 from aurl_jax.music import chords as chords_lib
 from aurl_jax.music.notes import Notes
@@ -14,6 +12,9 @@ from aurl_jax.studies.chords import overlap, progressions
 from aurl_jax.studies.chords.finding import Harmony, key_name
 from aurl_jax.studies.chords.listener import Listener
 from aurl_jax.studies.chords.numerals import numeral
+
+if TYPE_CHECKING:
+  from matplotlib.axes import Axes
 
 _NAN = float('nan')
 
@@ -118,8 +119,10 @@ class Chords:
     """Returns the weighted overlap: 'root', 'majmin', 'sevenths', 'key'."""
     return overlap.scores(found, truth)
 
-  def draw(self, found: Harmony, axes: Axes) -> None:
+  def draw(self, found: Harmony, axes: 'Axes') -> None:
     """Draws chords above, coloured by root, and local keys below."""
+    from matplotlib import colormaps
+
     colours = colormaps['hsv']
     for start, length, chord in zip(
       found.starts.tolist(), found.lengths.tolist(), found.chords(), strict=True
