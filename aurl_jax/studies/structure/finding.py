@@ -13,6 +13,7 @@ from aurl_jax.music import time
 from aurl_jax.music.notes import Notes
 from aurl_jax.studies.structure import (
   alike,
+  boundaries,
   curve,
   drawing,
   forms,
@@ -23,7 +24,6 @@ from aurl_jax.studies.structure import (
 )
 from aurl_jax.studies.structure.curve import Climax
 from aurl_jax.studies.structure.labels import Sections
-from aurl_jax.studies.structure.lengths import Shortest
 from aurl_jax.studies.structure.views import Views
 
 _SIDE = 256
@@ -96,9 +96,9 @@ class Structure:
   (`structure.lines`). Sections are phrases as people label them in pop songs.
 
   Attributes:
-    finder: Finds where sections begin; by default `lengths.Shortest`.
-      `factors.Spectral` is another, and so is the network of
-      `structure.boundaries` once `tools/fit_structure.py` has written it.
+    finder: Finds where sections begin; by default the fitted network of
+      `structure.boundaries`. `lengths.Shortest` and `factors.Spectral` are
+      others.
     same: See `labels.SAME`.
   """
 
@@ -122,8 +122,7 @@ class Structure:
     seen = views.see(notes, edges)
     if not len(seen):
       return written(np.zeros(1), [])
-    finder = Shortest() if self.finder is None else self.finder
-    find = finder.find
+    find = boundaries.find if self.finder is None else self.finder.find
     sections = labels.label(seen, find(seen), self.same)
     values = curve.intensity(seen)
     return Finding(

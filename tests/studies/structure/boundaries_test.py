@@ -14,12 +14,6 @@ from aurl_jax.studies.structure import boundaries, evidence, lines, views
 from tests.music.pieces import pieces
 from tests.studies.structure import songs
 
-fitted = pytest.mark.skipif(
-  not boundaries.PATH.exists(),
-  reason='no weights yet; tools/fit_structure.py writes them',
-)
-
-
 def test_the_network_is_that_of_loops():
   rng = np.random.default_rng(0)
   around, facts = boundaries.AROUND, rng.normal(0, 3, (5, 3))
@@ -62,7 +56,6 @@ def test_the_network_is_that_of_loops():
     assert found[bar] == pytest.approx(total + weights['three_bias'][0])
 
 
-@fitted
 def test_the_weights_fit_the_facts():
   part = views.see(songs.song('AB'), songs.BAR * np.arange(17))
   weights = boundaries.fitted()
@@ -70,7 +63,6 @@ def test_the_weights_fit_the_facts():
   assert sum(value.size for value in weights.values()) < 6500
 
 
-@fitted
 @hypothesis.settings(deadline=None, max_examples=30)
 @hypothesis.given(pieces(last=2000, ticks_per_beat=16))
 def test_chances_are_chances(notes):
@@ -83,7 +75,6 @@ def test_chances_are_chances(notes):
   assert boundaries.find(part)[0] == 0
 
 
-@fitted
 def test_phrases_of_a_made_song_are_found():
   form = '-AABABB-'
   part = views.see(songs.song(form), songs.BAR * np.arange(65))
@@ -91,7 +82,6 @@ def test_phrases_of_a_made_song_are_found():
   assert 2 * len(found & truth) / (len(found) + len(truth)) > 0.7
 
 
-@fitted
 def test_phrases_of_songs_are_found(shared_data):
   scores = []
   for folder in sorted((shared_data / 'pop909' / 'valid').iterdir())[:20]:
