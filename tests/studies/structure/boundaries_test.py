@@ -14,7 +14,6 @@ from aurl_jax.studies.structure import boundaries, evidence, lines, views
 from tests.music.pieces import pieces
 from tests.studies.structure import songs
 
-
 def test_the_network_is_that_of_loops():
   rng = np.random.default_rng(0)
   around, facts = boundaries.AROUND, rng.normal(0, 3, (5, 3))
