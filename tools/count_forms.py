@@ -2,6 +2,7 @@
 
   python tools/count_forms.py            # writes the table
   python tools/count_forms.py --check    # exits 1 if it would change
+  python tools/count_forms.py --heard    # against what the study hears
 
 Needs the shared data (AURL_DATA). The phrase labels of the train split, first
 annotator (Dai et al. 2020, MIT licence, see the data's README), are read
@@ -9,16 +10,24 @@ without `X` and `x`, which fill gaps of a few bars. Forms of at least three
 songs are kept: the sequence of letters, how many songs have it, and the bars of
 each section: the median over these songs, rounded to four bars but for an intro
 and an outro. No song's labels are copied.
+
+With `--heard` nothing is written: forms are counted likewise of what
+`studies.structure` hears in the songs that `tools/phrases.py` tells, in the
+bars of the labels, and a line of JSON compares both counts.
 """
 
 import argparse
 import collections
+import json
 import os
 import pathlib
 import re
 import sys
 
 import numpy as np
+import phrases
+
+from aurl_jax.studies.structure.finding import Structure
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TABLE = ROOT / 'aurl_jax' / 'generation' / 'forms.tsv'
@@ -31,7 +40,12 @@ def main() -> int:
   """Writes or checks the table; returns the exit status."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--check', action='store_true')
-  check = parser.parse_args().check
+  parser.add_argument('--heard', action='store_true')
+  parser.add_argument('--songs', type=int)
+  args = parser.parse_args()
+  if args.heard:
+    print(json.dumps(heard(args.songs)))
+    return 0
   default = ROOT.parent / 'shared' / 'data'
   data = pathlib.Path(os.environ.get('AURL_DATA', default)) / 'pop909' / 'train'
   paths = sorted(data.glob('*/structure/human_label1.txt'))
@@ -39,7 +53,7 @@ def main() -> int:
     print(f'no labels under {data}; set AURL_DATA', file=sys.stderr)
     return 1
   text = table([path.read_text() for path in paths])
-  if check:
+  if args.check:
     return int(TABLE.read_text() != text)
   TABLE.write_text(text)
   return 0
@@ -61,6 +75,54 @@ def table(labels: list[str]) -> str:
   common.sort(key=lambda item: (-len(item[1]), item[0]))
   lines = [f'{len(bars)}\t{_form(letters, bars)}' for letters, bars in common]
   return '\n'.join([_HEADER, *lines]) + '\n'
+
+
+def heard(count: int | None) -> dict[str, object]:
+  """Returns how forms that are heard compare with those that are labelled.
+
+  `songs`; `labels` and `study`: how many have a form of at least three songs,
+  and the commonest; `same`: songs whose letters are those of an annotator, and
+  of whom the annotators' are the same; `sections` and `letters`: means.
+  """
+  study, rows = Structure(), []
+  for song in phrases.songs('train', count):
+    found = study.within(song.notes, song.edges).told
+    told = [''.join(f'{a}{b}' for a, b in part) for part in song.labels]
+    rows.append((found, *told))
+  forms = [[_letters(text) for text in row] for row in rows]
+  parts = list(zip(*forms, strict=True))
+  names = ('study', 'labels', 'second')
+  return {
+    'songs': len(rows),
+    **{
+      name: {
+        'shared': sum(
+          int(line.split()[0]) for line in table(list(texts)).splitlines()[1:]
+        ),
+        'commonest': collections.Counter(part).most_common(4),
+        'sections': round(float(np.mean([len(x) for x in part])), 2),
+        'letters': round(float(np.mean([len(set(x)) for x in part])), 2),
+      }
+      for name, part, texts in zip(
+        names, parts, zip(*rows, strict=True), strict=True
+      )
+    },
+    'same': {
+      'study': _same(parts[0], parts[1]),
+      'people': _same(parts[1], parts[2]),
+    },
+  }
+
+
+def _letters(text: str) -> str:
+  """Returns the letters of a label, without what fills gaps."""
+  return ''.join(re.findall('[A-WYZa-wyz]', text))
+
+
+def _same(one: tuple[str, ...], other: tuple[str, ...]) -> float:
+  """Returns the share of songs with the same letters."""
+  equal = [a == b for a, b in zip(one, other, strict=True)]
+  return round(float(np.mean(equal)), 4)
 
 
 def _form(letters: str, bars: list[list[int]]) -> str:

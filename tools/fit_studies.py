@@ -22,7 +22,8 @@ import numpy as np
 from aurl_jax.music import chords as chords_lib
 from aurl_jax.music import midi, time
 from aurl_jax.music.notes import Notes
-from aurl_jax.studies import chords, groups, onsets, voices, weights
+from aurl_jax.studies import groups, onsets, voices, weights
+from aurl_jax.studies.chords import recogniser as chords
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

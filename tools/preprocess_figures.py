@@ -28,7 +28,7 @@ from aurl_jax.music.dynamics import Dynamics
 from aurl_jax.music.notes import Notes
 from aurl_jax.music.snap import Snap
 from aurl_jax.studies import beats, voices
-from aurl_jax.studies.chords import Recogniser
+from aurl_jax.studies.chords.recogniser import Recogniser
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = pathlib.Path(

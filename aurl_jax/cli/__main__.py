@@ -17,6 +17,7 @@ from aurl_jax.core import guard
 VERBS = {
   'prepare': 'turn a folder of MIDI into a data set',
   'inspect': 'read MIDI files and say what was found and repaired',
+  'analyze': 'hear chords, keys, sections and melody in music',
   'tokens': 'tokenise a file and say what that keeps and loses',
   'train': 'train a model, or go on with a run',
   'watch': 'show how a run goes, in the terminal or as a local page',

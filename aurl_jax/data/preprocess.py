@@ -11,7 +11,7 @@ from aurl_jax.music.notes import Notes
 from aurl_jax.music.snap import Snap
 from aurl_jax.studies import bars
 from aurl_jax.studies import beats as beats_lib
-from aurl_jax.studies.chords import Recogniser
+from aurl_jax.studies.chords.recogniser import Recogniser
 from aurl_jax.studies.voices import Voices
 
 BEATS = ('keep', 'auto', 'track', 'align')

@@ -149,19 +149,7 @@ def extrapolated(
     np.linspace(most * _LEAST, most, _SIZES).round().astype(int)
   )
   rng = np.random.default_rng(seed)
-  found = np.array(
-    [
-      [
-        distance(
-          a[rng.permutation(len(a))[:size]],
-          b[rng.permutation(len(b))[:size]],
-          shrink=shrink,
-        )
-        for size in sizes
-      ]
-      for _ in range(draws)
-    ]
-  )
+  found = [_of_subsets(a, b, sizes, rng, shrink) for _ in range(draws)]
   ends = np.array([np.polyfit(1 / sizes, row, 1)[1] for row in found])
   low, high = np.quantile(ends, [0.025, 0.975])
   return Distance(
@@ -171,6 +159,24 @@ def extrapolated(
     plain=distance(a, b, shrink=shrink),
     pieces=most,
   )
+
+
+def _of_subsets(
+  a: np.ndarray,
+  b: np.ndarray,
+  sizes: np.ndarray,
+  rng: np.random.Generator,
+  shrink: bool,
+) -> list[float]:
+  """Returns the distances of subsets of both sets, one of each size."""
+  return [
+    distance(
+      a[rng.permutation(len(a))[:size]],
+      b[rng.permutation(len(b))[:size]],
+      shrink=shrink,
+    )
+    for size in sizes
+  ]
 
 
 def kernel_distance(one: np.ndarray, other: np.ndarray) -> float:

@@ -19,8 +19,19 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from aurl_jax.music import time
 from aurl_jax.music.notes import Notes
+from aurl_jax.studies.structure import alike, views
+from aurl_jax.studies.structure.lines import edges
+
+__all__ = [
+  'BANDS',
+  'STRETCH',
+  'bars',
+  'edges',
+  'indicators',
+  'similarity',
+  'wasserstein',
+]
 
 BANDS: Mapping[str, tuple[int, int]] = {
   'short': (1, 4),
@@ -31,7 +42,6 @@ BANDS: Mapping[str, tuple[int, int]] = {
 sections."""
 STRETCH = 4
 """Bars that return together."""
-_PARTS, _PLACES, _CLASSES = 4, 16, 12
 
 
 def similarity(notes: Notes) -> Float[np.ndarray, 'm m']:
@@ -41,7 +51,7 @@ def similarity(notes: Notes) -> Float[np.ndarray, 'm m']:
   after the last onset are none. Drums have no pitch.
   """
   chroma, onsets = bars(notes)
-  return (_cosines(chroma) + _cosines(onsets)) / 2
+  return (alike.cosines(chroma) + alike.cosines(onsets)) / 2
 
 
 def bars(
@@ -53,31 +63,9 @@ def bars(
   and `[m, 16]`, notes that begin in each 16th of it.
   """
   if not len(notes):
-    return np.zeros((0, _PARTS * _CLASSES)), np.zeros((0, _PLACES))
-  cut = edges(notes)
-  count = len(cut) - 1
-  bar = np.searchsorted(cut, notes.onset, side='right') - 1
-  inside = (notes.onset - cut[bar]) / np.diff(cut)[bar]
-  onsets = np.zeros((count, _PLACES))
-  place = np.minimum((inside * _PLACES).astype(int), _PLACES - 1)
-  np.add.at(onsets, (bar, place), 1)
-  chroma = np.zeros((count * _PARTS, _CLASSES))
-  cuts = np.interp(
-    np.arange(count * _PARTS + 1) / _PARTS, range(count + 1), cut
-  )
-  rows = np.flatnonzero(~notes.is_drum)
-  start, pitch = notes.onset[rows], notes.pitch[rows] % _CLASSES
-  end = np.minimum(start + notes.duration[rows], cut[-1])
-  first = np.searchsorted(cuts, start, side='right') - 1
-  last = np.searchsorted(cuts, end, side='left')
-  length = np.maximum(last - first, 0)
-  note = np.repeat(np.arange(len(rows)), length)
-  part = np.arange(len(note)) - np.repeat(length.cumsum() - length, length)
-  part += first[note]
-  sounds = np.minimum(end[note], cuts[part + 1])
-  sounds = (sounds - np.maximum(start[note], cuts[part])) / np.diff(cuts)[part]
-  np.add.at(chroma, (part, pitch[note]), sounds)
-  return chroma.reshape(count, -1), onsets
+    parts = views.PARTS * views.CLASSES
+    return np.zeros((0, parts)), np.zeros((0, views.PLACES))
+  return views.sounding(notes, edges(notes))
 
 
 def indicators(
@@ -126,25 +114,3 @@ def wasserstein(
     for part in (one, other)
   ]
   return float(np.sum(np.abs(shares[0] - shares[1]) * np.diff(points)))
-
-
-def edges(notes: Notes) -> np.ndarray:
-  """Returns where bars begin, and where the last one ends, in ticks, `[m + 1]`.
-
-  Bars after the last onset are none; the piece must have notes.
-  """
-  starts = time.bar_starts(notes, int(notes.onset[-1]) + 1)
-  changes = time.meter_changes(notes)
-  later = [tick for tick, *_ in changes if tick > starts[-1]]
-  _, above, below = changes[len(changes) - len(later) - 1]
-  full = -(-4 * notes.ticks_per_beat * above // below)
-  return np.append(starts, min([int(starts[-1]) + full, *later]))
-
-
-def _cosines(rows: np.ndarray) -> np.ndarray:
-  """Returns the cosine of each two rows; 1 if both are 0, else 0 if one."""
-  size = np.linalg.norm(rows, axis=1)
-  empty = size == 0
-  unit = rows / np.where(empty, 1, size)[:, None]
-  found = np.clip(unit @ unit.T, 0, 1)
-  return np.where(np.logical_and.outer(empty, empty), 1.0, found)

@@ -10,6 +10,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
   {
     'beats': 'aurl_jax.studies.beats',
     'chords': 'aurl_jax.studies.chords',
+    'corpus': 'aurl_jax.studies.corpus',
+    'study': 'aurl_jax.studies.study',
     'voices': 'aurl_jax.studies.voices',
   },
 )

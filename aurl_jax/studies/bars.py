@@ -17,7 +17,7 @@ from aurl_jax.music import notes as notes_lib
 from aurl_jax.music.notes import Notes
 from aurl_jax.studies import beats as beats_lib
 from aurl_jax.studies.beats import Beats
-from aurl_jax.studies.chords import Recogniser
+from aurl_jax.studies.chords.recogniser import Recogniser
 
 _BAR = 4
 _FEWEST = 8

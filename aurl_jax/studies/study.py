@@ -16,19 +16,39 @@ without arguments and gives a `Study`.
 import importlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from aurl_jax.core.errors import AurlError
 from aurl_jax.music.notes import Notes
 
+if TYPE_CHECKING:
+  from matplotlib.axes import Axes
+
 GROUP = 'aurl_jax.studies'
 """Entry points of studies that other packages bring."""
 BUILT_IN: Mapping[str, str] = {
+  'chords': 'aurl_jax.studies.chords.study:Chords',
+  'structure': 'aurl_jax.studies.structure.finding:Structure',
   'melody': 'aurl_jax.studies.melody.study:Melody',
 }
 """Name -> module and class."""
+FAULTS: tuple[type[Exception], ...] = (
+  ArithmeticError,
+  AssertionError,
+  AttributeError,
+  BufferError,
+  EOFError,
+  ImportError,
+  LookupError,
+  MemoryError,
+  NameError,
+  OSError,
+  RuntimeError,
+  SyntaxError,
+  TypeError,
+  ValueError,
+)
+"""What another package's study may raise without ending ours."""
 
 Found = TypeVar('Found')
 
@@ -66,7 +86,7 @@ class Study(Protocol[Found]):
     """Returns the field's scores of a finding against what people wrote."""
     ...
 
-  def draw(self, found: Found, axes: Axes) -> None:
+  def draw(self, found: Found, axes: 'Axes') -> None:
     """Draws a finding, seconds from left to right."""
     ...
 
@@ -109,7 +129,7 @@ def _load(name: str) -> Study[Any]:
     )
   try:
     made = entry.load()()
-  except Exception as error:
+  except FAULTS as error:
     raise StudyError(
       f'study {name!r} ({entry.value}) cannot be loaded: {error}; mend or '
       'uninstall the package that brings it',

@@ -14,7 +14,7 @@ from aurl_jax.music import time
 from aurl_jax.music.dynamics import Dynamics
 from aurl_jax.music.notes import Notes
 from aurl_jax.music.snap import Snap
-from aurl_jax.studies.chords import Recogniser
+from aurl_jax.studies.chords.recogniser import Recogniser
 from aurl_jax.studies.voices import Voices
 from tests.music.pieces import pieces
 

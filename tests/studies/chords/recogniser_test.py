@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from aurl_jax.music import chords as chords_lib
 from aurl_jax.music.notes import Notes, Text, Track
-from aurl_jax.studies import chords
-from aurl_jax.studies.chords import Recogniser
+from aurl_jax.studies.chords import recogniser as chords
+from aurl_jax.studies.chords.recogniser import Recogniser
 from tests.music.pieces import pieces
 
 TRIADS = {'maj': (0, 4, 7), 'min': (0, 3, 7)}
