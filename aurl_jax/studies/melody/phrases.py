@@ -11,8 +11,9 @@ import numpy as np
 from aurl_jax.studies.melody.line import Line
 
 _WEIGHTS = (0.25, 0.5, 0.25)
-_LEAST = 0.55
-"""Strength of a boundary, of the strongest."""
+_LEAST, _SPREADS = 0.55, 1.5
+"""Strength of a boundary: of the strongest, or, as one long rest outdoes all
+others, standard deviations above the mean, whichever is less."""
 _FEWEST = 4
 """Notes of a phrase."""
 
@@ -59,7 +60,8 @@ def starts(line: Line) -> np.ndarray:
     return np.zeros(0, np.int64)
   strength = strengths(line)
   beside = np.maximum(np.append(0, strength[:-1]), np.append(strength[1:], 0))
-  found = np.flatnonzero((strength >= _LEAST) & (strength >= beside))
+  least = min(_LEAST, float(strength.mean() + _SPREADS * strength.std()))
+  found = np.flatnonzero((strength >= max(least, 1e-9)) & (strength >= beside))
   firsts = [0]
   for place in found.tolist():
     if place - firsts[-1] >= _FEWEST and len(line) - place >= _FEWEST:

@@ -169,6 +169,37 @@ _FLOOR = 0.55
 
 
 @compiled
+def _score(
+  cells: np.ndarray, pitch: np.ndarray, at: np.ndarray, wanted: np.ndarray
+) -> float:
+  """Returns how much of some notes is there, 0 if that is not enough."""
+  many, size = len(at), len(cells)
+  soft, seen, low = 0.0, 0, 0
+  for k in range(many):
+    while low < size and cells[low] < at[k] - _LATE:
+      low += 1
+    best, look = 0.0, low
+    while look < size and cells[look] <= at[k] + _LATE:
+      if cells[look] == at[k] and pitch[look] == wanted[k]:
+        best = 1.0
+        break
+      if cells[look] == at[k] and abs(pitch[look] - wanted[k]) <= 2:
+        best = max(best, NEAR_PITCH)
+      elif cells[look] != at[k] and pitch[look] == wanted[k]:
+        best = max(best, NEAR_TIME)
+      look += 1
+    soft += best
+    seen += best > 0
+    if soft + (many - 1 - k) < _FLOOR * many:
+      return 0.0
+  inside, look = 0, 0
+  while look < size and cells[look] <= at[many - 1]:
+    inside += cells[look] >= at[0]
+    look += 1
+  return (soft - EXTRA * max(inside - seen, 0)) / many
+
+
+@compiled
 def _scan(
   cells: np.ndarray,
   pitch: np.ndarray,
@@ -183,59 +214,27 @@ def _scan(
   table = np.full(cells[-1] - cells[0] + 1, -1_000)
   for place in range(size):
     table[cells[place] - cells[0]] = pitch[place]
+  there = own_cells * up // down
+  height = sign * own_pitch
   anchors = min(_ANCHORS, many)
   rows = np.zeros((size * anchors, 4))
   for anchor in range(anchors):
     for place in range(size):
-      start = cells[place] - own_cells[anchor] * up // down
-      rise = pitch[place] - sign * own_pitch[anchor]
-      there = 0
+      start = cells[place] - there[anchor]
+      rise = pitch[place] - height[anchor]
+      exact = 0
       for k in range(many):
-        cell = start + own_cells[k] * up // down - cells[0]
+        cell = start + there[k] - cells[0]
         if 0 <= cell < len(table):
-          there += table[cell] == rise + sign * own_pitch[k]
-      if there < _THERE * many:
+          exact += table[cell] == rise + height[k]
+      if exact < _THERE * many:
         continue
-      exact, soft, seen = 0, 0.0, 0
       low = place
       while low > 0 and cells[low - 1] >= start - _LATE:
         low -= 1
-      last = start + own_cells[many - 1] * up // down
-      at = low
-      for k in range(many):
-        cell = start + own_cells[k] * up // down
-        want = rise + sign * own_pitch[k]
-        while at < size and cells[at] < cell - _LATE:
-          at += 1
-        best = 0.0
-        look = at
-        while look < size and cells[look] <= cell + _LATE:
-          if cells[look] == cell:
-            if pitch[look] == want:
-              best = 1.0
-              break
-            if abs(pitch[look] - want) <= 2:
-              best = max(best, NEAR_PITCH)
-          elif pitch[look] == want:
-            best = max(best, NEAR_TIME)
-          look += 1
-        if best == 1.0:
-          exact += 1
-        soft += best
-        seen += best > 0
-        if soft + (many - 1 - k) < _FLOOR * many:
-          soft = 0.0
-          break
-      if soft == 0.0:
-        continue
-      inside = 0
-      look = low
-      while look < size and cells[look] <= last:
-        inside += cells[look] >= start
-        look += 1
-      row = anchor * size + place
-      rows[row, 0] = (soft - EXTRA * max(inside - seen, 0)) / many
-      rows[row, 1] = exact / many
-      rows[row, 2] = start
-      rows[row, 3] = rise
+      score = _score(cells[low:], pitch[low:], start + there, rise + height)
+      if score > 0:
+        row = anchor * size + place
+        rows[row, 0], rows[row, 1] = score, exact / many
+        rows[row, 2], rows[row, 3] = start, rise
   return rows

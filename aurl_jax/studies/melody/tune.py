@@ -110,6 +110,24 @@ def line(found: Facts, sure: np.ndarray) -> np.ndarray:
 
 
 @compiled
+def _back(score: np.ndarray, back: np.ndarray, first: np.ndarray) -> np.ndarray:
+  """Returns the way that ends best, [groups]: a note of each, or -1."""
+  groups, most = len(first), len(score) - 1
+  path = np.full(groups, -1)
+  state = 0
+  for s in range(most + 1):
+    if score[s] > score[state]:
+      state = s
+  for g in range(groups - 1, -1, -1):
+    if state < most:
+      path[g] = first[g] + state
+    state = back[g, state]
+    if state < 0:
+      break
+  return path
+
+
+@compiled
 def _walk(
   onset: np.ndarray,
   end: np.ndarray,
@@ -156,15 +174,4 @@ def _walk(
         value = score[g - 1, s] + odds[note] - cost
         if value > score[g, k]:
           score[g, k], last[g, k], back[g, k] = value, note, s
-  path = np.full(groups, -1)
-  state = 0
-  for s in range(most + 1):
-    if score[groups - 1, s] > score[groups - 1, state]:
-      state = s
-  for g in range(groups - 1, -1, -1):
-    if state < most:
-      path[g] = first[g] + state
-    state = back[g, state]
-    if state < 0:
-      break
-  return path
+  return _back(score[groups - 1], back, first)
