@@ -20,7 +20,7 @@ import numpy as np
 from aurl_jax.studies.structure import alike, evidence
 from aurl_jax.studies.structure.views import Views
 
-_WIDTH, _SETS = 24, 160
+_WIDTH, _SETS = 160, 160
 _SUNG = 0.2
 """Share of a bar from which it counts as sung."""
 _LATE = 10 / 16

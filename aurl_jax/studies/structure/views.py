@@ -108,7 +108,7 @@ def sounding(notes: Notes, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   chroma = np.zeros((count * PARTS, CLASSES))
   part, note, share = _shares(notes, edges, rows[~notes.is_drum[rows]])
   np.add.at(chroma, (part, notes.pitch[note] % CLASSES), share)
-  return chroma.reshape(count, -1), onsets
+  return chroma.reshape(count, PARTS * CLASSES), onsets
 
 
 def _shares(
@@ -188,7 +188,7 @@ def _melody(sung: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
   roll[place, sung[note, 2].astype(np.int64) % CLASSES] = 1
   rhythm = np.zeros(total)
   np.add.at(rhythm, np.minimum(first, max(total - 1, 0)), 1)
-  return roll.reshape(count, -1), rhythm.reshape(count, PLACES)
+  return roll.reshape(count, PLACES * CLASSES), rhythm.reshape(count, PLACES)
 
 
 def _bass(notes: Notes, edges: np.ndarray) -> np.ndarray:
@@ -203,7 +203,7 @@ def _bass(notes: Notes, edges: np.ndarray) -> np.ndarray:
   some = np.flatnonzero(lowest < 128)
   found = np.zeros((count * PARTS, CLASSES))
   found[some, lowest[some] % CLASSES] = 1
-  return found.reshape(count, -1)
+  return found.reshape(count, PARTS * CLASSES)
 
 
 def _means(bar: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from aurl_jax.studies.structure import boundaries, evidence, lines, views
 from tests.music.pieces import pieces
 from tests.studies.structure import songs
 
+
 def test_the_network_is_that_of_loops():
   rng = np.random.default_rng(0)
   around, facts = boundaries.AROUND, rng.normal(0, 3, (5, 3))
@@ -84,13 +85,14 @@ def test_phrases_of_a_made_song_are_found():
 
 def test_phrases_of_songs_are_found(shared_data):
   scores = []
-  for folder in sorted((shared_data / 'pop909' / 'valid').iterdir())[:20]:
+  for folder in sorted((shared_data / 'pop909' / 'valid').iterdir()):
     label = folder / 'structure' / 'alignment.json'
     facts = json.loads(label.read_text())
     if facts['melody_match'] >= 0.9:
       scores.append(score(folder, facts))
-  assert len(scores) > 10
-  assert np.mean(scores) > 0.75
+  assert len(scores) > 40
+  # The annotators agree by 0.82.
+  assert np.mean(scores) > 0.77
 
 
 def score(folder: pathlib.Path, facts: dict) -> float:

@@ -48,7 +48,9 @@ def test_it_tells_json_in_seconds(heard):
 
 
 def test_the_shortest_description_may_be_the_finder():
-  found = Structure(finder=Shortest(longest=12)).analyse(songs.song('ABAB'))
+  found = Structure(finder=Shortest(phrase=1.0, longest=12)).analyse(
+    songs.song('ABAB')
+  )
   assert found.told == 'A8B8A8B8'
   assert found.form == 'verse-chorus'
   assert len(Structure(finder=Spectral()).analyse(songs.song('ABAB'))) == 32
