@@ -10,7 +10,7 @@ from aurl_jax.core import lazy
 __getattr__, __dir__, __all__ = lazy.attach(
   __name__,
   {
-    'Finding': 'aurl_jax.studies.structure.finding',
+    'Finding': 'aurl_jax.studies.structure.found',
     'Structure': 'aurl_jax.studies.structure.finding',
   },
 )

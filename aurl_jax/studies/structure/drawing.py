@@ -7,7 +7,7 @@ import numpy as np
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
 
-  from aurl_jax.studies.structure.finding import Finding
+  from aurl_jax.studies.structure.found import Finding
 
 COLOURS = (
   '#0072b2', '#d55e00', '#009e73', '#b0488d', '#e69f00', '#56b4e9', '#7b3294',
