@@ -23,6 +23,7 @@ from aurl_jax.studies.structure import (
   views,
 )
 from aurl_jax.studies.structure.found import Finding
+from aurl_jax.studies.structure.labels import Sections
 from aurl_jax.studies.structure.views import Views
 
 _SIDE = 256
