@@ -15,7 +15,7 @@ import numpy as np
 _SAME, _SAME_AGAIN = 0.8, 0.15
 """Share of returns that stay as they were in a piece that is not loose at all;
 the same where a section follows itself."""
-_BACKING, _BACKING_AGAIN = 0.5, 0.9
+_BACKING, _BACKING_AGAIN = 0.3, 0.9
 """Share of returns whose accompaniment is written anew, the melody kept, in one
 that is as loose as can be; likewise."""
 _LEAST = 0.3
@@ -45,7 +45,10 @@ def draw(
   again: bool,
   loose: float | int,
 ) -> Change:
-  """Draws what is written anew: more at each return, half at most.
+  """Draws what is written anew: half at most.
+
+  Of a section that follows itself more each time; of one that returns from
+  further away as much as at first, or the piece would lose what it returns to.
 
   Args:
     rng: The chance.
@@ -62,5 +65,6 @@ def draw(
   if again:
     share = _LEAST + loose * (_BACKING_AGAIN - _LEAST)
   backing = second < share
-  last = visit + int(again) + int(rng.integers(2)) + int(loose > _LOOSE)
+  before = visit + 1 if again else 1
+  last = before + int(rng.integers(2)) + int(loose > _LOOSE)
   return Change(min(last, _MOST, bars // 2), bool(backing))
