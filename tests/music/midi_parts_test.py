@@ -227,3 +227,14 @@ def test_a_broken_file_without_notes_is_refused():
   with pytest.raises(MidiError) as caught:
     midi.read(data)
   assert caught.value.code == 'data_byte'
+
+
+def test_tracks_are_numbered_through_all_pieces():
+  loose = smf.track(*smf.NOTE, end=False)
+  two = smf.file(smf.track(*smf.NOTE), smf.track(*smf.NOTE))
+  one = smf.file(smf.track(*smf.NOTE))
+  told = midi.read(two + one + smf.file(loose)).issues
+  # Two tracks, one, and then the one that never ends.
+  others = [issue.where for issue in told if issue.code != 'second_file']
+  places = {where.partition(',')[0] for where in others}
+  assert places == {'track 3'}

@@ -232,6 +232,14 @@ def test_a_pickup_is_bar_0_of_the_meter_to_come():
   assert [tuple(m)[1:] for m in read.meters.tolist()] == [(1, 4), (4, 4)]
 
 
+def test_one_hand_has_one_staff_without_a_number():
+  data = musicxml_write.write(notes_of(*((12 * n, 12, 72) for n in range(4))))
+  root = ElementTree.fromstring(data)
+  assert root.find('part/measure/attributes/staves') is None
+  (clef,) = root.iter('clef')
+  assert clef.get('number') is None
+
+
 def test_two_hands_have_two_staves():
   # A bass of fifths below, a melody that comes down to meet it.
   rows = [(12 * n, 12, p) for n, p in enumerate([43, 50, 43, 48, 43, 50])]

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 from matplotlib import image
+from matplotlib.figure import Figure
 
 from aurl_jax.music import plot
 from aurl_jax.music.notes import Notes, Track
@@ -112,3 +113,14 @@ def test_pyplot_is_never_imported():
     [sys.executable, '-c', code], capture_output=True, text=True, check=False
   )
   assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize(('tracks', 'more'), [(12, None), (15, 'and 3 more')])
+def test_a_legend_names_a_dozen_tracks_and_counts_the_rest(tracks, more):
+  notes = scale(columns={'track': np.arange(32) % tracks})
+  figure = Figure()
+  plot._draw_title(figure, None, notes, '')
+  (legend,) = figure.legends
+  told = [text.get_text() for text in legend.get_texts()]
+  assert len(told) == 12 + (more is not None)
+  assert (told[-1] == more) is (more is not None)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from aurl_jax.core.errors import TokenError
+from aurl_jax.tokens import control_steps
 from aurl_jax.tokens import controls as controls_lib
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.controls import Controls, Levels
@@ -122,3 +123,14 @@ def test_every_level_there_is_can_be_told(tokenizer):
     given = Controls(piece=Levels(**{name: level}))
     back = tokenizer.read_controls(tokenizer.encode(notes, given))
     assert getattr(back.piece, name) == level
+
+
+def test_strange_ids_become_0_without_controls():
+  base = Compound().codec
+  steps = control_steps.ControlSteps(base, 2)
+  rows = np.zeros((3, len(base.sizes)), np.int32)
+  rows[0] = np.array(base.sizes) - 1
+  rows[1] = base.sizes
+  found = steps.without(rows)
+  np.testing.assert_array_equal(found[0], rows[0])
+  np.testing.assert_array_equal(found[1], 0)

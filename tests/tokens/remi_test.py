@@ -145,3 +145,9 @@ def test_long_bars_of_few_notes_are_fine():
 def test_options_out_of_range_are_named(name, value):
   with pytest.raises(ConfigError, match=name):
     Remi(**{name: value})
+
+
+def test_there_is_an_id_for_each_duration_and_no_other():
+  for tokenizer in (Remi(), Remi(cells_per_beat=4)):
+    low, high = tokenizer.codec.span('duration')
+    assert high - low == len(tokenizer.grid.durations)

@@ -13,8 +13,8 @@ from aurl_jax.studies.structure import alike
 from aurl_jax.studies.structure.views import CLASSES, Views
 
 SAME = 0.72
-"""Mean similarity of bars from which two sections have one letter. Set by eye; it
-tells pairs of bars of POP909's valid songs alike as people do by F1 0.83."""
+"""Mean similarity of bars from which two sections have one letter. Set by eye;
+it tells pairs of bars of POP909's valid songs alike as people do by F1 0.83."""
 _FIT = 0.5
 """Share of the longer section's bars that the shorter one has at least."""
 _SUNG = 0.25
