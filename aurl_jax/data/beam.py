@@ -13,8 +13,9 @@ import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from aurl_jax.core import beam as beam_lib
 from aurl_jax.core import config, files
-from aurl_jax.core.errors import AurlError, DataError
+from aurl_jax.core.errors import DataError
 from aurl_jax.data import parts as parts_lib
 from aurl_jax.data import piece as piece_lib
 from aurl_jax.data import prepare as prepare_lib
@@ -84,18 +85,9 @@ def pipeline(
   Raises:
     AurlError: Beam is not installed (code `no_beam`).
   """
-  try:
-    import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
-  except ImportError as error:
-    raise AurlError(
-      'Apache Beam is not installed here; make its own environment, as '
-      'tools/env/beam.txt says',
-      code='no_beam',
-    ) from error
+  beam, made = beam_lib.begin(flags)
   recipe = _plain(transform)
   rows = [(index, _row(source)) for index, source in enumerate(sources)]
-  made = beam.Pipeline(options=PipelineOptions(list(flags)))
   _ = (
     made
     | 'Sources' >> beam.Create(rows)

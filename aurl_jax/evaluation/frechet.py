@@ -82,7 +82,7 @@ def distance(
     >>> round(distance(rows, rows + [1, 2, 2]), 6)
     9.0
   """
-  a, b = _checked(one, other)
+  a, b = checked(one, other)
   return _between(
     (a.mean(axis=0), covariance(a, shrink=shrink)),
     (b.mean(axis=0), covariance(b, shrink=shrink)),
@@ -143,7 +143,7 @@ def extrapolated(
   Raises:
     SetError: As `distance`, but four times as many pieces are needed.
   """
-  a, b = _checked(one, other, FEWEST * 4)
+  a, b = checked(one, other, FEWEST * 4)
   most = min(len(a), len(b))
   sizes = np.unique(
     np.linspace(most * _LEAST, most, _SIZES).round().astype(int)
@@ -185,7 +185,7 @@ def kernel_distance(one: np.ndarray, other: np.ndarray) -> float:
   Raises:
     SetError: As `distance`.
   """
-  a, b = _checked(one, other)
+  a, b = checked(one, other)
   size = a.shape[1]
 
   def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -213,7 +213,7 @@ def floor(
   Raises:
     SetError: As `distance`, but twice as many pieces are needed.
   """
-  rows, _ = _checked(reference, reference, FEWEST * 2)
+  rows, _ = checked(reference, reference, FEWEST * 2)
   rng, half = np.random.default_rng(seed), len(rows) // 2
   found = []
   for _ in range(draws):
@@ -253,10 +253,14 @@ def _between(
   return max(0.0, float(found - 2 * both))
 
 
-def _checked(
+def checked(
   one: np.ndarray, other: np.ndarray, fewest: int = FEWEST
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns both sets in float64."""
+  """Returns both sets in float64.
+
+  Raises:
+    SetError: As `distance`, of sets of fewer than `fewest` pieces.
+  """
   a, b = (np.asarray(rows, np.float64) for rows in (one, other))
   if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
     raise SetError(

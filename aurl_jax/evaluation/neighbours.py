@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import distance
 
-from aurl_jax.evaluation.frechet import SetError
+from aurl_jax.evaluation import frechet
 
 NEIGHBOURS = 5
 """As in the papers."""
@@ -54,9 +54,11 @@ def cover(
   Raises:
     SetError: A set has no more pieces than `neighbours` (code `few`), or
       vectors are no numbers or of other lengths (code `vectors`).
+    ValueError: `neighbours` is below 1.
   """
-  a, b = (np.asarray(rows, np.float64) for rows in (generated, reference))
-  _check(a, b, neighbours)
+  if neighbours < 1:
+    raise ValueError(f'neighbours must be at least 1, not {neighbours}')
+  a, b = frechet.checked(generated, reference, neighbours + 1)
   own, theirs = (_reach(rows, neighbours) for rows in (a, b))
   across = distance.cdist(a, b)
   inside = across <= theirs
@@ -73,23 +75,3 @@ def _reach(rows: np.ndarray, neighbours: int) -> np.ndarray:
   table = distance.cdist(rows, rows)
   # The nearest is the vector itself.
   return np.partition(table, neighbours, axis=1)[:, neighbours]
-
-
-def _check(a: np.ndarray, b: np.ndarray, neighbours: int) -> None:
-  if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
-    raise SetError(
-      f'vectors of shapes {list(a.shape)} and {list(b.shape)} cannot be '
-      'compared; give [pieces, parts], of as many parts',
-      code='vectors',
-    )
-  if not (np.isfinite(a).all() and np.isfinite(b).all()):
-    raise SetError(
-      'some vectors are no numbers; leave out pieces without the feature',
-      code='vectors',
-    )
-  if neighbours < 1 or min(len(a), len(b)) <= neighbours:
-    raise SetError(
-      f'sets of {len(a)} and {len(b)} pieces have no {neighbours} neighbours '
-      'each; give more pieces, or ask for fewer neighbours (at least 1)',
-      code='few',
-    )

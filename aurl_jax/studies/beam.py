@@ -17,8 +17,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from aurl_jax.core import beam as beam_lib
 from aurl_jax.core import files
-from aurl_jax.core.errors import AurlError, DataError
+from aurl_jax.core.errors import DataError
 from aurl_jax.studies import corpus, pool, study
 from aurl_jax.studies.corpus import Item
 
@@ -140,16 +141,7 @@ def pipeline(tasks: Sequence[Task], flags: Sequence[str] = ()) -> Any:
   Raises:
     AurlError: Beam is not installed (code `no_beam`).
   """
-  try:
-    import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
-  except ImportError as error:
-    raise AurlError(
-      'Apache Beam is not installed here; make its own environment, as '
-      'tools/env/beam.txt says',
-      code='no_beam',
-    ) from error
-  made = beam.Pipeline(options=PipelineOptions(list(flags)))
+  beam, made = beam_lib.begin(flags)
   _ = (
     made
     | 'Parts' >> beam.Create([tuple(task) for task in tasks])
