@@ -153,17 +153,26 @@ def length_histogram(notes: Notes) -> np.ndarray:
   return shares(np.bincount(bins, minlength=len(_LENGTHS) + 1))
 
 
-def intervals(notes: Notes) -> np.ndarray:
-  """Returns the steps of the upper line of each track, int64 semitones.
+def upper(notes: Notes) -> np.ndarray:
+  """Returns the notes of the upper line of each track, int64 `[k]`.
 
-  The upper line is the highest note of each onset; upwards is positive.
+  Indices of the highest note of each onset, track by track, in order of time;
+  drums have no line.
   """
   rows = np.flatnonzero(~notes.is_drum)
   order = np.lexsort([notes.pitch[rows], notes.onset[rows], notes.track[rows]])
   rows = rows[order]
   track, onset = notes.track[rows], notes.onset[rows]
   same = (track[1:] == track[:-1]) & (onset[1:] == onset[:-1])
-  rows = rows[np.append(~same, True)[: len(rows)]]
+  return np.asarray(rows[np.append(~same, True)[: len(rows)]])
+
+
+def intervals(notes: Notes) -> np.ndarray:
+  """Returns the steps of the `upper` line of each track, int64 semitones.
+
+  Upwards is positive.
+  """
+  rows = upper(notes)
   inside = notes.track[rows][1:] == notes.track[rows][:-1]
   return np.asarray(np.diff(notes.pitch[rows])[inside])
 

@@ -117,3 +117,16 @@ def test_many_values_have_scipy_s_density_too():
   expected = stats.gaussian_kde(values)(points)
   np.testing.assert_allclose(found, expected, atol=1e-5 * expected.max())
   assert overlap.Overlap(0.25, 0.75).mean == 0.5
+
+
+def test_divergence_of_two_normal_samples():
+  rng = np.random.default_rng(0)
+  one, other = rng.normal(0, 1, 4000), rng.normal(1, 2, 4000)
+  # Of N(0, 1) from N(1, 4): log 2 + (1 + 1) / 8 - 1 / 2.
+  wanted = math.log(2) + 2 / 8 - 1 / 2
+  assert overlap.divergence(one, other) == pytest.approx(wanted, rel=0.1)
+  assert overlap.divergence(one, one) == pytest.approx(0, abs=1e-12)
+  far = overlap.divergence(one, other + 100)
+  assert 5 < far < 20
+  assert math.isnan(overlap.divergence([], one))
+  assert math.isnan(overlap.divergence([1.0, 1.0], one))
