@@ -1,6 +1,7 @@
 """How varied sets are, judged by BLEU in plain loops."""
 
 import collections
+import itertools
 import math
 
 import numpy as np
@@ -36,7 +37,7 @@ def spelled(notes):
         top[b] - top[a],
         min(48, round((b - a) * 12 / notes.ticks_per_beat)),
       )
-      for a, b in zip(times, times[1:], strict=False)
+      for a, b in itertools.pairwise(times)
     ]
     if told:
       found.append(told)
