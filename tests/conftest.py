@@ -6,8 +6,10 @@ shapes are an import hook that pytest installs after this file.
 
 import ctypes
 import gc
+import importlib.util
 import os
 import pathlib
+import sys
 from collections.abc import Iterator
 
 import hypothesis
@@ -69,3 +71,26 @@ def shared_data() -> pathlib.Path:
 def repository() -> pathlib.Path:
   """The root of the checkout that the tests run in."""
   return ROOT
+
+
+@pytest.fixture(scope='session')
+def load_tool(repository):
+  """Returns what loads a script of `tools/` by its name, as a module."""
+
+  def load(name):
+    path = repository / 'tools' / f'{name}.py'
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+  return load
+
+
+@pytest.fixture(scope='module')
+def tool_folder(repository):
+  """Lets scripts of `tools/` import each other, as in their own folder."""
+  folder = str(repository / 'tools')
+  sys.path.insert(0, folder)
+  yield
+  sys.path.remove(folder)

@@ -1,11 +1,12 @@
 """Two sets of pieces side by side: every metric, and distances of the sets.
 
-Nothing that is told is `nan`: what cannot be told is None, with the reason beside
-it. Metrics are compared by Mann and Whitney's test, corrected by Holm's over all
-of them, with bootstrap intervals of the means over pieces. Sets are compared by
-the distances of `evaluation.frechet` and `evaluation.neighbours` over the vectors
-of `evaluation.metrics`, by `evaluation.overlap` and `evaluation.diversity`, each
-beside what the reference is to itself, half against half. Axes: `n`, `m` pieces.
+Nothing that is told is `nan`: what cannot be told is None, with the reason
+beside it. Metrics are compared by Mann and Whitney's test, corrected by Holm's
+over all of them, with bootstrap intervals of the means over pieces. Sets are
+compared by the distances of `evaluation.frechet` and `evaluation.neighbours`
+over the vectors of `evaluation.metrics`, by `evaluation.overlap` and
+`evaluation.diversity`; distances beside what the reference is to itself, half
+against half. Axes: `n`, `m` pieces.
 """
 
 import dataclasses
@@ -128,10 +129,10 @@ def _rows(
       left_out[name] = f'{pieces[0]} and {pieces[1]} pieces have it'
       continue
     found = statistics.unpaired(*known)
-    means = [
+    made, real = (
       bootstrap.interval(np.mean, x, samples=_SAMPLES, seed=seed) for x in known
-    ]
-    rows.append(Row(name, *means, found.effect, found.p, pieces))
+    )
+    rows.append(Row(name, made, real, found.effect, found.p, pieces))
   corrected = statistics.holm([row.p for row in rows])
   return [
     row._replace(p=float(p)) for row, p in zip(rows, corrected, strict=True)

@@ -1,4 +1,4 @@
-"""Two sets side by side: equal ones, spoilt ones, and ones that tell nothing."""
+"""Two sets side by side: equal ones, spoilt ones, some that tell nothing."""
 
 import json
 import math
@@ -59,10 +59,8 @@ def test_spoilt_music_is_told_apart(alike):
 
 
 def test_no_number_of_a_report_is_none(alike):
-  odd = [
-    Notes.build(4),
-    Notes.build(4, {'onset': 0, 'duration': 1, 'pitch': 60}),
-  ]
+  one = Notes.build(4, {'onset': 0, 'duration': 1, 'pitch': 60})
+  odd = [Notes.build(4), one]
   few = comparison.compare(odd * 2, some(0, 3))
   assert 'frechet' in few.sets
   assert 'too small' in few.sets['frechet']['why']

@@ -1,7 +1,6 @@
 """Forms that are drawn, and where their table comes from."""
 
 import collections
-import importlib.util
 
 import numpy as np
 import pytest
@@ -10,12 +9,8 @@ from aurl_jax.generation import templates
 
 
 @pytest.fixture(scope='module')
-def tool(repository):
-  path = repository / 'tools' / 'count_forms.py'
-  spec = importlib.util.spec_from_file_location('count_forms', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+def tool(load_tool, tool_folder):
+  return load_tool('count_forms')
 
 
 def test_the_table_is_what_the_labels_say(tool, shared_data, repository):
