@@ -17,6 +17,7 @@ from aurl_jax.core import guard
 VERBS = {
   'prepare': 'turn a folder of MIDI into a data set',
   'inspect': 'read MIDI files and say what was found and repaired',
+  'evaluate': 'hold what a model writes against music of people',
   'analyze': 'hear chords, keys, sections and melody in music',
   'tokens': 'tokenise a file and say what that keeps and loses',
   'train': 'train a model, or go on with a run',
@@ -35,7 +36,16 @@ VERBS = {
 }
 """Verb -> what it does; each is a module of `aurl_jax.cli`."""
 
-_HEAVY = ('demo', 'generate', 'latents', 'play', 'prepare', 'prior', 'train')
+_HEAVY = (
+  'demo',
+  'evaluate',
+  'generate',
+  'latents',
+  'play',
+  'prepare',
+  'prior',
+  'train',
+)
 """Verbs that need seconds before they can say anything."""
 
 

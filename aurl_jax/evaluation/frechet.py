@@ -227,12 +227,12 @@ def floor(
 def standardised(reference: np.ndarray, rows: np.ndarray) -> np.ndarray:
   """Returns vectors in deviations of a reference from its mean.
 
-  Parts that do not vary in the reference are left as they are, but for its
-  mean. Features of unlike units are compared so.
+  Parts that do not vary in the reference, but for rounding, are left as they
+  are, but for its mean. Features of unlike units are compared so.
   """
-  spread = reference.std(axis=0)
+  spread, level = reference.std(axis=0), abs(reference).max(axis=0, initial=0)
   return np.asarray(
-    (rows - reference.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    (rows - reference.mean(axis=0)) / np.where(spread > 1e-9 * level, spread, 1)
   )
 
 

@@ -321,8 +321,10 @@ def vectors(
   known = [np.isfinite(x) for x in (reference, rows)]
   often = np.all([k.mean(axis=0) >= _KNOWN for k in known], axis=0)
   some = np.flatnonzero(often)
-  spread = np.nanstd(np.where(known[0], reference, np.nan)[:, some], axis=0)
-  kept = some[spread > 0]
+  columns = np.where(known[0], reference, np.nan)[:, some]
+  # A tempo that is the same in all pieces differs by rounding.
+  level = _SAME * np.nanmax(abs(columns), axis=0, initial=0)
+  kept = some[np.nanstd(columns, axis=0) > level]
   one, other = (
     x[k[:, kept].all(axis=1)][:, kept]
     for x, k in zip((reference, rows), known, strict=True)
@@ -331,5 +333,7 @@ def vectors(
   return (one - mean) / spread, (other - mean) / spread, kept.tolist()
 
 
+_SAME = 1e-9
+"""A deviation that is less, by the largest value, is none."""
 _KNOWN = 0.9
 """Of both sets, so large a share has a metric that is compared."""
