@@ -23,6 +23,8 @@ _NARROW, _WIDE, _SECOND = 10.4, 80.0, 0.16
 """Inches of the shortest and the longest pieces, and of a second between."""
 _LEFT, _RIGHT = 0.85, 0.15
 """Inches beside all pictures, so that seconds stand below each other."""
+_TOP = 0.87
+"""Where pictures begin, of the height: there may be a title above."""
 _TEXT, _LINE = '#3a3f47', '#cfd3da'
 _MOST_TOLD = 400
 """Rows of one part that the page tells; the JSON has all."""
@@ -78,7 +80,7 @@ def _picture(
   wide = min(max(_NARROW, _LEFT + _SECOND * seconds), _WIDE)
   figure = Figure(figsize=(wide, _HIGH), dpi=_DPI)
   left, right = _LEFT / wide, 1 - _RIGHT / wide
-  place = {'left': left, 'right': right, 'bottom': 0.2, 'top': 0.95}
+  place = {'left': left, 'right': right, 'bottom': 0.2, 'top': _TOP}
   axes = figure.subplots(gridspec_kw=place)
   try:
     study.draw(found, axes)

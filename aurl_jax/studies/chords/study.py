@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _NAN = float('nan')
 
 
+_WIDE = 2.5
+"""Seconds of a chord whose name may lie in a picture."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Chords:
   """Hears chords and keys; a `studies.study.Study`.
@@ -129,7 +133,11 @@ class Chords:
     ):
       shade = '0.9' if chord.root is None else colours(_wheel(chord.root))
       axes.broken_barh([(start, length)], (1, 1), color=shade, alpha=0.6)
-      axes.text(start, 1.5, chord.label(), fontsize=6, clip_on=True)
+      # Upright where there is no room for it to lie.
+      turned = 90 if length < _WIDE else 0
+      axes.text(
+        start, 1.5, chord.label(), fontsize=6, clip_on=True, rotation=turned
+      )
     for start, end, key in found.key_runs():
       shade = colours(_wheel(key))
       axes.broken_barh([(start, end - start)], (0, 1), color=shade, alpha=0.3)
