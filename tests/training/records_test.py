@@ -133,6 +133,7 @@ def sums(batch, objective):
 
 
 def test_the_loop_counts_the_time_it_waits_for_batches():
+  @jax.jit
   def step(state, batch):
     return state | {'step': state['step'] + 1}, sums(batch, jnp.float32(1.0))
 

@@ -67,7 +67,7 @@ class Structure:
     Example:
       >>> bar = [60, 62, 64, 65]
       >>> piece = Notes.build(4, {'onset': 4 * np.arange(16), 'duration': 4,
-      ...                         'pitch': bar * 4})
+      ...                         'pitch': bar * 4}, meters=[(0, 4, 4)])
       >>> Structure().analyse(piece).told
       'A4'
     """
