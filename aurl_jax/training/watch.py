@@ -25,8 +25,8 @@ from aurl_jax.training.state import TrainState
 AHEAD = 2
 
 Step = Callable[[TrainState, Batch], tuple[TrainState, Any]]
-"""As of `make_train_step`: jitted, and sent nothing from the host beside the batch,
-which is an error."""
+"""As of `make_train_step`: jitted. What it is sent from the host beside the batch
+is an error."""
 
 Back = Callable[[int], TrainState]
 """Returns a good state of at most so many steps; the last was good, too."""
