@@ -25,7 +25,7 @@ from aurl_jax.training.state import TrainState
 AHEAD = 2
 
 Step = Callable[[TrainState, Batch], tuple[TrainState, Any]]
-"""As of `make_train_step`: jitted. What it is sent from the host beside the batch
+"""As of `make_train_step`: jitted. What it is sent by the host beside the batch
 is an error."""
 
 Back = Callable[[int], TrainState]
