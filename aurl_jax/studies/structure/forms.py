@@ -126,6 +126,9 @@ def _sonata(sections: Sections) -> bool:
     if letter[0].isupper()
   ]
   names = [letter for letter, _ in rows]
+  if not names:
+    # No section has a melody: there is no theme.
+    return False
   first = names[0]
   second = next((x for x in names if x != first), first)
   again = len(names) - 1 - names[::-1].index(first)

@@ -39,6 +39,8 @@ def sections(letters, like=1.0, turned=None):
     ('ABCB', 'mixed'),
     ('ix', 'single'),
     ('aba', 'ternary'),
+    ('abcb', 'mixed'),
+    ('abab', 'verse-chorus'),
   ],
 )
 def test_forms_have_their_names(letters, expected):
