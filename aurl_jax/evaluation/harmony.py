@@ -19,6 +19,7 @@ from aurl_jax.music import chords as chords_lib
 from aurl_jax.music import spelling
 from aurl_jax.music.notes import Notes
 from aurl_jax.studies.chords import Recogniser
+from aurl_jax.studies.structure import views
 
 _RADII = np.array([1.0, 1.0, 1.0, 1.0, 0.5, 0.5])
 """Of the circles of fifths, minor and major thirds, both axes of each."""
@@ -84,10 +85,7 @@ def cut(
   first = np.searchsorted(bounds, begin, side='right') - 1
   last = np.searchsorted(bounds, end, side='left')
   first, last = np.maximum(first, 0), np.minimum(last, len(bounds) - 1)
-  count = np.maximum(last - first, 0)
-  whole = np.repeat(np.arange(len(begin)), count)
-  place = np.arange(len(whole)) - np.repeat(count.cumsum() - count, count)
-  place = place + first[whole]
+  whole, place = views.ranges(first, last)
   length = np.minimum(end[whole], bounds[place + 1]) - np.maximum(
     begin[whole], bounds[place]
   )

@@ -143,10 +143,8 @@ def area(one: Any, other: Any) -> float:
   if min(widths) == 0:
     alike = np.isclose(one[0], other[0], rtol=_SAME, atol=0)
     return float(max(widths) == 0 and bool(alike))
-  points = _points((one, other), widths)
-  pairs = zip((one, other), widths, strict=True)
-  common = np.minimum(*(density(v, points, w) for v, w in pairs))
-  return float(min(1.0, np.trapezoid(common, points)))
+  points, found = _densities((one, other), widths)
+  return float(min(1.0, np.trapezoid(np.minimum(*found), points)))
 
 
 def divergence(one: Any, other: Any) -> float:
@@ -167,10 +165,7 @@ def divergence(one: Any, other: Any) -> float:
   widths = [bandwidth(values) for values in (one, other)]
   if min(widths) == 0:
     return float('nan')
-  points = _points((one, other), widths)
-  found = [
-    density(v, points, w) for v, w in zip((one, other), widths, strict=True)
-  ]
+  points, found = _densities((one, other), widths)
   even = 1 / (points[-1] - points[0])
   p, q = ((1 - _EVEN) * x + _EVEN * even for x in found)
   return float(max(0.0, np.trapezoid(p * np.log(p / q), points)))
@@ -187,16 +182,17 @@ def bandwidth(values: np.ndarray) -> float:
   return float(np.std(values, ddof=1) * len(values) ** -0.2)
 
 
-def _points(
+def _densities(
   samples: tuple[np.ndarray, np.ndarray], widths: list[float]
-) -> np.ndarray:
-  """Returns places, evenly apart, over all that two densities reach."""
+) -> tuple[np.ndarray, list[np.ndarray]]:
+  """Returns places, evenly apart, over all that two densities reach; these."""
   pairs = list(zip(samples, widths, strict=True))
   low = min(values.min() - _REACH * width for values, width in pairs)
   high = max(values.max() + _REACH * width for values, width in pairs)
   # Fine enough for the narrower of them, whatever the other is like.
   count = max(_POINTS, int(min(1 << 16, 20 * (high - low) / min(widths))))
-  return np.linspace(low, high, count)
+  points = np.linspace(low, high, count)
+  return points, [density(values, points, width) for values, width in pairs]
 
 
 def density(values: np.ndarray, points: np.ndarray, width: float) -> np.ndarray:

@@ -123,13 +123,13 @@ def _shares(
   end = np.minimum(start + notes.duration[rows], edges[-1])
   first = np.searchsorted(cuts, start, side='right') - 1
   last = np.searchsorted(cuts, end, side='left')
-  note, part = _ranges(first, last)
+  note, part = ranges(first, last)
   sounds = np.minimum(end[note], cuts[part + 1])
   sounds = (sounds - np.maximum(start[note], cuts[part])) / np.diff(cuts)[part]
   return part, rows[note], sounds
 
 
-def _ranges(
+def ranges(
   first: np.ndarray, last: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns all places from `first` to `last` - 1, and whose each is."""
@@ -183,7 +183,7 @@ def _melody(sung: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
   total = count * PLACES
   first = np.rint(sung[:, 0] * PLACES).astype(np.int64)
   last = np.maximum(np.rint(sung[:, 1] * PLACES).astype(np.int64), first + 1)
-  note, place = _ranges(first, np.minimum(last, total))
+  note, place = ranges(first, np.minimum(last, total))
   roll = np.zeros((total, CLASSES))
   roll[place, sung[note, 2].astype(np.int64) % CLASSES] = 1
   rhythm = np.zeros(total)
