@@ -103,9 +103,10 @@ def _distance(
 
 
 def geometric(one: Line, other: Line) -> float:
-  """Returns the share of the longer line's notes that coincide with others.
+  """Returns the share of the longer line's points that coincide with others.
 
-  At the best shift in time and pitch.
+  At the best shift in time and pitch. A point is a cell and a pitch: notes that
+  fall on one point, a trill between two cells, count once.
 
   The largest maximal matching of two point sets: Ukkonen, Lemström and
   Mäkinen, "Geometric algorithms for transposition invariant content-based
@@ -113,11 +114,18 @@ def geometric(one: Line, other: Line) -> float:
   """
   if min(len(one), len(other)) < 2:
     return float('nan')
-  one, other = one.take(0, _LONG), other.take(0, _LONG)
-  shift = other.cells[:, None] - one.cells
-  rise = other.pitch[:, None] - one.pitch
-  _, counts = np.unique(shift * 1024 + rise, return_counts=True)
-  return float(counts.max() / max(len(one), len(other)))
+  ones, others = _points(one), _points(other)
+  _, counts = np.unique(others[:, None] - ones, return_counts=True)
+  return float(counts.max() / max(len(ones), len(others)))
+
+
+def _points(line: Line) -> np.ndarray:
+  """Returns the distinct points of a line, `cell * 1024 + pitch`.
+
+  Differences of two of them tell shifts apart: no two pitches are 512 apart.
+  """
+  line = line.take(0, _LONG)
+  return np.unique(line.cells * 1024 + line.pitch)
 
 
 def transport(one: Line, other: Line) -> float:
