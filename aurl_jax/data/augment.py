@@ -204,8 +204,9 @@ class Augmenter:
         delta += jnp.where(field.holds(event, ids), amounts[name], 0)
     if field.tells('velocity') and 'velocity' in amounts:
       delta += _velocity_delta(field, ids, amounts)
-    if field.tells('chord') and 'transpose' in amounts:
-      delta += _chord_delta(field, ids, amounts['transpose'])
+    for event in ('chord', 'harmony'):
+      if field.tells(event) and 'transpose' in amounts:
+        delta += _chord_delta(field, event, ids, amounts['transpose'])
     if 'transpose' in amounts:
       delta += _control_delta(field, ids, amounts['transpose'])
     if drawn.programs is not None and field.tells('program'):
@@ -280,10 +281,10 @@ def _has(codec: Codec, event: str) -> bool:
   return any(field.tells(event) for field in codec.fields)
 
 
-def _chord_delta(field: Field, ids: Any, semitones: Any) -> Any:
+def _chord_delta(field: Field, event: str, ids: Any, semitones: Any) -> Any:
   """Moves the roots of chords; that of no chord, index 0, stays."""
-  index = ids - field.starts['chord'] - 1
-  is_chord = field.holds('chord', ids) & (index >= 0)
+  index = ids - field.starts[event] - 1
+  is_chord = field.holds(event, ids) & (index >= 0)
   moved = (index + semitones * _QUALITIES) % (_ROOTS * _QUALITIES)
   return jnp.where(is_chord, moved - index, 0)
 
