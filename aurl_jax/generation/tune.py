@@ -8,6 +8,7 @@ Axes: `r` rows, one a bar before they begin anew; `m` notes of the longest
 motif; `v` ids of a field.
 """
 
+import collections
 import dataclasses
 import functools
 import itertools
@@ -26,6 +27,7 @@ from aurl_jax.music import time, transform
 from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import Notes
 from aurl_jax.studies.melody import contour, line
+from aurl_jax.studies.melody.study import Melody
 from aurl_jax.tokens import events
 from aurl_jax.tokens.codec import Codec
 from aurl_jax.tokens.compound import Compound
@@ -99,6 +101,64 @@ class Tune:
     shape = self.contour[bar % len(self.contour)] if self.contour else ''
     motif = self.motif[bar % len(self.motif)] if self.motif else ()
     return shape, motif
+
+
+def of(
+  notes: Notes,
+  grid: Grid,
+  bars: int,
+  *,
+  first: int | None = None,
+  track: str = '',
+  weight: float | int = 6.0,
+  voice: tuple[int, int] = (0, 0),
+) -> Tune:
+  """Returns the tune that a piece's melody has: its shapes, and one motif.
+
+  The motif is the bar of at least three notes that comes back most often,
+  whatever its pitch; it is asked for in the bars where it stands.
+
+  Args:
+    notes: Any piece.
+    grid: Of the tokenizer.
+    bars: How many.
+    first: The first of them, from 0; None for that in which the melody begins.
+    track: Name of the track that is the melody, if the piece has it; '' lets
+      the study of melody find it in all notes (`studies.melody`).
+    weight: Of the tune.
+    voice: Who is to have it.
+
+  Raises:
+    RequestError: These bars have no melody (code `tune`).
+  """
+  # Notes that are played come up to half a cell before their bar.
+  early = 0.5 / grid.cells_per_beat
+  found = _cut(notes, Melody(given=track).heard(notes), early)
+  if first is None:
+    first = next((bar for bar, (part, _) in enumerate(found) if len(part)), 0)
+  found = found[first : first + bars]
+  shapes = [
+    contour.huron(part) if len(part) >= _LEAST else '' for part, _ in found
+  ]
+  motifs = [_pattern(part, start, grid) for part, start in found]
+  often = collections.Counter(motif for motif in motifs if len(motif) >= _LEAST)
+  best, count = next(iter(often.most_common(1)), ((), 0))
+  told = [motif if motif == best and count > 1 else () for motif in motifs]
+  if not any(shapes):
+    _refuse(f'bars {first + 1} to {first + bars} of this piece have no melody')
+  return Tune(
+    contour=tuple(shapes), motif=tuple(told), voice=voice, weight=weight
+  )
+
+
+def _pattern(part: line.Line, start: float, grid: Grid) -> Motif:
+  """Returns the notes of a bar as a motif; of those of a cell the first."""
+  cells = np.round((part.onset - start) * grid.cells_per_beat)
+  cells, kept = np.unique(np.maximum(cells, 0), return_index=True)
+  pitch = part.pitch[kept]
+  places = (cells / grid.cells_per_beat).tolist()
+  steps = (pitch - pitch[:1]).tolist()
+  return tuple(zip(places, steps, strict=True))
 
 
 def _refuse(cause: str) -> None:
@@ -406,19 +466,29 @@ def _bars(
   tune: Tune, grid: Grid, notes: Notes
 ) -> list[tuple[line.Line, float]]:
   """Returns the melody of each bar, and where the bar starts in quarters."""
-  notes = transform.quantise(notes, grid)
   program, voice = tune.voice
+  notes = transform.quantise(notes, grid)
   tracks = [
     number
     for number, track in enumerate(notes.tracks)
     if track.program == program and not track.is_drum
   ]
   mine = tracks[voice] if voice < len(tracks) else -1
-  melody = line.of(notes, np.flatnonzero(notes.track == mine))
+  return _cut(notes, np.flatnonzero(notes.track == mine), 1e-6)
+
+
+def _cut(
+  notes: Notes, melody: np.ndarray, early: float
+) -> list[tuple[line.Line, float]]:
+  """Returns the notes of a melody by bar, and where each starts in quarters.
+
+  Those that begin so many quarters before a bar are its own.
+  """
+  tune = line.of(notes, melody)
   edges = np.append(time.bar_starts(notes), max(notes.end, 1))
   beats = edges / notes.ticks_per_beat
-  cuts = np.searchsorted(melody.onset, beats - 1e-6).tolist()
+  cuts = np.searchsorted(tune.onset, beats - early).tolist()
   return [
-    (melody.take(low, high), float(start))
+    (tune.take(low, high), float(start))
     for (low, high), start in zip(itertools.pairwise(cuts), beats, strict=False)
   ]

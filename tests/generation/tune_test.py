@@ -11,7 +11,7 @@ from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.request import Request
 from aurl_jax.generation.tune import Tune
 from aurl_jax.generation.wish import Wish
-from aurl_jax.music.notes import Notes
+from aurl_jax.music.notes import Notes, Track
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.grid import VoiceGrid
 from aurl_jax.tokens.remi import Remi
@@ -134,6 +134,33 @@ def test_kept_is_counted_by_hand():
   # with two notes it has no shape. The first goes up and then down.
   assert told['motif, weight 2'].share == pytest.approx(5 / 8)
   assert told['contour, weight 2'] == (1.0, 0)
+
+
+def test_the_tune_of_a_piece_is_its_shapes_and_what_comes_back():
+  bar = [(0, 72), (1, 74), (2, 76)]
+  other = [(0, 79), (1, 77), (3, 72)]
+  rows = [
+    (4 * number + place, pitch + up)
+    for number, (notes, up) in enumerate(
+      [(bar, 0), (other, 0), (bar, 5), (other[:2], 0)]
+    )
+    for place, pitch in notes
+  ]
+  columns = {'onset': [480 * at for at, _ in rows], 'duration': 400}
+  tracks = [Track('tune', 0, False)]
+  notes = Notes.build(
+    480, columns | {'pitch': [p for _, p in rows]}, tracks=tracks
+  )
+  own = {'track': 'tune', 'weight': 3}
+  found = tune_lib.of(notes, TOKENIZER.grid, 4, **own)
+  assert found.contour == ('ascending', 'descending', 'ascending', '')
+  motif = ((0.0, 0), (1.0, 2), (2.0, 4))
+  assert found.motif == (motif, (), motif, ())
+  later = tune_lib.of(notes, TOKENIZER.grid, 2, first=1, **own)
+  assert later.contour == ('descending', 'ascending')
+  assert not any(later.motif)
+  with pytest.raises(RequestError, match='no melody'):
+    tune_lib.of(notes, TOKENIZER.grid, 4, first=9, **own)
 
 
 @pytest.mark.parametrize(
