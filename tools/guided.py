@@ -56,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   aligned = Preprocess(beats='align')
   found = (aligned(song.notes) for song in phrases.songs('valid', None))
   # Of a few the bars are not found.
-  known = (notes for notes in found if notes.meters[0].tolist()[1:] == [4, 4])
+  known = (
+    notes for notes in found if tuple(notes.meters[0].tolist())[1:] == (4, 4)
+  )
   songs = list(itertools.islice(known, args.pairs))
   if args.kind == 'form':
     rows = _forms(model, args)
