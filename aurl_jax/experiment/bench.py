@@ -246,10 +246,14 @@ def _append(path: pathlib.Path, entry: Mapping[str, Any]) -> None:
 def table(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
   """Returns name, figure and ratio of each figure, for people."""
   return [
-    (name, _shown(value), f'{result["ratios"].get(name, float("nan")):.2f}')
+    (name, _shown(value), _ratio(result['ratios'].get(name)))
     for name, value in result['figures'].items()
   ]
 
 
 def _shown(value: float) -> str:
   return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
+
+
+def _ratio(value: float | None) -> str:
+  return '' if value is None else f'{value:.2f}'
