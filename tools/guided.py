@@ -32,11 +32,12 @@ from aurl_jax.generation import tune as tune_lib
 from aurl_jax.generation.request import Request
 from aurl_jax.generation.tune import Tune
 from aurl_jax.music import time
-from aurl_jax.music.notes import Notes
+from aurl_jax.music.notes import Notes, Track
 from aurl_jax.studies.melody.study import Melody
 from aurl_jax.studies.structure.finding import Structure
 
 _OF_FORM = ('recurring', 'varied', 'letters', 'section_bars', 'resolution')
+_NAME = 'melody'
 _OF_MELODY = ('melody_in_motifs', 'melody_motifs', 'melody_entropy')
 
 
@@ -132,8 +133,8 @@ def _tunes(
 def _of_tune(notes: Notes, tune: Tune | None) -> dict[str, float]:
   """Returns what is heard of a melody, and of what was asked of it."""
   found = structure.indicators(structure.similarity(notes))
-  heard = Melody()
-  features = heard.features(heard.analyse(notes))
+  heard = Melody(given=_NAME)
+  features = heard.features(heard.analyse(_alone(notes)))
   told = {f'SI {name}': x for name, x in found.items()}
   told |= {name: features[name] for name in _OF_MELODY}
   if tune is not None:
@@ -141,6 +142,24 @@ def _of_tune(notes: Notes, tune: Tune | None) -> dict[str, float]:
     for name, kept in tune_lib.kept(tune, grid, notes, 0).items():
       told[name.partition(',')[0]] = kept.share
   return told
+
+
+def _alone(notes: Notes) -> Notes:
+  """Returns the melody's track of a piece, named: the first that is pitched."""
+  first = next(
+    (n for n, t in enumerate(notes.tracks) if not t.is_drum and t.program == 0),
+    -1,
+  )
+  mine = notes.track == first
+  names = ('onset', 'duration', 'pitch', 'velocity')
+  columns = {name: getattr(notes, name)[mine] for name in names}
+  return Notes.build(
+    notes.ticks_per_beat,
+    columns,
+    tracks=[Track(_NAME, 0, False)] if mine.any() else [],
+    tempos=notes.tempos.tolist(),
+    meters=notes.meters.tolist(),
+  )
 
 
 def _part(notes: Notes, bars: int) -> Notes:
