@@ -33,7 +33,7 @@ def alpha(
 
   Example:
     >>> alpha(np.array([[1.0, 2, 3, 3], [1.0, 2, 3, 4]]), 'interval')
-    0.9270833333333333
+    0.8888888888888888
   """
   if metric not in METRICS:
     raise ValueError(f'metric {metric!r} is none of {METRICS}')
@@ -103,7 +103,8 @@ def _alpha(values: np.ndarray, table: np.ndarray, metric: str) -> float | None:
   expected = float((many[:, None] * many * apart).sum())
   if expected <= 0:
     return None
-  return 1 - (many.sum() - 1) * float((table * apart).sum()) / expected
+  found = float((table * apart).sum())
+  return 1 - (float(many.sum()) - 1) * found / expected
 
 
 def _apart(values: np.ndarray, many: np.ndarray, metric: str) -> np.ndarray:

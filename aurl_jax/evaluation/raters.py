@@ -135,8 +135,9 @@ def detection(
       above the totals (code `counts`).
 
   Example:
-    >>> detection(8, 10, 8, 10)
-    Detection(d=0.0, bias=-0.7478585947633022, accuracy=0.5)
+    >>> found = detection(8, 10, 3, 10)
+    >>> round(found.d, 2), found.accuracy  # 8.5 and 3.5 of 11
+    (1.22, 0.75)
   """
   if min(signals, noises) < 1:
     raise RatingError(

@@ -87,7 +87,7 @@ def signed_ranks(values: Float[np.ndarray, ' n']) -> Comparison:
 
   Example:
     >>> signed_ranks(np.array([1.0, 1, 2, 3, -1])).p
-    0.3125
+    0.25
   """
   found, _ = _checked(values, values)
   if not found.any():
