@@ -18,6 +18,7 @@ VERBS = {
   'prepare': 'turn a folder of MIDI into a data set',
   'inspect': 'read MIDI files and say what was found and repaired',
   'evaluate': 'hold what a model writes against music of people',
+  'listen': 'ask people: blinded listening tests as a page',
   'analyze': 'hear chords, keys, sections and melody in music',
   'tokens': 'tokenise a file and say what that keeps and loses',
   'train': 'train a model, or go on with a run',

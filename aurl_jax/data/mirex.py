@@ -2,8 +2,8 @@
 
 https://www.music-ir.org/mirex/wiki/2025:Symbolic_Music_Generation (piano music
 continuation) and 2024 (piano accompaniment of a lead sheet). Notes have `start`
-and `duration` in 16ths and `pitch`; bars are of 4/4, the first a pickup bar that
-may be empty. A file has one or more of these lists:
+and `duration` in 16ths and `pitch`; bars are of 4/4, the first a pickup bar
+that may be empty. A file has one or more of these lists:
 
 | key | of | starts |
 |---|---|---|
@@ -12,7 +12,7 @@ may be empty. A file has one or more of these lists:
 | `melody`, `chords` | 2024: a lead sheet, pickup and eight bars | 0..143 |
 | `acc` | 2024: its accompaniment | 0..143 |
 
-Chords have a `symbol` (Harte's syntax, such as `A:min7`) in the place of a pitch.
+Chords have a `symbol` (Harte's syntax, such as `A:min7`) in place of a pitch.
 """
 
 import json
@@ -87,14 +87,14 @@ def write(
 ) -> dict[str, Any]:
   """Writes a piece, or the part of it that a form has.
 
-  Onsets are rounded to 16ths; notes last one at least, and end where their list
-  does. Drums are left out. Of a lead sheet the melody is the track `melody`.
+  Onsets are rounded to 16ths; notes last one at least, and end where their
+  list does. Drums are left out. A lead sheet's melody is the track `melody`.
 
   Args:
     notes: The piece, of 4/4.
     path: The JSON file.
     form: One of `FORMS`.
-    pickup: Whether the first bar is the pickup; else an empty one is put before.
+    pickup: Whether the first bar is the pickup; else one is put before.
 
   Returns:
     What was written.

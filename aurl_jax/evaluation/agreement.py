@@ -2,8 +2,8 @@
 
 Krippendorff, "Computing Krippendorff's alpha-reliability", 2011, which has the
 example that the tests hold. 1 is agreement, 0 what chance gives; it takes any
-number of listeners and answers that are missing. Axes: `r` listeners, `u` things
-that were judged, `v` different values.
+number of listeners and answers that are missing. Axes: `r` listeners, `u`
+things that were judged, `v` different values.
 """
 
 import numpy as np
@@ -17,9 +17,7 @@ METRICS = ('nominal', 'ordinal', 'interval')
 """How far apart two values are: alike or not, by ranks, by their difference."""
 
 
-def alpha(
-  answers: Float[np.ndarray, 'r u'], metric: str = 'nominal'
-) -> float:
+def alpha(answers: Float[np.ndarray, 'r u'], metric: str = 'nominal') -> float:
   """Returns how far listeners agree, at most 1.
 
   Args:

@@ -9,9 +9,9 @@ knows no law of numbers: each checks the other.
 
 Models of answers. Of a choice: right or preferred with a chance that is
 listeners' own, Beta about the mean; `alike` is the correlation of a listener's
-answers. Of a rating: a whole number 1..5, the rounded sum of the middle, half the
-effect up or down, a deviation of the listener and system, and one of the answer;
-`alike` is the listener's share of their variance.
+answers. Of a rating: a whole number 1..5, the rounded sum of the middle, half
+the effect up or down, a deviation of the listener and system, and one of the
+answer; `alike` is the listener's share of their variance.
 
 Axes: `v` values of a listener's number, `n` listeners, `m` answers.
 """
@@ -153,7 +153,9 @@ def raters(study: Study, wished: float | int = 0.8) -> int:
       )
   while high - low > 1:
     middle = (low + high) // 2
-    low, high = (low, middle) if power(study, middle) >= wished else (middle, high)
+    low, high = (
+      (low, middle) if power(study, middle) >= wished else (middle, high)
+    )
   return high
 
 

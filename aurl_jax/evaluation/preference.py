@@ -2,10 +2,10 @@
 
 Bradley and Terry, "Rank analysis of incomplete block designs: I", Biometrika
 1952; answers without a preference: Davidson, "On extending the Bradley-Terry
-model to accommodate ties in paired comparison experiments", JASA 1970. Intervals
-by the sandwich over listeners, whose answers are alike: Liang and Zeger,
-"Longitudinal data analysis using generalized linear models", Biometrika 1986.
-Axes: `n` answers, `k` systems, `p` free parameters, `o` possible answers.
+model to accommodate ties in paired comparison experiments", JASA 1970.
+Intervals by the sandwich over listeners, whose answers are alike: Liang and
+Zeger, "Longitudinal data analysis using generalized linear models", Biometrika
+1986. Axes: `n` answers, `k` systems, `p` free parameters, `o` possible answers.
 """
 
 import dataclasses
@@ -183,7 +183,7 @@ def _slopes(
 def _far(
   features: np.ndarray, chosen: np.ndarray, at: np.ndarray, rater: np.ndarray
 ) -> np.ndarray:
-  """Returns covariances of the parameters, answers of a listener being alike."""
+  """Returns covariances of parameters, answers of a listener being alike."""
   slope, curve = _slopes(features, chosen, at)
   names, place = np.unique(rater, return_inverse=True)
   sums = np.zeros((len(names), slope.shape[1]))

@@ -4,9 +4,9 @@ Answers of one listener are alike, so each listener gives one number a question,
 such as how much higher one system was rated than another, and these are tested
 (Wilcoxon's signed ranks, sign flips) and bootstrapped. Signal detection:
 Macmillan and Creelman, "Detection theory", 2nd edition 2005; the correction for
-shares of 0 and 1: Hautus, "Corrections for extreme proportions and their biasing
-effects on estimated values of d'", Behavior Research Methods 1995. Axes: `n`
-listeners, `k` questions.
+shares of 0 and 1: Hautus, "Corrections for extreme proportions and their
+biasing effects on estimated values of d'", Behavior Research Methods 1995.
+Axes: `n` listeners, `k` questions.
 """
 
 import dataclasses

@@ -121,7 +121,7 @@ BAD = [
 @pytest.mark.parametrize('found', BAD, ids=range(len(BAD)))
 def test_other_forms_are_refused(found, tmp_path):
   path = save(tmp_path / 'odd.json', found)
-  with pytest.raises(DataError, match='odd.json') as caught:
+  with pytest.raises(DataError, match=r'odd\.json') as caught:
     mirex.read(path)
   assert caught.value.code == 'mirex'
 
