@@ -97,8 +97,8 @@ def _contrasts(rows: Mapping[str, Any], asked: str) -> str:
     )
   head = ('', 'mean', '', 'effect', 'p', 'Holm', 'flips', 'p by pieces')
   note = (
-    f'<p class="soft">{asked}. p: Wilcoxon’s signed ranks over '
-    'listeners; Holm: corrected for all questions; flips: permutation of signs; effect: '
+    f'<p class="soft">{asked}. p: Wilcoxon’s signed ranks over listeners; '
+    'Holm: corrected for all questions; flips: permutation of signs; effect: '
     'matched rank-biserial correlation. Bold: below 0.05 after correction.</p>'
   )
   return f'<h3>Comparisons</h3>{markup.table(head, told)}{note}'

@@ -3,7 +3,7 @@
 Counted are listeners who are through and passed their checks, by the share that
 the test fixed before anyone listened; what all who are through say stands
 beside it. A listener is what was sampled: of each question each gives one
-number (`evaluation.raters`), and pieces are counted the same way beside it, as what
+number (`evaluation.raters`). Pieces are counted the same way beside it, as what
 holds for listeners may hold for these pieces only.
 
 Axes: `r` listeners, `u` pairs of pieces, or pieces.

@@ -2,8 +2,8 @@
 
 Kept are a random code, a number for the order, answers, and how many seconds
 each took: no name, address, browser or time of day. Answers cannot be changed,
-come in the listener's own order, and the same one may be sent twice, as a page does
-whose network failed. The file knows of which test it is.
+come in the listener's own order, and the same one may be sent twice, as a page
+does whose network failed. The file knows of which test it is.
 """
 
 import contextlib

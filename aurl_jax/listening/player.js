@@ -14,7 +14,8 @@ export class Player {
     this.label = label;
     this.share = 0;
     this.onheard = onheard;
-    this.audio = new Audio(url);
+    this.audio = document.createElement('audio');
+    this.audio.src = url;
     this.audio.preload = 'auto';
     this.button = document.createElement('button');
     this.button.type = 'button';
@@ -25,7 +26,7 @@ export class Player {
     this.bar.setAttribute('aria-label', `${label}: position`);
     this.element = document.createElement('div');
     this.element.className = 'player';
-    this.element.append(this.button, this.bar);
+    this.element.append(this.button, this.bar, this.audio);
     this.audio.addEventListener('ended', () => { this.stop(); this._hear(1); });
     this.audio.addEventListener('error', () => onfault(this));
     this._show(false);

@@ -21,7 +21,6 @@ import http.server
 import importlib.resources
 import json
 import logging
-import math
 import pathlib
 import re
 import socket
@@ -50,6 +49,8 @@ _HEADERS = {
 }
 _LARGEST = 4096
 """Bytes of a body."""
+_LONGEST = 1e9
+"""Seconds."""
 _STATUS = {
   'no_listener': http.HTTPStatus.NOT_FOUND,
   'full': http.HTTPStatus.FORBIDDEN,
@@ -192,11 +193,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     body = self._body()
     trial, value = body.get('trial'), body.get('value')
     seconds = body.get('seconds')
-    words = isinstance(trial, str) and isinstance(value, str)
-    # JSON's numbers; True is none.
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if words and number and abs(seconds) < math.inf:
-      return trial, value, min(seconds, 1e9) * 1.0
+    if (
+      isinstance(trial, str)
+      and isinstance(value, str)
+      and isinstance(seconds, int | float)
+      and not isinstance(seconds, bool)
+      and abs(seconds) < _LONGEST
+    ):
+      return trial, value, float(seconds)
     raise _Refused(
       http.HTTPStatus.BAD_REQUEST,
       'body',
