@@ -42,6 +42,7 @@ _HEAVY = (
   'evaluate',
   'generate',
   'latents',
+  'listen',
   'play',
   'prepare',
   'prior',

@@ -70,6 +70,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     'mos: points between two systems',
   )
   parser.add_argument('--power', type=float, default=0.8)
+  parser.add_argument('--seconds', type=float, default=12.0, help='of a clip')
   parser.add_argument('--level', type=float, default=0.05)
   parser.add_argument(
     '--questions', type=int, default=1, help='comparisons that are made'
@@ -136,20 +137,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run_plan(args: argparse.Namespace) -> int:
-  from aurl_jax.evaluation.planning import Study
   from aurl_jax.experiment import listen
 
-  study = Study(
-    kind='rating' if args.kind == 'mos' else 'choice',
-    effect=args.effect,
-    trials=1,
+  rows = listen.plan(
+    args.kind,
+    args.effect,
+    power=args.power,
+    trials=args.trials or listen.TRIALS,
+    seconds=args.seconds,
     spread=args.spread,
     alike=args.alike,
     level=args.level,
     questions=args.questions,
-  )
-  rows = listen.plan(
-    study, power=args.power, trials=args.trials or (5, 10, 20, 40)
   )
   if args.json:
     output.emit_json(rows)
@@ -157,13 +156,15 @@ def _run_plan(args: argparse.Namespace) -> int:
   told = [
     (
       row['trials'],
+      row['minutes'],
       row['listeners'],
       _share(row['power']),
       _share(row['simulated']),
     )
     for row in rows
   ]
-  output.table(('trials each', 'listeners', 'power', 'simulated'), told)
+  head = ('trials each', 'minutes', 'listeners', 'power', 'simulated')
+  output.table(head, told)
   return 0
 
 

@@ -4,7 +4,6 @@ DIR/report.json     every number
 DIR/report.html     the same as tables and pictures, whole in itself
 """
 
-import dataclasses
 import json
 import pathlib
 from collections.abc import Sequence
@@ -16,12 +15,13 @@ from aurl_jax.data import mirex
 from aurl_jax.evaluation import planning
 from aurl_jax.evaluation.planning import Study
 from aurl_jax.experiment import listen_page
-from aurl_jax.listening import analysis
+from aurl_jax.listening import analysis, design
 from aurl_jax.music import midi
 
 REPORT, PAGE = 'report.json', 'report.html'
-_SECONDS = 15.0
-"""Of a trial, besides what is heard."""
+TRIALS = (5, 10, 20, 40)
+_ANSWERING = 8.0
+"""Seconds that an answer takes, besides what is heard; a guess."""
 
 
 def analyze(
@@ -46,33 +46,54 @@ def analyze(
 
 
 def plan(
-  study: Study, *, power: float = 0.8, trials: Sequence[int] = (), seed: int = 0
+  kind: str,
+  effect: float | int,
+  *,
+  power: float | int = 0.8,
+  trials: Sequence[int] = TRIALS,
+  seconds: float | int = 12.0,
+  seed: int = 0,
+  **options: Any,
 ) -> list[dict[str, Any]]:
   """Returns how many listeners show an effect, for some lengths of a test.
 
   Args:
-    study: The question.
+    kind: One of `listening.design.KINDS`.
+    effect: As of `planning.Study`.
     power: The chance to be wished.
-    trials: Answers a listener; none takes the study's.
+    trials: Answers of a listener (of each system, for `mos`).
+    seconds: How long a clip is.
     seed: Of the answers that are drawn to check it.
+    **options: Others of `planning.Study`.
 
   Returns:
-    Rows of `trials`, `listeners`, `power`, and `simulated`, the same by answers
-    that are drawn one by one.
+    Rows of `trials`, `listeners`, `minutes` of each if all is heard once,
+    `power`, and `simulated`, the same by answers that are drawn one by one.
 
   Raises:
-    RatingError: It cannot be shown (code `hopeless`).
+    RatingError: It cannot be shown (code `hopeless`), or a value is out of its
+      range (code `study`).
+    DataError: There is no such kind (code `kind`).
   """
+  design.check_kind(kind)
   rows = []
-  for count in trials or [study.trials]:
-    asked = dataclasses.replace(study, trials=count)
-    found = planning.raters(asked, power)
+  for count in trials:
+    study = Study(
+      kind='rating' if kind == 'mos' else 'choice',
+      effect=effect,
+      trials=count,
+      **options,
+    )
+    found = planning.raters(study, power)
+    clips = count if kind == 'turing' else 2 * count
+    questions = count if kind == 'ab' else clips
     rows.append(
       {
         'trials': count,
         'listeners': found,
-        'power': planning.power(asked, found),
-        'simulated': planning.simulated(asked, found, draws=1000, seed=seed),
+        'minutes': round((clips * seconds + questions * _ANSWERING) / 60, 1),
+        'power': planning.power(study, found),
+        'simulated': planning.simulated(study, found, draws=1000, seed=seed),
       }
     )
   return rows
@@ -117,8 +138,3 @@ def convert(
     f'FILE.json and --form, one of {", ".join(mirex.FORMS)}',
     code='mirex',
   )
-
-
-def minutes(trials: int, clips: int, seconds: float | int) -> float:
-  """Returns how long a listener takes, if each clip is heard once."""
-  return trials * (clips * seconds + _SECONDS) / 60

@@ -67,7 +67,7 @@ def _results(report: Mapping[str, Any], which: str) -> str:
 
 
 def _intervals(
-  title: str, rows: Mapping[str, Any], low: float, high: float
+  title: str, rows: Mapping[str, Any], low: float | int, high: float | int
 ) -> str:
   told = [
     _row(markup.text(name), _told(row), _picture(row, low, high, None))
@@ -88,7 +88,7 @@ def _contrasts(rows: Mapping[str, Any], asked: str) -> str:
         f'<{mark}>{markup.text(name)}</{mark}>',
         _told(row['mean']),
         _picture(row['mean'], -most, most, 0.0),
-        f'{row["effect"]:+.2f}',
+        _whole(f'{row["effect"]:+.2f}'),
         _chance(row['p']),
         f'<{mark}>{_chance(row["corrected"])}</{mark}>',
         _chance(row['permuted']),
@@ -161,7 +161,10 @@ def _checks(rows: Mapping[str, Any], test: Mapping[str, Any]) -> str:
 
 
 def _picture(
-  row: list[float], low: float, high: float, middle: float | None
+  row: list[float],
+  low: float | int,
+  high: float | int,
+  middle: float | None,
 ) -> str:
   """Returns an interval as a line with its mean as a dot."""
   scale = (_WIDE - 2 * _EDGE) / (high - low)
@@ -190,8 +193,14 @@ def _row(*cells: str) -> str:
 
 def _told(row: list[float]) -> str:
   mean, low, high = map(writers.show, row)
-  return f'{mean} <span class="soft">[{low}, {high}]</span>'
+  between = f'<span class="soft whole">[{low}, {high}]</span>'
+  return f'{_whole(str(mean))} {between}'
 
 
 def _chance(p: float) -> str:
-  return '&lt; 0.001' if p < 0.001 else f'{p:.3f}'
+  return _whole('&lt; 0.001' if p < 0.001 else f'{p:.3f}')
+
+
+def _whole(text: str) -> str:
+  """Returns a number that no line break falls into."""
+  return f'<span class="whole">{text}</span>'

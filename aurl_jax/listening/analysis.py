@@ -9,6 +9,7 @@ holds for listeners may hold for these pieces only.
 Axes: `r` listeners, `u` pairs of pieces, or pieces.
 """
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 
 from aurl_jax.core import files
 from aurl_jax.core.errors import DataError
-from aurl_jax.evaluation import agreement, preference, raters
+from aurl_jax.evaluation import agreement, preference, raters, statistics
 from aurl_jax.evaluation.raters import RatingError
 from aurl_jax.listening import design
 from aurl_jax.listening.answers import Answer, Answers
@@ -189,7 +190,7 @@ def _ab(test: Test, heard: Sequence[Heard], seed: int) -> dict[str, Any]:
   names = list(test.systems)
   sides = [a for a in heard if a.shown != 'none']
   return {
-    'contrasts': _contrasts(shares, 0.5, seed),
+    'contrasts': _preferences(shares, seed),
     'bradley_terry': _or_why(
       lambda: preference.as_dict(preference.strengths(told, len(names)), names)
     ),
@@ -201,74 +202,90 @@ def _ab(test: Test, heard: Sequence[Heard], seed: int) -> dict[str, Any]:
 
 def _mos(test: Test, heard: Sequence[Heard], seed: int) -> dict[str, Any]:
   """Returns mean opinions, and the difference of each two systems."""
-  by_system = {
-    name: _by_rater([a for a in heard if a.systems == (name,)])
-    for name in test.systems
-  }
-  differences = {
-    f'{one} - {other}': by_system[one] - by_system[other]
-    for one, other in itertools.combinations(test.systems, 2)
-  }
-  found: dict[str, Any] = {
-    'means': {
-      name: _interval(values, seed) for name, values in by_system.items()
+  groups = _by_system(test, heard)
+  found: dict[str, Any] = {'means': _intervals(groups, seed)}
+  if len(groups) > 1:
+    pairs = {
+      f'{one} - {other}': (groups[one], groups[other])
+      for one, other in itertools.combinations(test.systems, 2)
     }
-  }
-  if differences:
-    told = raters.contrasts(differences, seed=seed)
-    found['contrasts'] = {name: each.as_dict() for name, each in told.items()}
+    found['contrasts'] = _differences(pairs, seed)
   return found
 
 
 def _turing(test: Test, heard: Sequence[Heard], seed: int) -> dict[str, Any]:
   """Returns how often each was taken for human, and if it was told apart."""
-  people = _by_rater([a for a in heard if a.systems == (REFERENCE,)])
+  groups = _by_system(test, heard)
+  people = groups[REFERENCE]
   machines = [name for name in test.systems if name != REFERENCE]
-  taken = {
-    name: _by_rater([a for a in heard if a.systems == (name,)])
-    for name in machines
-  }
-  told = raters.contrasts(
-    {f'{REFERENCE} - {name}': people - taken[name] for name in machines},
-    seed=seed,
-  )
+  pairs = {f'{REFERENCE} - {name}': (people, groups[name]) for name in machines}
   return {
-    'taken_for_human': {
-      name: _interval(values, seed)
-      for name, values in ({REFERENCE: people} | taken).items()
-    },
-    'contrasts': {name: each.as_dict() for name, each in told.items()},
-    'detection': {name: _detection(heard, name) for name in machines},
+    'taken_for_human': _intervals(groups, seed),
+    'contrasts': _differences(pairs, seed),
+    'detection': {name: _detection(people, groups[name]) for name in machines},
   }
 
 
-def _detection(heard: Sequence[Heard], name: str) -> dict[str, float]:
+def _by_system(test: Test, heard: Sequence[Heard]) -> dict[str, list[Heard]]:
+  return {
+    name: [answer for answer in heard if answer.systems == (name,)]
+    for name in test.systems
+  }
+
+
+def _detection(
+  people: Sequence[Heard], machine: Sequence[Heard]
+) -> dict[str, float]:
   """Returns how well music of people is told from a system's."""
-  people = [a.value for a in heard if a.systems == (REFERENCE,)]
-  machine = [a.value for a in heard if a.systems == (name,)]
-  found = raters.detection(
-    int(sum(people)), len(people), int(sum(machine)), len(machine)
-  )
-  return found._asdict()
+  hits = int(sum(answer.value for answer in people))
+  wrong = int(sum(answer.value for answer in machine))
+  return raters.detection(hits, len(people), wrong, len(machine))._asdict()
 
 
-def _contrasts(
-  groups: Mapping[str, Sequence[Heard]], middle: float, seed: int
+def _preferences(
+  groups: Mapping[str, Sequence[Heard]], seed: int
 ) -> dict[str, Any]:
   """Returns shares less a half, by listeners, and by pairs of pieces beside."""
-  by_rater = {name: _by_rater(heard, middle) for name, heard in groups.items()}
-  by_piece = {name: _by_piece(heard, middle) for name, heard in groups.items()}
-  told = raters.contrasts(by_rater, seed=seed)
-  beside = _or_why(lambda: raters.contrasts(by_piece, seed=seed))
-  return {
-    name: each.as_dict()
-    | {
-      'by_piece': beside[name].as_dict()
-      if name in beside
-      else {'why': beside['why']}
-    }
-    for name, each in told.items()
-  }
+  told = raters.contrasts(
+    {name: _by_rater(heard, 0.5) for name, heard in groups.items()}, seed=seed
+  )
+  found = {}
+  for name, each in told.items():
+    pieces = _by_piece(groups[name], 0.5)
+    beside = _or_why(functools.partial(_judged, pieces))
+    found[name] = each.as_dict() | {'by_piece': beside}
+  return found
+
+
+def _differences(
+  groups: Mapping[str, tuple[Sequence[Heard], Sequence[Heard]]], seed: int
+) -> dict[str, Any]:
+  """Returns differences of means, by listeners, and by pieces beside."""
+  told = raters.contrasts(
+    {
+      name: _by_rater(one) - _by_rater(other)
+      for name, (one, other) in groups.items()
+    },
+    seed=seed,
+  )
+  found = {}
+  for name, each in told.items():
+    pieces = [_by_piece(heard) for heard in groups[name]]
+    beside = _or_why(functools.partial(_judged, *pieces))
+    found[name] = each.as_dict() | {'by_piece': beside}
+  return found
+
+
+def _judged(one: np.ndarray, other: np.ndarray | None = None) -> dict[str, Any]:
+  """Returns whether means of pieces differ from 0, or from each other."""
+  sizes = [len(one)] if other is None else [len(one), len(other)]
+  if min(sizes) < 2:
+    raise RatingError('one piece alone cannot be tested', code='few_pieces')
+  if other is None:
+    found = statistics.signed_ranks(one)
+  else:
+    found = statistics.unpaired(one, other)
+  return {**found._asdict(), 'pieces': sizes}
 
 
 def _by_rater(heard: Sequence[Heard], less: float = 0.0) -> np.ndarray:
@@ -288,10 +305,14 @@ def _means(rows: Sequence[tuple[Any, float]], less: float) -> np.ndarray:
   return np.array([sum(v) / len(v) for _, v in sorted(groups.items())])
 
 
-def _interval(values: np.ndarray, seed: int) -> list[float]:
-  """Returns the mean over listeners and its interval."""
-  told = raters.contrasts({'mean': values}, seed=seed)['mean']
-  return list(told.as_dict()['mean'])
+def _intervals(
+  groups: Mapping[str, Sequence[Heard]], seed: int
+) -> dict[str, list[float]]:
+  """Returns means over listeners with their intervals."""
+  told = raters.contrasts(
+    {name: _by_rater(heard) for name, heard in groups.items()}, seed=seed
+  )
+  return {name: each.as_dict()['mean'] for name, each in told.items()}
 
 
 def _table(heard: Sequence[Heard]) -> np.ndarray:

@@ -209,10 +209,13 @@ function help(asked) {
   const plays = asked.clips.length > 1
     ? [make('kbd', {}, 'A'), ' and ', make('kbd', {}, 'B'), ' play, ']
     : [make('kbd', {}, 'A'), ' plays, '];
-  return make('label', { class: 'line soft' }, use, make('span', {}, 'Keys: ',
+  return make('footer', {}, make('label', { class: 'line soft' }, use,
+    make('span', {}, 'Keys: ',
     ...plays, make('kbd', {}, '1'), ' to ',
     make('kbd', {}, String(test.choices.length)), ' choose, ',
-    make('kbd', {}, 'Enter'), ' goes on.'));
+    make('kbd', {}, 'Enter'), ' goes on.')), make('p', { class: 'soft' },
+    'To go on at another time, keep your code: ',
+    make('span', { class: 'code' }, code)));
 }
 
 function done(state) {

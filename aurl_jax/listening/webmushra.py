@@ -73,9 +73,11 @@ def export(folder: files.StrPath, out: files.StrPath) -> dict[str, Any]:
 
 
 def yaml(value: Any, indent: int = 0) -> str:
-  """Returns mappings and lists of plain values as YAML, in blocks.
+  """Returns mappings and lists as YAML, in blocks.
 
-  Strings are quoted as in JSON, which YAML reads alike.
+  Args:
+    value: Of strings, whole numbers and truth values; nothing of it empty.
+    indent: Spaces before each line.
 
   Example:
     >>> told = {'a': [{'b': 'x: y', 'c': True}, ['random']], 'd': 1}
@@ -91,15 +93,23 @@ def yaml(value: Any, indent: int = 0) -> str:
   space = ' ' * indent
   lines = []
   if isinstance(value, dict):
-    rows = [(f'{json.dumps(key)}:', inner) for key, inner in value.items()]
+    rows = [(f'{_scalar(key)}:', inner) for key, inner in value.items()]
   else:
     rows = [('-', inner) for inner in value]
   for mark, inner in rows:
     if isinstance(inner, dict | list):
       lines.append(f'{space}{mark}\n{yaml(inner, indent + 2)}')
     else:
-      lines.append(f'{space}{mark} {json.dumps(inner)}\n')
+      lines.append(f'{space}{mark} {_scalar(inner)}\n')
   return ''.join(lines)
+
+
+def _scalar(value: str | int) -> str:
+  """Returns a value; strings quoted, with YAML's own escapes of rare signs."""
+  text = json.dumps(value, ensure_ascii=False)
+  return ''.join(
+    sign if sign.isprintable() else f'\\U{ord(sign):08x}' for sign in text
+  )
 
 
 def _config(test: Test, pages: list[dict[str, Any]]) -> dict[str, Any]:

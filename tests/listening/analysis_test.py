@@ -49,6 +49,7 @@ def test_preferences_are_what_sums_on_paper_say(tmp_path):
   assert told['effect'] == 1.0
   # By pairs: 1, 4/5, 1, 4/5, 3/5, 3/5 less a half; all above, 2 of 64.
   assert told['by_piece']['p'] == 2 / 64
+  assert told['by_piece']['pieces'] == [6]
   # 24 won to 6: the odds are 4, each strength half their logarithm.
   strength = found['bradley_terry']['strengths']['x']
   assert strength[0] == pytest.approx(math.log(4) / 2)
@@ -160,6 +161,9 @@ def test_opinions_are_what_sums_on_paper_say(tmp_path):
   assert told['y - z']['p'] == 4 / 16
   assert told['x - y']['corrected'] == 3 * 2 / 16
   assert told['y - z']['effect'] == pytest.approx(8 / 10)
+  # Pieces of x, 4.25, 4.25 and 4.5, are all above those of y, 2.75 each.
+  beside = told['x - y']['by_piece']
+  assert (beside['effect'], beside['pieces']) == (1.0, [3, 3])
   assert found['agreement']['metric'] == 'ordinal'
   assert 0.5 < found['agreement']['alpha'][0] < 1
 
