@@ -43,7 +43,10 @@ class Study:
     kind: `choice` (A/B, or human or machine) or `rating` (1..5).
     effect: Of a choice the chance of the right or preferred answer, 0.5..1;
       of a rating how many points one system is above the other.
-    trials: Answers of a listener (of each of both systems, for ratings).
+    trials: Answers of a listener to one question: ratings of each of both
+      systems; of human or machine those of both kinds together, as the
+      difference of the shares taken for human is twice the share of right
+      answers less one, and so has the same ranks.
     spread: Standard deviation of a rating, in points.
     alike: Correlation of a listener's answers, 0..1 (1 excluded).
     level: Of significance.

@@ -78,25 +78,26 @@ def plan(
   design.check_kind(kind)
   rows = []
   for count in trials:
-    study = Study(
-      kind='rating' if kind == 'mos' else 'choice',
-      effect=effect,
-      trials=count,
-      **options,
-    )
+    name = 'rating' if kind == 'mos' else 'choice'
+    study = Study(kind=name, effect=effect, trials=count, **options)
     found = planning.raters(study, power)
-    clips = count if kind == 'turing' else 2 * count
-    questions = count if kind == 'ab' else clips
     rows.append(
       {
         'trials': count,
         'listeners': found,
-        'minutes': round((clips * seconds + questions * _ANSWERING) / 60, 1),
+        'minutes': _minutes(kind, count, seconds),
         'power': planning.power(study, found),
         'simulated': planning.simulated(study, found, draws=1000, seed=seed),
       }
     )
   return rows
+
+
+def _minutes(kind: str, trials: int, seconds: float | int) -> float:
+  """Returns how long a listener takes who hears each clip once."""
+  clips = trials if kind == 'turing' else 2 * trials
+  questions = trials if kind == 'ab' else clips
+  return round((clips * seconds + questions * _ANSWERING) / 60, 1)
 
 
 def convert(

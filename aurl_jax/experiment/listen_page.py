@@ -85,7 +85,7 @@ def _contrasts(rows: Mapping[str, Any], asked: str) -> str:
     beside = row.get('by_piece', {}).get('p')
     told.append(
       _row(
-        f'<{mark}>{markup.text(name)}</{mark}>',
+        _whole(f'<{mark}>{markup.text(name)}</{mark}>'),
         _told(row['mean']),
         _picture(row['mean'], -most, most, 0.0),
         _whole(f'{row["effect"]:+.2f}'),

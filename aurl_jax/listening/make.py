@@ -14,14 +14,15 @@ from aurl_jax.core.errors import AurlError, DataError
 from aurl_jax.data import mirex, sources
 from aurl_jax.evaluation import corruption
 from aurl_jax.listening import clips as clips_lib
-from aurl_jax.listening import design, plan
+from aurl_jax.listening import design
+from aurl_jax.listening import drafts as drafts_lib
 from aurl_jax.listening.design import REFERENCE, Clip, Test, Trial
+from aurl_jax.listening.drafts import Draft, Key
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
 
 Report = Callable[[int, int], None]
 """Is told how many clips are rendered, of how many."""
-_SUFFIXES = (*sources.SUFFIXES, '.json')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,43 +88,56 @@ def make(wish: Wish, out: files.StrPath, told: Report | None = None) -> Test:
     )
   rng = np.random.default_rng(wish.seed)
   chosen = _choose(wish, rng)
-  drafts = plan.drafts(
+  drafts = drafts_lib.drafts(
     wish.kind, chosen, wish.pairs, wish.checks, wish.ties, rng
   )
   keys = list(dict.fromkeys(key for draft in drafts for key in draft.clips))
-  notes = [_notes(wish, chosen, key) for key in keys]
   found, synthesiser = clips_lib.render(
-    notes, seconds=wish.seconds, plain=wish.plain, told=told
+    [_notes(wish, chosen, key) for key in keys],
+    seconds=wish.seconds,
+    plain=wish.plain,
+    told=told,
   )
   names = dict(zip(keys, _names(len(keys), rng), strict=True))
   trials = _trials(drafts, names, rng)
-  test = Test(
-    kind=wish.kind,
-    title=wish.title,
-    question=wish.question or design.QUESTIONS[wish.kind],
-    consent=wish.consent or design.CONSENT,
-    systems=tuple(chosen),
-    clips={
-      names[key]: _clip(chosen, key, clip.seconds)
-      for key, clip in zip(keys, found, strict=True)
-    },
-    trials=tuple(t for t, d in zip(trials, drafts, strict=True) if d.kept),
-    practice=tuple(
-      t for t, d in zip(trials, drafts, strict=True) if not d.kept
-    ),
-    ties=wish.ties,
-    heard=float(wish.heard),
-    passing=float(wish.passing),
-    most=wish.most,
-    loudness=found[0].loudness,
-    synthesiser=synthesiser,
-    seed=wish.seed,
-  )
+  clips = {
+    names[key]: _clip(chosen, key, clip.seconds)
+    for key, clip in zip(keys, found, strict=True)
+  }
+  sound = found[0].loudness, synthesiser
+  test = _test(wish, tuple(chosen), clips, trials, sound)
   with files.atomic_folder(out) as folder:
     for key, clip in zip(keys, found, strict=True):
       files.write_atomic(folder / design.CLIPS / f'{names[key]}.wav', clip.wav)
     design.save(test, folder)
   return test
+
+
+def _test(
+  wish: Wish,
+  systems: tuple[str, ...],
+  clips: dict[str, Clip],
+  trials: Sequence[tuple[Trial, bool]],
+  sound: tuple[float, str],
+) -> Test:
+  """Returns the test of some trials, each with whether answers are kept."""
+  return Test(
+    kind=wish.kind,
+    title=wish.title,
+    question=wish.question or design.QUESTIONS[wish.kind],
+    consent=wish.consent or design.CONSENT,
+    systems=systems,
+    clips=clips,
+    trials=tuple(trial for trial, kept in trials if kept),
+    practice=tuple(trial for trial, kept in trials if not kept),
+    ties=wish.ties,
+    heard=float(wish.heard),
+    passing=float(wish.passing),
+    most=wish.most,
+    loudness=sound[0],
+    synthesiser=sound[1],
+    seed=wish.seed,
+  )
 
 
 def _check(wish: Wish) -> None:
@@ -199,15 +213,19 @@ def _files(name: str, folder: str) -> list[pathlib.Path]:
       f'{home}, given for {name}, is no folder; give one of MIDI files',
       code='systems',
     )
-  return sorted(
-    path
-    for path in home.iterdir()
-    if path.suffix.lower() in _SUFFIXES and path.is_file()
-  )
+  paths = sorted(path for path in home.iterdir() if path.is_file())
+  # JSON beside MIDI files tells about them, and is no music.
+  return _of_suffix(paths, sources.SUFFIXES) or _of_suffix(paths, ('.json',))
+
+
+def _of_suffix(
+  paths: Sequence[pathlib.Path], suffixes: tuple[str, ...]
+) -> list[pathlib.Path]:
+  return [path for path in paths if path.suffix.lower() in suffixes]
 
 
 def _notes(
-  wish: Wish, chosen: Mapping[str, Sequence[pathlib.Path]], key: plan.Key
+  wish: Wish, chosen: Mapping[str, Sequence[pathlib.Path]], key: Key
 ) -> Notes:
   """Returns the excerpt of a piece, spoilt if it is so wished."""
   path = chosen[key.system][key.place]
@@ -224,7 +242,7 @@ def _notes(
 
 
 def _clip(
-  chosen: Mapping[str, Sequence[pathlib.Path]], key: plan.Key, seconds: float
+  chosen: Mapping[str, Sequence[pathlib.Path]], key: Key, seconds: float
 ) -> Clip:
   path = chosen[key.system][key.place]
   return Clip(
@@ -247,22 +265,19 @@ def _names(count: int, rng: np.random.Generator) -> Iterator[str]:
 
 
 def _trials(
-  drafts: Sequence[plan.Draft],
-  names: Mapping[plan.Key, str],
-  rng: np.random.Generator,
-) -> list[Trial]:
-  """Returns trials of names that say nothing, checks among them."""
+  drafts: Sequence[Draft], names: Mapping[Key, str], rng: np.random.Generator
+) -> list[tuple[Trial, bool]]:
+  """Returns trials of names that say nothing, and if their answers are kept."""
   found = []
   for draft, name in zip(drafts, _names(len(drafts), rng), strict=True):
     right = draft.right
-    found.append(
-      Trial(
-        id=name,
-        clips=tuple(names[key] for key in draft.clips),
-        pair=draft.pair,
-        check=draft.check,
-        right=right if isinstance(right, str) else names[right],
-        ask=draft.ask,
-      )
+    trial = Trial(
+      id=name,
+      clips=tuple(names[key] for key in draft.clips),
+      pair=draft.pair,
+      check=draft.check,
+      right=right if isinstance(right, str) else names[right],
+      ask=draft.ask,
     )
+    found.append((trial, draft.kept))
   return found

@@ -138,6 +138,8 @@ def test_mirex_pieces_and_bars(home):
     ]
     path = folder / f'sample_{number}.json'
     path.write_text(json.dumps({'generation': notes}))
+  # JSON beside MIDI files is no music.
+  (home / 'ours' / 'about.json').write_text('{}')
   systems = {'ours': str(home / 'ours'), 'new': str(folder)}
   test = make.make(wish(home, systems=systems), home / 'a')
   assert {c.system for c in test.clips.values()} == {'ours', 'new'}
