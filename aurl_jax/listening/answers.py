@@ -10,6 +10,7 @@ import contextlib
 import pathlib
 import secrets
 import sqlite3
+import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -84,6 +85,8 @@ class Answers:
     home = pathlib.Path(folder).expanduser()
     self.test = test
     self._path = home / design.ANSWERS
+    # The database lets one write at a time, and who waits for it long.
+    self._turn = threading.Lock()
     digest = files.digest(home / design.FILE)
     with self._open() as link:
       link.executescript(_SCHEMA)
@@ -116,7 +119,7 @@ class Answers:
     Raises:
       AnswerError: There are as many as the test takes (code `full`).
     """
-    with self._open() as link, _write(link):
+    with self._turn, self._open() as link, _write(link):
       (number,) = link.execute('SELECT COUNT(*) FROM listeners').fetchone()
       if number >= self.test.most:
         raise AnswerError(
@@ -162,7 +165,7 @@ class Answers:
       )
     if not 0 <= seconds <= _LONGEST:
       raise AnswerError(f'{seconds!r:.40} seconds are none', code='value')
-    with self._open() as link, _write(link):
+    with self._turn, self._open() as link, _write(link):
       turn, done = self._order(link, code)
       kept = link.execute(
         'SELECT value FROM answers WHERE code = ? AND trial = ?', (code, trial)
