@@ -108,15 +108,16 @@ def signed_ranks(values: Float[np.ndarray, ' n']) -> Comparison:
 
 def _counted(ranks: np.ndarray, least: int) -> float:
   """Returns the chance that ranks of any signs add up so far from 0."""
-  most = int(ranks.sum())
-  chances = np.ones(1)
-  for rank in ranks.tolist():
-    longer = np.zeros(len(chances) + 2 * rank)
-    longer[: len(chances)] += chances / 2
-    longer[2 * rank :] += chances / 2
-    chances = longer
-  far = abs(np.arange(len(chances)) - most) >= least
-  return float(chances[far].sum())
+  if not least:
+    return 1.0
+  unit = int(np.gcd.reduce(ranks))
+  # So much may the ranks of one sign add up to, for the sum to be so far.
+  most = (int(ranks.sum()) - least) // 2 // unit
+  ways = np.zeros(most + 1)
+  ways[0] = 1
+  for rank in (ranks[ranks <= most * unit] // unit).tolist():
+    ways[rank:] = ways[rank:] + ways[: len(ways) - rank]
+  return float(2 * ways.sum() / 2.0 ** len(ranks))
 
 
 def permuted(
