@@ -49,14 +49,18 @@ def heard(folder, kind, answer, **changes):
 @pytest.mark.parametrize(
   ('kind', 'choices', 'shown'),
   [
-    ('ab', ('first', 'second'), ('Bradley', 'x over y<b>')),
+    ('ab', ('first', 'second', 'none'), ('Davidson', 'x over y<b>')),
     ('mos', ('1', '3', '4'), ('Mean ratings', 'x - y<b>')),
     ('turing', ('human', 'machine'), ('Told from people', 'reference - x')),
   ],
 )
 def test_each_kind_has_its_page(tmp_path, kind, choices, shown):
   folder = heard(
-    tmp_path, kind, lambda rng: str(rng.choice(choices)), passing=0.0
+    tmp_path,
+    kind,
+    lambda rng: str(rng.choice(choices)),
+    passing=0.0,
+    ties='none' in choices,
   )
   report = listen.analyze(folder)
   page = (folder / 'report.html').read_text()
