@@ -71,6 +71,7 @@ export class Player {
   _hear(share) {
     if (share <= this.share) return;
     this.share = Math.min(1, share);
+    this.element.dataset.heard = this.share.toFixed(3);
     this.onheard(this.share);
   }
 

@@ -94,7 +94,7 @@ def heard(browser, first='a', second='b', *, keys=True):
       browser.click(f'.player:nth-of-type({number + 1}) button')
     script = (
       'return document.querySelectorAll(".player")[arguments[0]]'
-      '.querySelector("progress").value > 0.25'
+      '.dataset.heard > 0.2'
     )
     browser.wait(script, number)
   browser.wait(READY)
