@@ -19,6 +19,7 @@ VERBS = {
   'inspect': 'read MIDI files and say what was found and repaired',
   'evaluate': 'hold what a model writes against music of people',
   'listen': 'ask people: blinded listening tests as a page',
+  'bench': 'measure how fast and how large a model is',
   'analyze': 'hear chords, keys, sections and melody in music',
   'tokens': 'tokenise a file and say what that keeps and loses',
   'train': 'train a model, or go on with a run',
@@ -38,6 +39,7 @@ VERBS = {
 """Verb -> what it does; each is a module of `aurl_jax.cli`."""
 
 _HEAVY = (
+  'bench',
   'demo',
   'evaluate',
   'generate',

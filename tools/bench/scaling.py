@@ -162,13 +162,14 @@ def _training(mesh, rows: int):
   from aurl_jax.experiment import pages, sections
   from aurl_jax.models import Model
   from aurl_jax.parallel import rules as rules_lib
+  from aurl_jax.tokens.places import Places
   from aurl_jax.training import optimizer as optimizer_lib
   from aurl_jax.training import state as state_lib
   from aurl_jax.training import steps as steps_lib
 
   run = sections.parse(pages.load('quickstart', [f'model.context={STEPS}']))
   sizes = run.tokenizer.codec.sizes
-  model = Model.build(run.model, sizes)
+  model = Model.build(run.model, sizes, Places.of(run.tokenizer))
   optimizer, schedule = optimizer_lib.build(run.optimizer, 10_000)
   state = state_lib.create(model, optimizer, seed=0, mesh=mesh)
   step = steps_lib.make_train_step(model, optimizer, schedule, mesh=mesh)
