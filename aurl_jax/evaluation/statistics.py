@@ -17,6 +17,8 @@ from jaxtyping import Float
 from scipy import stats
 
 _FEWEST = 2
+_COUNTED = 60
+"""Values whose signs are all counted."""
 
 
 class Comparison(NamedTuple):
@@ -70,6 +72,52 @@ def paired(one: np.ndarray, other: np.ndarray) -> Comparison:
   ranks = stats.rankdata(abs(apart)) * (apart != 0)
   effect = float((ranks * np.sign(apart)).sum() / ranks.sum())
   return Comparison(p, effect, 'Wilcoxon')
+
+
+def signed_ranks(values: Float[np.ndarray, ' n']) -> Comparison:
+  """Compares values with 0 by Wilcoxon's signed ranks, exactly where few.
+
+  As `paired` with nothing to compare with: values of 0 are ranked, and then
+  left out, and equal ones share their ranks. Up to 60 values the chance is
+  counted over all signs that these ranks may have, whether or not they are
+  shared; it is Wilcoxon's own table where none are. Above, it is normal.
+
+  Raises:
+    ValueError: As `unpaired`.
+
+  Example:
+    >>> signed_ranks(np.array([1.0, 1, 2, 3, -1])).p
+    0.25
+  """
+  found, _ = _checked(values, values)
+  if not found.any():
+    return Comparison(1.0, 0.0, 'Wilcoxon')
+  # What differs by rounding alone, as means of answers do, is equal.
+  size = np.round(abs(found) / abs(found).max(), 12)
+  found = np.sign(found) * size
+  doubled = np.rint(2 * stats.rankdata(size)).astype(int)[found != 0]
+  sign = np.sign(found[found != 0]).astype(int)
+  total = int((doubled * sign).sum())
+  if len(found) > _COUNTED:
+    spread = math.sqrt(float((doubled**2).sum()))
+    p = float(2 * stats.norm.sf(abs(total) / spread))
+  else:
+    p = _counted(doubled, abs(total))
+  return Comparison(min(1.0, p), total / int(doubled.sum()), 'Wilcoxon')
+
+
+def _counted(ranks: np.ndarray, least: int) -> float:
+  """Returns the chance that ranks of any signs add up so far from 0."""
+  if not least:
+    return 1.0
+  unit = int(np.gcd.reduce(ranks))
+  # So much may the ranks of one sign add up to, for the sum to be so far.
+  most = (int(ranks.sum()) - least) // 2 // unit
+  ways = np.zeros(most + 1)
+  ways[0] = 1
+  for rank in (ranks[ranks <= most * unit] // unit).tolist():
+    ways[rank:] = ways[rank:] + ways[: len(ways) - rank]
+  return float(2 * ways.sum() / 2.0 ** len(ranks))
 
 
 def permuted(

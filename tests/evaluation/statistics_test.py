@@ -7,6 +7,7 @@ import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from scipy import stats
 
 from aurl_jax.evaluation import statistics
 
@@ -113,3 +114,44 @@ def test_what_is_no_sample():
       pairs(some, np.arange(3.0), **keys)
   with pytest.raises(ValueError, match=r'lie in 0\.\.1'):
     statistics.holm([0.2, 1.2])
+
+
+@pytest.mark.parametrize('count', [5, 12, 30, 60])
+def test_signed_ranks_without_ties_are_wilcoxons_table(count):
+  values = np.random.default_rng(count).normal(0.3, 1, count)
+  exact = stats.wilcoxon(values, method='exact')
+  told = statistics.signed_ranks(values)
+  assert told.p == pytest.approx(exact.pvalue, rel=1e-9)
+  zeros = np.zeros(count)
+  assert told.effect == pytest.approx(statistics.paired(values, zeros).effect)
+
+
+@pytest.mark.parametrize('count', [61, 200])
+def test_signed_ranks_of_many_are_normal(count):
+  values = np.random.default_rng(count).integers(-3, 5, count)
+  normal = stats.wilcoxon(
+    values, zero_method='pratt', method='asymptotic', correction=False
+  )
+  told = statistics.signed_ranks(values.astype(float))
+  assert told.p == pytest.approx(normal.pvalue, rel=1e-9)
+
+
+def test_signed_ranks_with_ties_and_zeros_by_hand():
+  # Ranks 1 (the zero), 3, 3, 3 and 5: signs of 3, 3, 3 and 5 alone are drawn.
+  # 8 or more in size: all alike (2 of 16) and 3 against the rest (2 of 16).
+  told = statistics.signed_ranks(np.array([0.0, 1, 1, -1, 2]))
+  assert told.effect == pytest.approx(8 / 14)
+  sums = [
+    abs(3 * a + 3 * b + 3 * c + 5 * d)
+    for a in (-1, 1)
+    for b in (-1, 1)
+    for c in (-1, 1)
+    for d in (-1, 1)
+  ]
+  assert told.p == pytest.approx(sum(s >= 8 for s in sums) / 16)
+
+
+def test_signed_ranks_of_nothing_or_one():
+  assert statistics.signed_ranks(np.zeros(4)).p == 1
+  with pytest.raises(ValueError, match='two numbers'):
+    statistics.signed_ranks(np.ones(1))
