@@ -78,9 +78,22 @@ def run(
       code='bench',
     )
   earlier = _read(pathlib.Path(history)) if str(history) else []
-  figures = measure(model, bars, batches, rounds)
-  entry: dict[str, Any] = {
-    'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+  entry = _entry(model, bars, batches, measure(model, bars, batches, rounds))
+  alike = [one for one in earlier if _alike(one, entry)][-BEFORE:]
+  compared = ratios(entry['figures'], [one['figures'] for one in alike])
+  if str(history):
+    _append(pathlib.Path(history), entry)
+  slower = sorted(name for name, x in compared.items() if x < tolerance)
+  return {**entry, 'compared': len(alike), 'ratios': compared, 'slower': slower}
+
+
+def _entry(
+  model: str, bars: int, batches: Sequence[int], figures: dict[str, float]
+) -> dict[str, Any]:
+  """Returns what the history keeps of a bench."""
+  now = datetime.datetime.now(datetime.UTC)
+  return {
+    'date': now.isoformat(timespec='seconds'),
     'machine': machine(),
     'jax': jax.__version__,
     'version': aurl_jax.__version__,
@@ -89,12 +102,6 @@ def run(
     'batches': list(batches),
     'figures': figures,
   }
-  alike = [one for one in earlier if _alike(one, entry)][-BEFORE:]
-  compared = ratios(figures, [one['figures'] for one in alike])
-  if str(history):
-    _append(pathlib.Path(history), entry)
-  slower = sorted(name for name, x in compared.items() if x < tolerance)
-  return {**entry, 'compared': len(alike), 'ratios': compared, 'slower': slower}
 
 
 def machine() -> str:
