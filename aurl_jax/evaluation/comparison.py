@@ -45,6 +45,8 @@ class Row(NamedTuple):
     generated: Mean over the pieces of the first set, and its interval.
     reference: The same of the second one.
     effect: Cliff's delta, -1..1: above 0 where the first is the larger.
+    auc: How often the first is the larger of two, 0..1, with its interval: 0.5
+      where the metric does not tell the sets apart.
     p: Chance of such a difference where there is none, corrected.
     pieces: How many of each set have the metric.
   """
@@ -53,6 +55,7 @@ class Row(NamedTuple):
   generated: Interval
   reference: Interval
   effect: float
+  auc: Interval
   p: float
   pieces: tuple[int, int]
 
@@ -77,6 +80,7 @@ class Comparison(NamedTuple):
         'generated': _interval(row.generated),
         'reference': _interval(row.reference),
         'effect': row.effect,
+        'auc': _interval(row.auc),
         'p': row.p,
         'pieces': list(row.pieces),
       }
@@ -86,7 +90,11 @@ class Comparison(NamedTuple):
 
 
 def compare(
-  generated: Sequence[Notes], reference: Sequence[Notes], *, seed: int = 0
+  generated: Sequence[Notes],
+  reference: Sequence[Notes],
+  *,
+  seed: int = 0,
+  tables: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Comparison:
   """Returns what two sets of pieces are to each other.
 
@@ -94,6 +102,7 @@ def compare(
     generated: Pieces of a model, say.
     reference: Pieces of people.
     seed: Of subsets and of drawn sets.
+    tables: Metrics of both, as of `metrics.table`, if they are known.
 
   Raises:
     SetError: A set has fewer than two pieces (code `few`).
@@ -104,7 +113,8 @@ def compare(
       'be compared; give two or more of each',
       code='few',
     )
-  tables = metrics.table(generated), metrics.table(reference)
+  if tables is None:
+    tables = metrics.table(generated), metrics.table(reference)
   rows, left_out = _rows(*tables, seed)
   sets = _distances(*tables, seed)
   sets['overlap'] = _overlaps(generated, reference)
@@ -132,7 +142,8 @@ def _rows(
     made, real = (
       bootstrap.interval(np.mean, x, samples=_SAMPLES, seed=seed) for x in known
     )
-    rows.append(Row(name, made, real, found.effect, found.p, pieces))
+    area = statistics.auc(*known)
+    rows.append(Row(name, made, real, found.effect, area, found.p, pieces))
   corrected = statistics.holm([row.p for row in rows])
   return [
     row._replace(p=float(p)) for row, p in zip(rows, corrected, strict=True)
