@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from aurl_jax.generation import following
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
 from tests.tokens import pieces
+
+
+PLAIN = appraise.Asked(encoder='')
 
 
 @pytest.fixture(scope='module')
@@ -36,7 +40,7 @@ def folders(tmp_path_factory):
 def report(folders):
   out = folders / 'out'
   made, real = (str(folders / name) for name in ('made', 'real'))
-  told = appraise.write(made, real, out, quiet=True)
+  told = appraise.write(made, real, out, PLAIN, quiet=True)
   assert told['page'] == str(out / 'report.html')
   return json.loads((out / 'report.json').read_text())
 
@@ -55,9 +59,14 @@ def test_it_holds_all_metrics_and_where_they_are_from(report):
 
 def test_the_page_is_whole_and_asks_nobody(folders, report):
   page = (folders / 'out' / 'report.html').read_text()
+  images = page.count('src="data:image/png;base64,')
+  # Three of each set; nothing is shared that could be shown as a pair.
+  assert images == page.count('src=') == 6
+  assert page.count('<button type="button" data-piece=') == 6
+  page = re.sub(r'base64,[A-Za-z0-9+/=]*', '', page)
   for name in report['metrics']:
     assert name in page
-  for word in ('http:', 'https:', 'src=', 'nan'):
+  for word in ('http:', 'https:', 'nan'):
     assert word not in page.replace('http://www.w3.org', '')
   shown = report['models'][0]['metrics']['onset_density']['generated'][0]
   assert f'{shown:.4g}'[:4] in page
@@ -66,7 +75,7 @@ def test_the_page_is_whole_and_asks_nobody(folders, report):
 def test_the_command_prints_the_same(folders, report, capsys):
   made, real = (str(folders / name) for name in ('made', 'real'))
   words = ['evaluate', '--model', made, '--reference', real]
-  words += ['--out', str(folders / 'again')]
+  words += ['--out', str(folders / 'again'), '--encoder', 'none']
   assert cli.main([*words, '--json']) == 0
   told = json.loads(capsys.readouterr().out)
   told.pop('page')
