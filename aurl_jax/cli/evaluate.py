@@ -59,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     const='musicnn',
     default='',
     metavar='NAME',
-    help='compare how sets sound, too, to musicnn, or to vggish:FILE, '
-    'exported:FILE, clap:FOLDER; a second a piece',
+    help='compare how sets sound, too, to musicnn, or to '
+    'musicnn:FILE, vggish:FILE, clap:FOLDER; a second a piece',
   )
   parser.add_argument(
     '--seconds', type=float, default=30.0, help='of a piece that are heard'

@@ -3,8 +3,6 @@
     musicnn             the weights that are shipped (`evaluation.musicnn`)
     musicnn:FILE        the same network with weights of one's own
     vggish:FILE         VGGish (`evaluation.vggish`), whose weights are not ours
-    exported:FILE       a function that `jax.export` has written, from float32
-                        `[1, n]` samples at 16 kHz to `[1, d]`; n is its window
     clap:FOLDER         a CLAP model as transformers keeps it: Wu et al.,
                         "Large-scale contrastive language-audio pretraining",
                         ICASSP 2023; wants torch and transformers, the extra
@@ -12,7 +10,7 @@
 
 A distance depends on the embedding as a length depends on its unit: two of
 different embeddings say nothing to each other. Axes: `n` samples, `w` windows,
-`d` parts of a vector.
+`v` samples of one, `d` parts of a vector.
 """
 
 import dataclasses
@@ -22,15 +20,12 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jax import export
 from jaxtyping import Float, Float32
 
 from aurl_jax.core.errors import AurlError
 from aurl_jax.evaluation import musicnn, vggish
 
 DEFAULT = 'musicnn'
-RATE = 16_000
-"""Samples a second of what exported functions hear."""
 _CLAP_RATE, _CLAP_SECONDS = 48_000, 10
 
 
@@ -45,6 +40,7 @@ class Embedding(Protocol):
   Attributes:
     name: How reports call it.
     rate: Samples a second of what it hears.
+    level: Of full scale, at which sound of full scale is played to it.
   """
 
   @property
@@ -54,6 +50,10 @@ class Embedding(Protocol):
   @property
   def rate(self) -> int:
     """Samples a second of what it hears."""
+
+  @property
+  def level(self) -> float:
+    """Of full scale, at which sound of full scale is played to it."""
 
   def __call__(self, sound: Float[np.ndarray, ' n']) -> np.ndarray:
     """Returns a vector of each window, `[w, d]`, one at least."""
@@ -67,8 +67,7 @@ def load(name: str = DEFAULT) -> Embedding:
 
   Raises:
     EmbeddingError: There is no such embedding (code `no_embedding`), its file
-      is missing (`missing`) or no such function (`function`), or a package is
-      (`extra`).
+      is missing (`missing`), or a package is (`extra`).
     WeightsError: The weights are not of this network.
   """
   kind, _, path = name.partition(':')
@@ -90,57 +89,13 @@ def load(name: str = DEFAULT) -> Embedding:
   return _LOADERS[kind](place)
 
 
-@dataclasses.dataclass(frozen=True)
-class Exported:
-  """A function that `jax.export` has written.
-
-  Attributes:
-    name: How reports call it.
-    function: From `[1, window]` samples to `[1, d]`.
-    window: Samples that it hears at once.
-  """
-
-  name: str
-  function: Callable[..., Any]
-  window: int
-
-  rate = RATE
-  """Samples a second of what it hears."""
-
-  def __call__(
-    self, sound: Float[np.ndarray, ' n']
-  ) -> Float32[np.ndarray, 'w d']:
-    """Returns a vector of each window; what is left at the end is not heard."""
-    rows = [self.function(one[None]) for one in cut(sound, self.window)]
-    return np.concatenate([np.asarray(row, np.float32) for row in rows])
-
-
 def cut(
   sound: Float[np.ndarray, ' n'], window: int
-) -> Float32[np.ndarray, 'w {window}']:
+) -> Float32[np.ndarray, 'w v']:
   """Returns sound in windows one behind the other, the first filled up."""
   sound = np.asarray(sound, np.float32)
   sound = sound[: max(len(sound) // window, 1) * window]
   return np.pad(sound, (0, -len(sound) % window)).reshape(-1, window)
-
-
-def _exported(path: pathlib.Path) -> Exported:
-  try:
-    found = export.deserialize(bytearray(path.read_bytes()))
-    ((_, window),) = [each.shape for each in found.in_avals]
-    (made,) = [each.shape for each in found.out_avals]
-    fits = len(made) == 2 and window > 0
-  except (ValueError, OSError, TypeError, KeyError, AssertionError) as error:
-    raise EmbeddingError(
-      f'{path} is no function of jax.export from samples [1, n]: {error}',
-      code='function',
-    ) from error
-  if not fits:
-    raise EmbeddingError(
-      f'{path} makes {made} of a window of sound; let it make [1, d]',
-      code='function',
-    )
-  return Exported(f'exported:{path.name}', found.call, window)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +116,8 @@ class Clap:
 
   rate = _CLAP_RATE
   """Samples a second of what it hears."""
+  level = 1.0
+  """Of full scale."""
 
   def __call__(
     self, sound: Float[np.ndarray, ' n']
@@ -203,6 +160,5 @@ def _clap(path: pathlib.Path) -> Clap:
 _LOADERS: dict[str, Callable[[pathlib.Path], Embedding]] = {
   'musicnn': musicnn.load,
   'vggish': vggish.load,
-  'exported': _exported,
   'clap': _clap,
 }

@@ -12,7 +12,8 @@ Sound is heard in windows of 187 frames, 2.99 s, one behind the other; what is
 left over at the end is not heard, and sound of less than a window is filled up
 with silence. As in the original, loudness is rounded to half precision on its
 way to decibels; where that overflows, at a power above 6.55, the original says
-infinite, and this goes on in single precision.
+infinite, and this goes on in single precision. A tenth of full scale is below
+that, whatever is played.
 
 Axes: `n` samples, `w` windows, `t` frames, `m` bands, `c` channels.
 """
@@ -76,6 +77,8 @@ class Musicnn:
 
   rate = MEL.rate
   """Samples a second of what it hears."""
+  level = 0.1
+  """Of full scale, at which sound of full scale is played to it."""
 
   def __call__(
     self, sound: Float[np.ndarray, ' n']
@@ -116,7 +119,7 @@ class Musicnn:
 
 def windows(
   sound: Float[np.ndarray, ' n'],
-) -> Float32[np.ndarray, 'w {FRAMES} 96']:
+) -> Float32[np.ndarray, 'w 187 96']:
   """Returns the windows of sound that the network hears, one at least.
 
   Args:

@@ -82,9 +82,8 @@ def heard(
 
   def parts() -> Iterable[np.ndarray]:
     for number, notes in enumerate(pieces, 1):
-      yield embedding(
-        audio.render(notes, rate=embedding.rate, seconds=seconds)
-      )
+      sound = audio.render(notes, rate=embedding.rate, seconds=seconds)
+      yield embedding(sound * np.float32(embedding.level))
       if told is not None:
         told(number, len(pieces))
 

@@ -65,6 +65,8 @@ class Vggish:
 
   rate = MEL.rate
   """Samples a second of what it hears."""
+  level = 1.0
+  """Of full scale."""
 
   def __call__(
     self, sound: Float[np.ndarray, ' n']
@@ -85,7 +87,7 @@ class Vggish:
 
 def windows(
   sound: Float[np.ndarray, ' n'],
-) -> Float32[np.ndarray, 'w {FRAMES} 64']:
+) -> Float32[np.ndarray, 'w 96 64']:
   """Returns the windows of sound that the network hears, one at least.
 
   Args:
