@@ -40,7 +40,6 @@ class Embedding(Protocol):
   Attributes:
     name: How reports call it.
     rate: Samples a second of what it hears.
-    level: Of full scale, at which sound of full scale is played to it.
   """
 
   @property
@@ -50,10 +49,6 @@ class Embedding(Protocol):
   @property
   def rate(self) -> int:
     """Samples a second of what it hears."""
-
-  @property
-  def level(self) -> float:
-    """Of full scale, at which sound of full scale is played to it."""
 
   def __call__(self, sound: Float[np.ndarray, ' n']) -> np.ndarray:
     """Returns a vector of each window, `[w, d]`, one at least."""
@@ -67,7 +62,7 @@ def load(name: str = DEFAULT) -> Embedding:
 
   Raises:
     EmbeddingError: There is no such embedding (code `no_embedding`), its file
-      is missing (`missing`), or a package is (`extra`).
+      is missing (`missing`), or a package is (`missing_extra`).
     WeightsError: The weights are not of this network.
   """
   kind, _, path = name.partition(':')
@@ -116,8 +111,6 @@ class Clap:
 
   rate = _CLAP_RATE
   """Samples a second of what it hears."""
-  level = 1.0
-  """Of full scale."""
 
   def __call__(
     self, sound: Float[np.ndarray, ' n']
@@ -142,7 +135,7 @@ def _clap(path: pathlib.Path) -> Clap:
     raise EmbeddingError(
       f'CLAP needs packages that are not installed ({error}): '
       "pip install 'aurl-jax[clap]'",
-      code='extra',
+      code='missing_extra',
     ) from error
   try:
     model = transformers.ClapModel.from_pretrained(path, local_files_only=True)

@@ -10,10 +10,9 @@ means and variances of training, and nothing is dropped.
 
 Sound is heard in windows of 187 frames, 2.99 s, one behind the other; what is
 left over at the end is not heard, and sound of less than a window is filled up
-with silence. As in the original, loudness is rounded to half precision on its
-way to decibels; where that overflows, at a power above 6.55, the original says
-infinite, and this goes on in single precision. A tenth of full scale is below
-that, whatever is played.
+with silence. As in the original, powers are rounded to half precision before
+their logarithm is taken, in single precision: so numpy did before version 2,
+which the original wants.
 
 Axes: `n` samples, `w` windows, `t` frames, `m` bands, `c` channels.
 """
@@ -39,6 +38,8 @@ FRAMES = 187
 """Of a window: three seconds."""
 MEL = Mel()
 _COMPRESSION = 10_000
+_MOST = float(np.finfo(np.float16).max)
+"""Of powers: sound of full scale has less than a hundredth of it."""
 _EPSILON = 1e-3
 """Added to variances; the default of the original's layers."""
 _AT_ONCE = 4
@@ -77,8 +78,6 @@ class Musicnn:
 
   rate = MEL.rate
   """Samples a second of what it hears."""
-  level = 0.1
-  """Of full scale, at which sound of full scale is played to it."""
 
   def __call__(
     self, sound: Float[np.ndarray, ' n']
@@ -125,11 +124,8 @@ def windows(
   Args:
     sound: Samples at 16 kHz, -1..1.
   """
-  with np.errstate(over='ignore'):
-    power = MEL(sound).astype(np.float16)
-    half = np.log10(np.float16(_COMPRESSION) * power + np.float16(1))
-  plain = np.log10(_COMPRESSION * power.astype(np.float32) + 1)
-  heard = np.where(np.isfinite(half), half, plain).astype(np.float32)
+  power = MEL(sound).clip(max=_MOST).astype(np.float16).astype(np.float32)
+  heard = np.log10(_COMPRESSION * power + 1)
   heard = heard[: max(len(heard) // FRAMES, 1) * FRAMES]
   heard = np.pad(heard, [(0, -len(heard) % FRAMES), (0, 0)])
   return np.asarray(heard.reshape(-1, FRAMES, MEL.bands))

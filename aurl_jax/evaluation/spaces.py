@@ -82,8 +82,9 @@ def heard(
 
   def parts() -> Iterable[np.ndarray]:
     for number, notes in enumerate(pieces, 1):
-      sound = audio.render(notes, rate=embedding.rate, seconds=seconds)
-      yield embedding(sound * np.float32(embedding.level))
+      yield embedding(
+        audio.render(notes, rate=embedding.rate, seconds=seconds)
+      )
       if told is not None:
         told(number, len(pieces))
 

@@ -65,8 +65,6 @@ class Vggish:
 
   rate = MEL.rate
   """Samples a second of what it hears."""
-  level = 1.0
-  """Of full scale."""
 
   def __call__(
     self, sound: Float[np.ndarray, ' n']

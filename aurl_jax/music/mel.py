@@ -84,8 +84,10 @@ class Mel:
     frames = frames[:: self.hop][:count] * signal.get_window(
       'hann', self.window
     )
-    heights = abs(np.fft.rfft(frames, self.size, axis=1)).astype(np.float32)
-    return np.asarray(heights**self.power @ self.filters)
+    # In single precision from here on, as librosa does: what is rounded
+    # afterwards is rounded alike.
+    turned = np.fft.rfft(frames, self.size, axis=1).astype(np.complex64)
+    return np.asarray(abs(turned) ** self.power @ self.filters)
 
   @functools.cached_property
   def filters(self) -> Float32[np.ndarray, 'f m']:
@@ -100,7 +102,7 @@ class Mel:
       return found.astype(np.float32)
     hertz = _hertz(edges)
     area = 2 / (hertz[2:] - hertz[:-2])
-    return (_triangles(bins, hertz) * area).astype(np.float32)
+    return (_triangles(bins, hertz).astype(np.float32) * area).astype(np.float32)
 
 
 def _triangles(bins: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -36,9 +36,11 @@ def test_it_hears_what_the_original_hears(sounds):
   for number, sound in enumerate(sounds):
     found = network.features(sound)
     for name, rows in wanted.items():
-      np.testing.assert_allclose(
-        found[name], rows[number], rtol=0, atol=1e-4, err_msg=f'{number} {name}'
-      )
+      # The largest of a window are sums of up to 122: they are held to 1e-4 of
+      # the greatest, all else to 1e-4.
+      most = max(1, abs(rows[number]).max()) if name == 'max_pool' else 1
+      far = abs(found[name] - rows[number]).max()
+      assert far < 1e-4 * most, (number, name)
     np.testing.assert_array_equal(network(sound), found['penultimate'])
   # Pieces are told apart by far more than that.
   first = wanted['penultimate'][:, 0]
@@ -60,15 +62,14 @@ def test_windows_are_of_whole_frames():
   np.testing.assert_allclose(found[:2], network(sound), atol=1e-4)
 
 
-def test_what_is_too_loud_for_half_precision_is_heard():
+def test_powers_are_rounded_to_half_precision():
   clock = np.arange(60_000) / 16_000
   loud = np.sin(2 * np.pi * 110 * clock).astype(np.float32)
-  heard = musicnn.windows(loud)
-  assert np.isfinite(heard).all()
-  assert heard.max() > np.log10(65_504)
-  assert np.isfinite(musicnn.shipped()(loud)).all()
-  # At the level at which it is played to, nothing is.
-  assert musicnn.windows(loud * musicnn.Musicnn.level).max() < np.log10(65_504)
+  (heard,) = musicnn.windows(loud)
+  power = (10 ** heard.astype(np.float64) - 1) / 10_000
+  assert power.max() > 100
+  half = power.astype(np.float16).astype(np.float64)
+  np.testing.assert_allclose(power, half, rtol=1e-5, atol=1e-9)
 
 
 def test_silence_is_a_number():
