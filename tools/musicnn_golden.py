@@ -1,7 +1,7 @@
 """What musicnn hears in 20 pieces: golden data of our port, and its weights.
 
   python tools/musicnn_golden.py sounds DIR            (with aurl_jax)
-  python tools/musicnn_golden.py judge DIR GOLDEN      (where musicnn is installed)
+  python tools/musicnn_golden.py judge DIR GOLDEN      (where musicnn is)
   python tools/musicnn_golden.py weights FILE          (likewise)
 
 The package musicnn 0.1.0 and aurl_jax want other versions of what they share.
@@ -50,9 +50,7 @@ def sounds():
   """Returns the WAV files, 16 kHz and 16 bits."""
   from aurl_jax.music import audio
 
-  return [
-    audio.wav(audio.render(notes, seconds=SECONDS)) for notes in pieces()
-  ]
+  return [audio.wav(audio.render(notes, seconds=SECONDS)) for notes in pieces()]
 
 
 def pieces():

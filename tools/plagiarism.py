@@ -5,9 +5,9 @@
 
 Of the data of a page (AURL_DATA), held-out pieces are read as they are, and
 once more with some bars of a training piece in them, in the tracks of their
-own: transposed by 1 to 6 semitones, shifted by a part of a bar, with the piece's
-own music before and behind, and, if asked for, some notes taken out and as many
-of other pitches put in. Limits are those of
+own: transposed by 1 to 6 semitones, shifted by a part of a bar, with the
+piece's own music before and behind, and, if asked for, some notes taken out and
+as many of other pitches put in. Limits are those of
 `evaluation.borrowing`: what 95 % of training pieces, each against all others,
 stay below. Prints one line of JSON: how many copies are flagged, and how many
 clean pieces; of how many the piece that was copied is named; the limits; and

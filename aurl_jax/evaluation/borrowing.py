@@ -31,7 +31,7 @@ from aurl_jax.music.notes import Notes
 LEVEL = 0.05
 """Share of the corpus' own pieces that may be flagged."""
 FEWEST = 40
-"""Pieces of which a limit is told: of fewer, none is beyond 95 % for certain."""
+"""Pieces of which a limit is told: of fewer, each is more than 2.5 %."""
 
 
 class Borrowed(NamedTuple):

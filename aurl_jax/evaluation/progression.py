@@ -54,9 +54,7 @@ class Progressions:
   counts: Counts
   order: int = ORDER
 
-  def nats(
-    self, sequences: Sequence[Tokens], *, own: bool = False
-  ) -> float:
+  def nats(self, sequences: Sequence[Tokens], *, own: bool = False) -> float:
     """Returns the mean cost of a chord, in nats; `nan` where there is none.
 
     Args:
@@ -95,9 +93,7 @@ class Progressions:
     return found
 
 
-def fit(
-  pieces: Iterable[Sequence[Tokens]], order: int = ORDER
-) -> Progressions:
+def fit(pieces: Iterable[Sequence[Tokens]], order: int = ORDER) -> Progressions:
   """Returns the model of a corpus.
 
   Args:
@@ -139,6 +135,4 @@ def counted(
 def _steps(tokens: Tokens, order: int) -> list[tuple[Tokens, str]]:
   """Returns each chord with those before it, '' before the first."""
   padded = (_START,) * (order - 1) + tuple(tokens)
-  return [
-    (padded[at : at + order - 1], word) for at, word in enumerate(tokens)
-  ]
+  return [(padded[at : at + order - 1], word) for at, word in enumerate(tokens)]

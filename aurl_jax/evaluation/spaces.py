@@ -82,9 +82,7 @@ def heard(
 
   def parts() -> Iterable[np.ndarray]:
     for number, notes in enumerate(pieces, 1):
-      yield embedding(
-        audio.render(notes, rate=embedding.rate, seconds=seconds)
-      )
+      yield embedding(audio.render(notes, rate=embedding.rate, seconds=seconds))
       if told is not None:
         told(number, len(pieces))
 

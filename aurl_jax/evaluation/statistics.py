@@ -5,9 +5,9 @@ analyses to answer ordinal questions", Psychological Bulletin 1993; Hedges,
 "Distribution theory for Glass's estimator of effect size", Journal of
 Educational Statistics 1981; the area under the curve (AUC) with Newcombe's
 interval, "Confidence intervals for an effect size measure based on the
-Mann-Whitney statistic, part 2", Statistics in Medicine 2006. Correction: Holm, "A simple sequentially rejective
-multiple test procedure", Scandinavian Journal of Statistics 1979. Intervals are
-those of `evaluation.bootstrap`. Axes: `n`, `m` pieces, `k` tests.
+Mann-Whitney statistic, part 2", Statistics in Medicine 2006. Correction: Holm,
+"A simple sequentially rejective multiple test procedure", Scandinavian Journal
+of Statistics 1979. Other intervals are those of `evaluation.bootstrap`. Axes: `n`, `m` pieces, `k` tests.
 """
 
 import math

@@ -44,7 +44,7 @@ def first(found: Music, count: int = COUNT) -> list[Example]:
 
 
 def of_pairs(found: Music, pairs: Sequence[Pair]) -> list[Example]:
-  """Returns bars of a set, each before those of the training music, if known."""
+  """Returns bars of a set, each before those of the training music."""
   shown = []
   for pair in pairs:
     notes = found.pieces[pair.piece]

@@ -196,4 +196,3 @@ def part(
       return {'why': why}, []
     judge = of_index(index, made.name, reference)
   return judge.told(made.pieces, seed)
-

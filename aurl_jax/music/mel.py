@@ -102,7 +102,9 @@ class Mel:
       return found.astype(np.float32)
     hertz = _hertz(edges)
     area = 2 / (hertz[2:] - hertz[:-2])
-    return (_triangles(bins, hertz).astype(np.float32) * area).astype(np.float32)
+    return (_triangles(bins, hertz).astype(np.float32) * area).astype(
+      np.float32
+    )
 
 
 def _triangles(bins: np.ndarray, edges: np.ndarray) -> np.ndarray:

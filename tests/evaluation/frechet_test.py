@@ -141,7 +141,8 @@ def test_windows_of_a_piece_are_no_news():
   assert blind.pieces == 320
   assert blind.high - blind.low < 0.6 * (found.high - found.low)
   floors = [
-    frechet.floor(many[0], owner=owner, seed=2)[0] for owner in (owners[0], None)
+    frechet.floor(many[0], owner=owner, seed=2)[0]
+    for owner in (owners[0], None)
   ]
   assert floors[0] == pytest.approx(frechet.floor(one, seed=2)[0], rel=0.1)
   assert floors[1] < 0.5 * floors[0]

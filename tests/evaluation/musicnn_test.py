@@ -83,5 +83,5 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path):
   with pytest.raises(musicnn.WeightsError, match='no weights can be read'):
     musicnn.load(path)
   path.write_bytes(b'nothing')
-  with pytest.raises(musicnn.WeightsError, match='w.safetensors'):
+  with pytest.raises(musicnn.WeightsError, match=r'w\.safetensors'):
     musicnn.load(path)

@@ -53,7 +53,9 @@ def test_chances_are_those_of_witten_and_bell(order):
   for before in contexts:
     for word in (*WORDS, 'II:dim'):
       wanted = judged(pieces, word, before[2 - (order - 1) :], order)
-      found = model.chance(word, before) if order > 1 else model.chance(word, ())
+      found = (
+        model.chance(word, before) if order > 1 else model.chance(word, ())
+      )
       assert found == pytest.approx(float(wanted))
 
 

@@ -19,7 +19,6 @@ from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes, Track
 from tests.tokens import pieces
 
-
 PLAIN = appraise.Asked(encoder='')
 
 
@@ -183,7 +182,9 @@ def test_odd_pieces_and_unequal_sets_have_a_report(tmp_path, seed):
     assert (name in model['metrics']) != (name in model['left_out'])
   for part in (model['progressions'], model['originality']):
     assert 'why' in part or part['pieces']
-  page = re.sub(r'base64,[A-Za-z0-9+/=]*', '', (root / 'out/report.html').read_text())
+  page = re.sub(
+    r'base64,[A-Za-z0-9+/=]*', '', (root / 'out/report.html').read_text()
+  )
   assert not re.search(r'\b(nan|inf|NaN|None)\b', page)
 
 
