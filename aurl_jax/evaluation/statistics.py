@@ -7,7 +7,8 @@ Educational Statistics 1981; the area under the curve (AUC) with Newcombe's
 interval, "Confidence intervals for an effect size measure based on the
 Mann-Whitney statistic, part 2", Statistics in Medicine 2006. Correction: Holm,
 "A simple sequentially rejective multiple test procedure", Scandinavian Journal
-of Statistics 1979. Other intervals are those of `evaluation.bootstrap`. Axes: `n`, `m` pieces, `k` tests.
+of Statistics 1979. Other intervals are those of `evaluation.bootstrap`. Axes:
+`n`, `m` pieces, `k` tests.
 """
 
 import math
