@@ -91,6 +91,7 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       chords=False,
       controls=False,
       infill=False,
+      studied=False,
     ),
     augment=section(
       transpose=0,
@@ -165,6 +166,7 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       metrical=0,
       shared_pitch=False,
       lead=0,
+      heard='',
       pattern='full',
       horizon=0,
       window=0,

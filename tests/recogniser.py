@@ -48,7 +48,9 @@ def _event(tokenizer, id_, field):
   return tokenizer.codec.event(id_, field)
 
 
-_CONTROLS = ('key', 'density', 'polyphony', 'register', 'family', 'style')
+_OF_BARS = ('key', 'density', 'polyphony', 'register')
+_HEARD = ('section', 'harmony', 'contour')
+_CONTROLS = (*_OF_BARS, *_HEARD, 'family', 'style', 'form')
 
 
 def _uncontrolled(tokenizer, steps):
@@ -68,7 +70,10 @@ def _uncontrolled(tokenizer, steps):
       place, before = kind, (-1, -1)
       continue
     _require(place in ('bos', 'bar'), f'{kind} behind {place}')
-    _require(place == 'bos' or kind not in _CONTROLS[4:], f'{kind} of a bar')
+    bars = (*_OF_BARS, *_HEARD)
+    _require(place == 'bos' or kind in bars, f'{kind} of a bar')
+    known = kind not in (*_HEARD, 'form') or tokenizer.studied
+    _require(known, f'{kind}, which this vocabulary does not tell')
     rank = (_CONTROLS.index(kind), value if kind == 'family' else 0)
     _require(rank > before, f'{kind} {value} after {before}')
     before = rank

@@ -43,7 +43,8 @@ from aurl_jax.data.rooms import PITCHED, Rooms
 from aurl_jax.music import chords
 from aurl_jax.music.grid import TEMPO_STEPS, Grid
 from aurl_jax.music.theory import FAMILY
-from aurl_jax.tokens.codec import Codec, Field
+from aurl_jax.tokens import control_steps
+from aurl_jax.tokens.codec import Codec, Field, Range
 from aurl_jax.tokens.tokenizer import Tokenizer
 
 Rows = Mapping[str, Any]
@@ -190,7 +191,7 @@ class Augmenter:
         # All columns in one pass: to write one by itself takes as long.
         here = np.arange(ids.shape[2], dtype=np.int32) == number
         moved += delta[..., None] * here
-    return dict(batch) | {'ids': moved}
+    return dict(batch) | {'ids': moved} | _labelled(batch, drawn)
 
   def _delta(self, field: Field, ids: Any, batch: Rows, drawn: Drawn) -> Any:
     """Returns by how much the ids of a field move, but for swing.
@@ -204,8 +205,9 @@ class Augmenter:
         delta += jnp.where(field.holds(event, ids), amounts[name], 0)
     if field.tells('velocity') and 'velocity' in amounts:
       delta += _velocity_delta(field, ids, amounts)
-    if field.tells('chord') and 'transpose' in amounts:
-      delta += _chord_delta(field, ids, amounts['transpose'])
+    for event in ('chord', 'harmony'):
+      if field.tells(event) and 'transpose' in amounts:
+        delta += _chord_delta(field, event, ids, amounts['transpose'])
     if 'transpose' in amounts:
       delta += _control_delta(field, ids, amounts['transpose'])
     if drawn.programs is not None and field.tells('program'):
@@ -240,6 +242,23 @@ class Augmenter:
       amount=drawn.amounts['swing'],
       cells=self._grid.cells_per_beat,
     )
+
+
+def _labelled(batch: Rows, drawn: Drawn) -> dict[str, Any]:
+  """Returns what the kinds that are asked say of transposed music."""
+  semitones = drawn.amounts.get('transpose')
+  if semitones is None or 'aux' not in batch:
+    return {}
+  moved = {}
+  for name, labels in batch['aux'].items():
+    # Ids of a field of its own: the label and 1, as an unknown one has 0.
+    ids = jnp.asarray(labels) + 1
+    field = Field(name, (Range(name, 0, control_steps.SIZES[name] - 1),))
+    delta = _control_delta(field, ids, semitones)
+    if name == 'harmony':
+      delta = _chord_delta(field, name, ids, semitones)
+    moved[name] = labels + delta
+  return {'aux': moved}
 
 
 _MOVES = (
@@ -280,10 +299,10 @@ def _has(codec: Codec, event: str) -> bool:
   return any(field.tells(event) for field in codec.fields)
 
 
-def _chord_delta(field: Field, ids: Any, semitones: Any) -> Any:
+def _chord_delta(field: Field, event: str, ids: Any, semitones: Any) -> Any:
   """Moves the roots of chords; that of no chord, index 0, stays."""
-  index = ids - field.starts['chord'] - 1
-  is_chord = field.holds('chord', ids) & (index >= 0)
+  index = ids - field.starts[event] - 1
+  is_chord = field.holds(event, ids) & (index >= 0)
   moved = (index + semitones * _QUALITIES) % (_ROOTS * _QUALITIES)
   return jnp.where(is_chord, moved - index, 0)
 

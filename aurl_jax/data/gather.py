@@ -7,7 +7,7 @@ the time of numpy.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from jaxtyping import Int64
@@ -129,7 +129,7 @@ class Made:
   """
 
   number: int
-  arrays: dict[str, np.ndarray]
+  arrays: dict[str, Any]
   rotten: Mapping[int, int]
 
 
@@ -182,6 +182,7 @@ class Maker:
     rows = plan.share(place.index, self._index, self._count)
     rows, rotten = self._checker.sound(rows, int(number))
     context = int(plan.contexts[place.index])
+    batch: dict[str, Any]
     if self._mixture is not None and self._mixture.changes:
       mixed = mixing.Mixer(self._split, self._mixture, self._seed)
       batch = mixed(rows, epoch=place.epoch, context=context)

@@ -5,12 +5,14 @@ then. Axes: `b` rows, `k` chunks in a row, `t` context, `f` fields.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
 from aurl_jax.data.cache import TokenSplit
 from aurl_jax.data.objective import Mixture, Stretch
+from aurl_jax.tokens import heard
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Mixer:
 
   def __call__(
     self, rows: Int64[np.ndarray, 'b k 3'], *, epoch: int, context: int
-  ) -> dict[str, np.ndarray]:
+  ) -> dict[str, Any]:
     """Returns the batch of a plan's rows.
 
     The steps that a row has free are shared out evenly to the stretches that
@@ -42,7 +44,8 @@ class Mixer:
 
     Returns:
       As `gather.gather`, and `weights` int32 [b, t, f], 1 where an id counts
-      as a target, else 0.
+      as a target, else 0; with kinds that are asked `aux`, by kind int32
+      [b, t], its label of the next step, or `heard.UNKNOWN`.
     """
     shape = len(rows), context
     fields = self.split.ids.shape[1]
@@ -50,6 +53,7 @@ class Mixer:
     weights = np.zeros_like(ids)
     segments, positions = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
     pieces = np.full(shape, -1, np.int32)
+    labels = np.full((*shape, len(self.mixture.heard)), heard.UNKNOWN, np.int32)
     for row, chunks in enumerate(rows):
       at = 0
       found = self._stretches(chunks, epoch, context)
@@ -59,13 +63,18 @@ class Mixer:
         ids[row, here], weights[row, here] = made.ids, made.weights
         segments[row, here], pieces[row, here] = number, stretch.piece
         positions[row, here] = np.arange(len(made.ids))
+        labels[row, here] = made.labels
         at = here.stop
+    asked = dict(
+      zip(self.mixture.heard, np.moveaxis(labels, 2, 0), strict=True)
+    )
     return {
       'ids': ids,
       'segments': segments,
       'positions': positions,
       'pieces': pieces,
       'weights': weights,
+      **({'aux': asked} if asked else {}),
     }
 
   def _stretches(

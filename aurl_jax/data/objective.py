@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int, Int32, Int64
+from jaxtyping import Bool, Int, Int32, Int64
 
 from aurl_jax.core.errors import ConfigError
-from aurl_jax.tokens import control_dropout
+from aurl_jax.tokens import control_dropout, heard
 from aurl_jax.tokens.codec import Codec, Field, Range
 from aurl_jax.tokens.infill import ALL, Infill, Part, Taken
 from aurl_jax.tokens.infill_layouts import is_cells
@@ -124,10 +124,13 @@ class Made(NamedTuple):
   Attributes:
     ids: int32 [t, f].
     weights: int32 [t, f], 1 where an id counts as a target, else 0.
+    labels: int32 [t, k], what the kinds that are asked say of the step behind
+      each; `heard.UNKNOWN` where a part was taken out.
   """
 
   ids: Int32[np.ndarray, 't f']
   weights: Int32[np.ndarray, 't f']
+  labels: Int32[np.ndarray, 't k']
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,6 +141,7 @@ class Mixture:
     config: The mixture.
     codec: The vocabulary.
     told: One of `TOLD`, instead of what `bars` makes; '' for that.
+    heard: Kinds of control that are asked, not told: see `tokens.heard`.
 
   Raises:
     ConfigError: The tokenization cannot tell what the mixture asks for.
@@ -146,6 +150,7 @@ class Mixture:
   config: ObjectiveConfig
   codec: Codec
   told: str = ''
+  heard: tuple[str, ...] = ()
 
   def __post_init__(self) -> None:
     if self.config.infills:
@@ -161,7 +166,8 @@ class Mixture:
   def changes(self) -> bool:
     """Whether a batch is another one than without a mixture."""
     controls = control_dropout.has_controls(self.codec)
-    return self.config.infills or (controls and self.config.control_dropout > 0)
+    dropped = controls and self.config.control_dropout > 0
+    return self.config.infills or dropped or bool(self.heard)
 
   @classmethod
   def from_dict(cls, values: Mapping[str, Any]) -> 'Mixture':
@@ -174,6 +180,7 @@ class Mixture:
       config=ObjectiveConfig(**values['config']),
       codec=Codec(fields),
       told=values['told'],
+      heard=tuple(values['heard']),
     )
 
   def kinds(
@@ -210,7 +217,9 @@ class Mixture:
       epoch: Of the plan.
     """
     key = [seed, _TAG, epoch, stretch.piece]
-    stretch = self._dropped(stretch, np.random.default_rng(key))
+    stretch, labels = self._asked(stretch)
+    kept = self._kept(stretch, np.random.default_rng(key))
+    stretch, labels = _only(stretch, kept), labels[kept]
     kind = KINDS[int(self.kinds(seed, epoch, np.array([stretch.piece]))[0])]
     rng = np.random.default_rng([*key, stretch.start])
     bars = len(stretch.bars) - (not stretch.complete)
@@ -219,16 +228,25 @@ class Mixture:
       if made is not None:
         return made
     counted = np.full(stretch.ids.shape, int(not self.told), np.int32)
-    return Made(stretch.ids, counted)
+    return Made(stretch.ids, counted, heard.following(labels))
 
-  def _dropped(self, stretch: Stretch, rng: np.random.Generator) -> Stretch:
-    """Returns the stretch without the controls that are dropped."""
+  def _asked(
+    self, stretch: Stretch
+  ) -> tuple[Stretch, Int32[np.ndarray, 't k']]:
+    """Returns the stretch without the controls that are asked, and these."""
+    if not self.heard:
+      return stretch, np.zeros((len(stretch.ids), 0), np.int32)
+    stays, labels = heard.split(self.codec, stretch.ids, self.heard)
+    return _only(stretch, stays), labels[stays]
+
+  def _kept(
+    self, stretch: Stretch, rng: np.random.Generator
+  ) -> Bool[np.ndarray, ' t']:
+    """Returns which steps are no controls that are dropped."""
     chance = self.config.control_dropout
     if not (chance and control_dropout.has_controls(self.codec)):
-      return stretch
-    kept = control_dropout.kept(self.codec, stretch.ids, chance, rng)
-    bars = (np.cumsum(kept) - 1)[stretch.bars]
-    return stretch._replace(ids=stretch.ids[kept], bars=bars)
+      return np.ones(len(stretch.ids), np.bool_)
+    return control_dropout.kept(self.codec, stretch.ids, chance, rng)
 
   def _taken(
     self, stretch: Stretch, kind: str, bars: int, rng: np.random.Generator
@@ -278,7 +296,11 @@ class Mixture:
       filled[self._masked(taken.filled)] = 0
     if self.told:
       filled[self._is_frame(taken.filled)] = 0
-    return Made(taken.ids, weights)
+    return Made(taken.ids, weights, self._unknown(taken.ids))
+
+  def _unknown(self, ids: np.ndarray) -> Int32[np.ndarray, 't k']:
+    """Returns no labels."""
+    return np.full((len(ids), len(self.heard)), heard.UNKNOWN, np.int32)
 
   def _masked(self, ids: np.ndarray) -> np.ndarray:
     """Returns bool [t, f]: which ids are masks."""
@@ -309,10 +331,16 @@ class Mixture:
     ids = stretch.ids[:end]
     weights = np.zeros(ids.shape, np.int32)
     weights[begin:] = ~self._is_frame(ids[begin:])[:, None]
-    return Made(ids, weights)
+    return Made(ids, weights, self._unknown(ids))
 
   def _ended(self, ids: np.ndarray) -> bool:
     return bool(ids[-1, 0] == self.codec.id('eos'))
+
+
+def _only(stretch: Stretch, stays: Bool[np.ndarray, ' t']) -> Stretch:
+  """Returns the stretch of the steps that stay, bar lines among them."""
+  bars = (np.cumsum(stays) - 1)[stretch.bars]
+  return stretch._replace(ids=stretch.ids[stays], bars=bars)
 
 
 def _check_given(config: ObjectiveConfig, codec: Codec) -> None:

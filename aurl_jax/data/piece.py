@@ -18,7 +18,7 @@ import aurl_jax
 from aurl_jax.core import files
 from aurl_jax.core.errors import ConfigError, DataError
 from aurl_jax.data import duplicates as duplicates_lib
-from aurl_jax.data import metadata, report, splits
+from aurl_jax.data import metadata, report, splits, studied
 from aurl_jax.data import store as store_lib
 from aurl_jax.data.metadata import Told
 from aurl_jax.data.parts import Piece
@@ -47,7 +47,7 @@ DUPLICATES = {
 all, so that above 1 only equal ones are left out."""
 
 
-CONTROLS = ('none', 'piece', 'bars')
+CONTROLS = ('none', 'piece', 'bars', 'studied')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,8 @@ class Options:
     duplicates: One of `DUPLICATES`: `keep` all, in one split; leave out
       `exact` ones, or those and `near` ones (`data.duplicates`).
     controls: What of them is told of each piece (`tokens.controls`): `none`,
-      those of the `piece`, or of its `bars`, too.
+      those of the `piece`, of its `bars`, too, or all with what the studies
+      hear (`data.studied`).
     excerpt: Bars that pieces are cut into, each a piece then; 0 for whole
       pieces.
   """
@@ -95,6 +96,8 @@ class Options:
     if self.controls == 'none':
       # What was prepared before there were any stays valid.
       del values['controls']
+    if self.controls == 'studied':
+      values['studied'] = studied.VERSION
     if not self.excerpt:
       del values['excerpt']
     return values
@@ -119,6 +122,14 @@ class Transform:
   options: Options = UNCHANGED
   given: Mapping[str, str] = dataclasses.field(default_factory=dict)
   store: Store | None = None
+
+  def __post_init__(self) -> None:
+    heard = getattr(self.tokenizer, 'studied', False)
+    if self.options.controls == 'studied' and not heard:
+      raise ConfigError(
+        "controls 'studied': this tokenization tells nothing that studies "
+        'hear; use compound or remi with controls=True and studied=True'
+      )
 
   def __call__(self, index: int, source: Source) -> Piece:
     """Reads and encodes a source; what cannot be used says why.
@@ -183,7 +194,10 @@ class Transform:
         'remi with controls=True'
       )
     grid = self.tokenizer.grid
-    told = controls.of(notes, grid, bars=asked == 'bars')
+    if asked == 'studied':
+      told = studied.of(notes, grid)
+    else:
+      told = controls.of(notes, grid, bars=asked == 'bars')
     return self.tokenizer.encode(notes, told)
 
   @functools.cached_property

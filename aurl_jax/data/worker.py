@@ -4,8 +4,9 @@
 
 The first line of the input is the job as JSON, see `Job`. A message is 4
 bytes, the length of a header; the header, JSON; and the arrays it names, all
-int32. The worker holds one message until it is taken, and ends when its
-input does: with the process that started it, however that ends.
+int32; one of a dict has its name behind that of the dict, `aux/NAME`. The
+worker holds one message until it is taken, and ends when its input does: with
+the process that started it, however that ends.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ import os
 import signal
 import struct
 import threading
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -114,13 +116,23 @@ def _work(job: Job, out: BinaryIO) -> None:
 
 
 def _send(out: BinaryIO, made: Made) -> None:
-  shapes = {name: array.shape for name, array in made.arrays.items()}
+  arrays = _flat(made.arrays)
+  shapes = {name: array.shape for name, array in arrays.items()}
   header = {
     'number': made.number,
     'rotten': list(made.rotten.items()),
     'arrays': shapes,
   }
-  _write(out, header, *made.arrays.values())
+  _write(out, header, *arrays.values())
+
+
+def _flat(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+  """Returns the arrays of dicts beside the others."""
+  flat: dict[str, np.ndarray] = {}
+  for name, value in arrays.items():
+    inner = value if isinstance(value, Mapping) else {'': value}
+    flat |= {f'{name}/{key}'.rstrip('/'): array for key, array in inner.items()}
+  return flat
 
 
 def _write(out: BinaryIO, header: dict[str, Any], *arrays: np.ndarray) -> None:
@@ -131,7 +143,7 @@ def _write(out: BinaryIO, header: dict[str, Any], *arrays: np.ndarray) -> None:
   out.flush()
 
 
-def read(source: BinaryIO) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read(source: BinaryIO) -> tuple[dict[str, Any], dict[str, Any]]:
   """Returns the header and the arrays of the next message.
 
   Raises:
@@ -139,11 +151,16 @@ def read(source: BinaryIO) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
   """
   (length,) = LENGTH.unpack(_exactly(source, LENGTH.size))
   header = json.loads(_exactly(source, length))
-  arrays = {}
+  arrays: dict[str, Any] = {}
   for name, shape in header.get('arrays', {}).items():
-    arrays[name] = np.empty(shape, np.int32)
-    if arrays[name].size:
-      _fill(source, arrays[name].data.cast('B'))
+    array = np.empty(shape, np.int32)
+    if array.size:
+      _fill(source, array.data.cast('B'))
+    outer, _, inner = name.partition('/')
+    if inner:
+      arrays.setdefault(outer, {})[inner] = array
+    else:
+      arrays[outer] = array
   return header, arrays
 
 

@@ -19,7 +19,7 @@ from aurl_jax.data.objective import Mixture
 from aurl_jax.data.piece import Options
 from aurl_jax.data.quarantine import Quarantine
 from aurl_jax.data.report import Report
-from aurl_jax.experiment import inspect
+from aurl_jax.experiment import inspect, learning
 from aurl_jax.experiment import progress as progress_lib
 from aurl_jax.experiment.sections import RunConfig
 from aurl_jax.experiment.together import together
@@ -183,13 +183,14 @@ def options(
   Args:
     run: The config.
     batching: Another way than the run's; None for that.
-    mixture: Of objectives; None for causal alone, controls told.
+    mixture: Of objectives; None for causal alone, controls told but for those
+      that are asked.
   """
   return {
     **run.rows,
     'mode': batching or run.data.batching,
     'curriculum': Curriculum(),
-    'objective': mixture,
+    'objective': mixture or learning.unheard(run.model, run.tokenizer),
   }
 
 

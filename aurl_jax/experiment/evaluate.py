@@ -137,7 +137,11 @@ def _over(
 ) -> Callable[[Any], dict[str, float]]:
   """Returns a function to the figures of one objective; '' is causal."""
   run = parts.run
-  mixture = learning.alone(run.objective, run.tokenizer, kind) if kind else None
+  mixture = None
+  if kind:
+    mixture = learning.alone(
+      run.objective, run.tokenizer, kind, run.model.heard_names
+    )
 
   def function(params: Any) -> dict[str, float]:
     return evaluate_lib.evaluate(

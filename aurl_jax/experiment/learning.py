@@ -87,14 +87,21 @@ class LossSection:
     }
 
 
-def mixture(config: ObjectiveConfig, tokenizer: Tokenizer) -> Mixture | None:
+def mixture(
+  config: ObjectiveConfig, tokenizer: Tokenizer, heard: tuple[str, ...] = ()
+) -> Mixture | None:
   """Returns the mixture of a run; None if batches stay as they are.
+
+  Args:
+    config: The section `objective`.
+    tokenizer: Of the run.
+    heard: Kinds of control that are asked, not told.
 
   Raises:
     ConfigError: The tokenization cannot tell what the mixture asks for.
   """
   try:
-    found = Mixture(config=config, codec=tokenizer.codec)
+    found = Mixture(config=config, codec=tokenizer.codec, heard=heard)
   except ConfigError as error:
     if error.code != 'no_infill':
       raise
@@ -103,6 +110,29 @@ def mixture(config: ObjectiveConfig, tokenizer: Tokenizer) -> Mixture | None:
       f'objective.{" and objective.".join(asked)}: {error}', code=error.code
     ) from error
   return found if found.changes else None
+
+
+def check_heard(model: ModelConfig, loss: LossSection, controls: str) -> None:
+  """Raises ConfigError unless what is asked of states is weighed, and known.
+
+  Args:
+    model: Whose states are asked.
+    loss: What weighs the answers.
+    controls: `data.controls`, which fills in the labels.
+  """
+  asked = perceptual.parse(loss.auxiliary)
+  names = {name for name in asked if not name.startswith(FRAMES)}
+  if names != set(model.heard_names):
+    raise ConfigError(
+      f'model.heard {model.heard!r} and loss.auxiliary {loss.auxiliary!r} '
+      'must name the same kinds: model.heard=harmony,section goes with '
+      'loss.auxiliary=harmony=0.1,section=0.1'
+    )
+  if names and controls == 'none':
+    raise ConfigError(
+      f'model.heard {model.heard!r}: data.controls fills in the labels; set it '
+      "to 'studied' (or 'bars' for those that no study hears)"
+    )
 
 
 def check_controls(asked: str, tokenizer: Tokenizer) -> None:
@@ -188,15 +218,28 @@ def judged(config: ObjectiveConfig) -> tuple[str, ...]:
   return tuple(name for name in KINDS[1:] if getattr(config, name))
 
 
-def alone(config: ObjectiveConfig, tokenizer: Tokenizer, kind: str) -> Mixture:
+def unheard(model: ModelConfig, tokenizer: Tokenizer) -> Mixture | None:
+  """Returns causal alone, without what is asked; None if nothing is."""
+  if not model.heard:
+    return None
+  return alone(ObjectiveConfig(), tokenizer, 'causal', model.heard_names)
+
+
+def alone(
+  config: ObjectiveConfig,
+  tokenizer: Tokenizer,
+  kind: str,
+  heard: tuple[str, ...] = (),
+) -> Mixture:
   """Returns one objective, for judging: nothing else, no dropout.
 
   Args:
     config: Of the run.
     tokenizer: Of the run.
     kind: One of `data.objective.KINDS`, or of its `TOLD`.
+    heard: Kinds of control that are asked, not told.
   """
   told = kind if kind in TOLD else ''
   only = config.only('bars' if told else kind)
   plain = dataclasses.replace(only, context_loss=False)
-  return Mixture(config=plain, codec=tokenizer.codec, told=told)
+  return Mixture(config=plain, codec=tokenizer.codec, told=told, heard=heard)

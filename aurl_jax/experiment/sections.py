@@ -88,7 +88,9 @@ class RunConfig:
       'buckets': self.data.contexts,
       'bucket_rows': self.data.bucket_rows,
       'curriculum': self.curriculum,
-      'objective': learning.mixture(self.objective, self.tokenizer),
+      'objective': learning.mixture(
+        self.objective, self.tokenizer, self.model.heard_names
+      ),
     }
 
   @property
@@ -199,6 +201,7 @@ def check(run: RunConfig) -> None:
   """Raises ConfigError where sections do not fit each other."""
   learning.check_controls(run.data.controls, run.tokenizer)
   learning.check_latents(run.model, run.data.batching, run.loss, run.objective)
+  learning.check_heard(run.model, run.loss, run.data.controls)
   learning.check_gan(run.gan, run.model, run.train)
   # The buckets, if there are any, must fit context and batch.
   gather.shapes(run.rows)

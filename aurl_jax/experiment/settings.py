@@ -38,7 +38,8 @@ class DataConfig:
     quality: Limits of a good piece; see `data.quality`.
     duplicates: `keep`, or leave out `exact` ones, or `near` ones, too.
     controls: Which are told of each piece, for tokenizers that have them:
-      `none`, those of the `piece`, or of its `bars`, too.
+      `none`, those of the `piece`, of its `bars`, too, or `studied`, with
+      what the studies hear of it.
     excerpt: Bars that pieces are cut into, each a piece then; 0 for whole
       pieces. For models of short pieces (`data.excerpts`).
   """

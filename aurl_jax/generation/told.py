@@ -196,6 +196,13 @@ def _asks(bars: tuple[Levels, ...]) -> bool:
 
 
 def _id(codec: Codec, name: str, level: int, field: int) -> int:
+  if not codec.fields[field].tells(name):
+    raise RequestError(
+      f'control {name!r} is heard by a study, and this model was not told what '
+      'studies hear; train one with tokenizer.studied=True and '
+      "data.controls='studied', or leave it out",
+      code='controls',
+    )
   try:
     return codec.id(name, level, field)
   except ValueError as error:

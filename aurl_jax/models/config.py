@@ -147,6 +147,9 @@ class ModelConfig:
     piece_bars: Of `hierarchy`: most bars of a row that those see, which costs
       their square; a later bar sees these and itself.
     window: Steps that a step sees, itself and those before it; 0 means all.
+    heard: Kinds of control that the decoder's states are asked for, with
+      commas between, such as `harmony,section`: labels, not steps; see
+      `models.heard`. `loss.auxiliary` weighs them.
     dtype: What activations are computed in; parameters, norms, softmax and
       logits are float32 always.
     remat: What the backward pass recomputes of a block: `none`, `full`,
@@ -184,6 +187,7 @@ class ModelConfig:
   metrical: int = 0
   shared_pitch: bool = False
   lead: int = 0
+  heard: str = ''
   bar_layers: int = 2
   piece_layers: int = 2
   piece_bars: int = 1024
@@ -227,7 +231,13 @@ class ModelConfig:
       or self.metrical > 0
       or self.shared_pitch
       or self.has_latents
+      or bool(self.heard)
     )
+
+  @property
+  def heard_names(self) -> tuple[str, ...]:
+    """The kinds of `heard`, in their order."""
+    return tuple(name.strip() for name in self.heard.split(',') if name.strip())
 
   @property
   def has_latents(self) -> bool:

@@ -25,6 +25,7 @@ def check(
       "tokenizer, or set 'rope', 'full', 0 and False",
       code='model_config',
     )
+  _check_heard(config, places)
   if config.lead >= len(vocabulary):
     raise ConfigError(
       f'model.lead: {config.lead} fields are told early, but a step of '
@@ -47,5 +48,25 @@ def check(
       f'model.pattern: {config.pattern!r} reads bars in their order, '
       'but what this tokenizer fills in stands behind its context; set '
       "tokenizer.infill=False, or model.pattern 'full'",
+      code='model_config',
+    )
+
+
+def _check_heard(config: ModelConfig, places: Any) -> None:
+  if not config.heard:
+    return
+  known = [name for name, _ in places.heard]
+  names = config.heard_names
+  strange = [name for name in names if name not in known]
+  if strange:
+    raise ConfigError(
+      f'model.heard: this tokenization tells no {", ".join(strange)}, so that '
+      f'there are no labels of it; it has: {", ".join(known) or "none"} '
+      '(tokenizer.controls=True and studied=True tell them all)',
+      code='model_config',
+    )
+  if len(set(names)) < len(names):
+    raise ConfigError(
+      f'model.heard: {config.heard!r} names a kind twice; name each once',
       code='model_config',
     )

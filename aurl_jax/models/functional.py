@@ -41,7 +41,8 @@ class Outputs:
     logits: One float32 `[b, t, v]` a field, in the order of the fields.
     aux: Named extra results of the mode: none of `transformer`; of `vae`
       `kl_slots` and `kl_piece`, nats of each dim of each latent; with a
-      one-shot decoder also what `models.oneshot` makes, and of the music.
+      one-shot decoder also what `models.oneshot` makes, and of the music; of
+      a config with `heard` the logits `[b, t, c]` of each kind.
   """
 
   logits: tuple[Float[Array, 'b t _'], ...]
@@ -93,8 +94,10 @@ class Model:
   def _module(self, key: PRNGKeyArray) -> MusicTransformerVAEGAN:
     pitches = self.places.pitches if self.config.shared_pitch else ()
     beat = self.places.beat if self.config.latent.oneshot else 1
+    labels = dict(self.places.heard) if self.config.heard else {}
+    heard = {name: labels[name] for name in self.config.heard_names}
     return MusicTransformerVAEGAN(
-      self.config, self.vocabulary, key, pitches, beat
+      self.config, self.vocabulary, key, pitches, beat, heard
     )
 
   def init(self, key: PRNGKeyArray) -> Params:
@@ -135,6 +138,8 @@ class Model:
     """
     module = self.bind(params)
     hidden, aux = self._hidden(module, ids, segments, positions, targets, key)
+    if self.config.heard:
+      aux |= module.heard(hidden)
     return Outputs(module.logits(hidden, ids, segments, targets), aux)
 
   def log_probs(

@@ -4,6 +4,8 @@ A part that the mode does not use is absent. Axes: `b` batch, `t` time,
 `d` model width, `f` fields.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -18,6 +20,7 @@ from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.decoder import Decoder
 from aurl_jax.models.encoder import Encoder
 from aurl_jax.models.head import FieldHead
+from aurl_jax.models.heard import Heard
 from aurl_jax.models.hierarchy import Hierarchy
 from aurl_jax.models.latent import Posterior
 from aurl_jax.models.layers import Embedding, dropout, normal, unseen
@@ -36,6 +39,7 @@ class MusicTransformerVAEGAN(nnx.Module):
     key: PRNGKeyArray,
     pitches: tuple[tuple[int, ...], ...] = (),
     beat: int = 1,
+    heard: Mapping[str, int] = MappingProxyType({}),
   ) -> None:
     """Draws the parameters.
 
@@ -45,6 +49,7 @@ class MusicTransformerVAEGAN(nnx.Module):
       key: Of the draws.
       pitches: For the `Embedding`.
       beat: Cells of a beat, for the `OneShot`.
+      heard: Kind -> how many labels, for `Heard`.
     """
     embed, decoder, head = jax.random.split(key, 3)
     d = config.width
@@ -62,6 +67,8 @@ class MusicTransformerVAEGAN(nnx.Module):
       self.encoder = Encoder(config, jax.random.fold_in(key, 1))
     if config.latent.oneshot:
       self.oneshot = OneShot(config, beat, jax.random.fold_in(key, 2))
+    if heard:
+      self.heard = Heard(dict(heard), d, jax.random.fold_in(key, 3))
     self.config = config
 
   def posterior(

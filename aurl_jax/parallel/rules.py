@@ -36,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     P('fsdp', 'tensor'),
   ),
   (r'(head|lead)/fields/\d+/out/kernel$', P('tensor', 'fsdp')),
+  (r'(^|/)heard/kinds/\w+/kernel$', P('fsdp', None)),
   # Of latents.
   (r'latent/kernel$', P('fsdp', 'tensor')),
   (r'encoder/(slot|piece)/kernel$', P('fsdp', 'tensor')),

@@ -10,7 +10,7 @@ import numpy as np
 from aurl_jax.tokens.codec import Codec
 from aurl_jax.tokens.controls import Levels
 
-KINDS = (*Levels._fields, 'family', 'style')
+KINDS = (*Levels._fields, 'family', 'style', 'form')
 """As in `control_steps`."""
 
 
@@ -26,10 +26,24 @@ def kinds(codec: Codec, ids: np.ndarray) -> np.ndarray:
     codec: The vocabulary.
     ids: int [t, f].
   """
+  return _numbers(codec, ids, KINDS)
+
+
+def told(codec: Codec) -> tuple[str, ...]:
+  """Returns the kinds that a vocabulary tells, in the order of `KINDS`."""
+  return tuple(
+    name for name in KINDS if any(field.tells(name) for field in codec.fields)
+  )
+
+
+def _numbers(
+  codec: Codec, ids: np.ndarray, names: tuple[str, ...]
+) -> np.ndarray:
+  """Returns the index of each step's kind in `names`, -1 for other steps."""
   found = np.full(len(ids), -1)
   for column, field in enumerate(codec.fields):
     if field.tells(KINDS[0]):
-      for number, name in enumerate(KINDS):
+      for number, name in enumerate(names):
         found[field.holds(name, ids[:, column])] = number
   return found
 
@@ -64,12 +78,13 @@ def kept(
     chance: In [0, 1).
     rng: Where chance comes from.
   """
+  names = told(codec)
   whole = rng.random() < chance
-  of_piece = rng.random(len(KINDS)) < chance
-  of_bars = rng.random(len(KINDS)) < chance
-  number = kinds(codec, ids)
+  of_piece = rng.random(len(names)) < chance
+  of_bars = rng.random(len(names)) < chance
+  number = _numbers(codec, ids, names)
   bar = np.cumsum(codec.holds('bar', ids[:, 0]))
-  single = rng.random((int(bar[-1]) + 1 if len(bar) else 1, len(KINDS)))
+  single = rng.random((int(bar[-1]) + 1 if len(bar) else 1, len(names)))
   drop = np.where(bar == 0, of_piece[number], of_bars[number])
   drop |= (bar > 0) & (single[bar, number] < chance)
   stays: np.ndarray = (number < 0) | ~(drop | whole)

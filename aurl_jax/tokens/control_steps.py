@@ -3,8 +3,11 @@
 Those of the piece stand behind BOS, those of a bar behind its bar step, each
 at most once (a family for each instrument), in the order of `KINDS`:
 
-  BOS [Key] [Density] [Polyphony] [Register] Family* [Style]
-    ( Bar [Key] [Density] [Polyphony] [Register] … )* EOS
+  BOS [Key] [Density] [Polyphony] [Register] Family* [Style] [Form]
+    ( Bar [Key] [Density] [Polyphony] [Register]
+          [Section] [Harmony] [Contour] … )* EOS
+
+What studies hear (`controls.STUDIED`) is told by vocabularies that have it.
 
 Any tokenization gets them: its other steps, and their grammar, do not know
 of them. Axes: `t` steps, `f` fields, `v` ids of a field.
@@ -19,44 +22,55 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from aurl_jax.core import errors
+from aurl_jax.music import chords as chords_lib
 from aurl_jax.tokens import controls as controls_lib
 from aurl_jax.tokens import grammar as lib
 from aurl_jax.tokens.codec import Codec, Field, Range
 from aurl_jax.tokens.controls import Controls, Levels
 from aurl_jax.tokens.grammar import Flag, Scalar
 
-KINDS = ('key', 'density', 'polyphony', 'register', 'family', 'style')
+KINDS = (*Levels._fields, 'family', 'style', 'form')
 _OF_BARS = len(Levels._fields)
 """The first so many kinds are those of bars too."""
-_SIZES = (
-  24,
-  len(controls_lib.DENSITY) + 1,
-  len(controls_lib.POLYPHONY) + 1,
-  11,
-  controls_lib.DRUM_FAMILY + 1,
-  controls_lib.STYLES,
-)
-_WIDTH = max(_SIZES)
+SIZES = {
+  'key': 24,
+  'density': len(controls_lib.DENSITY) + 1,
+  'polyphony': len(controls_lib.POLYPHONY) + 1,
+  'register': 11,
+  'section': controls_lib.SECTIONS,
+  'harmony': chords_lib.SIZE,
+  'contour': len(controls_lib.CONTOURS),
+  'family': controls_lib.DRUM_FAMILY + 1,
+  'style': controls_lib.STYLES,
+  'form': len(controls_lib.FORMS),
+}
+"""How many values a kind has."""
+_WIDTH = max(SIZES.values())
 """Ranks of a kind: families have one each, others take the last."""
 _NOWHERE, _PIECE, _BAR = range(3)
 
 
-def extended(base: Codec, field: int) -> Codec:
+def extended(base: Codec, field: int, studied: bool = False) -> Codec:
   """Returns a vocabulary with control steps; ids of `base` stay.
 
   Args:
     base: Without them.
     field: Where their values go; if it is not field 0, that has one more
       event, `control`.
+    studied: Whether what studies hear is among them.
   """
   parts = list(base.fields)
-  pairs = zip(KINDS, _SIZES, strict=True)
-  values = tuple(Range(kind, 0, size - 1) for kind, size in pairs)
+  values = tuple(Range(kind, 0, SIZES[kind] - 1) for kind in kinds_of(studied))
   parts[field] = Field(parts[field].name, parts[field].ranges + values)
   if field:
     kinds = (*parts[0].ranges, Range('control', 0, 0))
     parts[0] = Field(parts[0].name, kinds)
   return Codec(tuple(parts))
+
+
+def kinds_of(studied: bool) -> tuple[str, ...]:
+  """Returns the kinds of a vocabulary, in their order."""
+  return tuple(k for k in KINDS if studied or k not in controls_lib.STUDIED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,15 +80,22 @@ class ControlSteps:
   Attributes:
     base: The vocabulary without them.
     field: Where their values stand.
+    studied: Whether what studies hear is told, too.
   """
 
   base: Codec
   field: int
+  studied: bool = False
 
   @functools.cached_property
   def codec(self) -> Codec:
     """The vocabulary with them."""
-    return extended(self.base, self.field)
+    return extended(self.base, self.field, self.studied)
+
+  @property
+  def kinds(self) -> tuple[str, ...]:
+    """The kinds that are told, in the order of `KINDS`."""
+    return kinds_of(self.studied)
 
   def insert(
     self, ids: np.ndarray, bars: np.ndarray, controls: Controls
@@ -108,6 +129,8 @@ class ControlSteps:
     ]
     if controls.style is not None:
       pairs.append(('style', controls.style))
+    if controls.form is not None:
+      pairs.append(('form', controls.form))
     return pairs
 
   def _levels(self, levels: Levels) -> list[tuple[str, int]]:
@@ -117,6 +140,12 @@ class ControlSteps:
   def _steps(self, pairs: list[tuple[str, int]]) -> np.ndarray:
     steps = np.zeros((len(pairs), len(self.codec.fields)), np.int32)
     for step, (kind, value) in zip(steps, pairs, strict=True):
+      if kind not in self.kinds:
+        raise errors.TokenError(
+          f'control {kind!r} is heard by a study, and this tokenizer tells '
+          'none of those; build it with studied=True',
+          code='controls',
+        )
       if self.field:
         step[0] = self.codec.id('control')
       try:
@@ -137,7 +166,8 @@ class ControlSteps:
     """First id of control steps in field 0, and one past the last."""
     if self.field:
       return self.codec.span('control')
-    return self.codec.span(KINDS[0])[0], self.codec.span(KINDS[-1])[1]
+    first, last = self.kinds[0], self.kinds[-1]
+    return self.codec.span(first)[0], self.codec.span(last)[1]
 
   def without(self, ids: np.ndarray) -> np.ndarray:
     """Returns the other steps, as ids of `base`; strange ids become 0."""
@@ -159,7 +189,8 @@ class ControlSteps:
     return Controls(
       piece=_read_levels(piece),
       instruments=tuple(sorted(piece.get('family', ()))),
-      style=piece['style'][0] if 'style' in piece else None,
+      style=piece.get('style', [None])[0],
+      form=piece.get('form', [None])[0],
       bars=tuple(_read_levels(place) for place in places[1:]),
     )
 
@@ -204,10 +235,10 @@ class ControlledGrammar:
     """int32 `[v]` of the control field: order of each control, else -1."""
     codec, field = self.steps.codec, self.steps.field
     ranks = np.full(codec.sizes[field], -1, np.int32)
-    for number, kind in enumerate(KINDS):
+    for kind in self.steps.kinds:
       low, high = codec.span(kind, field)
       each = np.arange(high - low) if kind == 'family' else _WIDTH - 1
-      ranks[low:high] = number * _WIDTH + each
+      ranks[low:high] = KINDS.index(kind) * _WIDTH + each
     return ranks
 
   def init(self, budget: Scalar | int) -> ControlledState:

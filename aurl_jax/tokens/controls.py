@@ -13,6 +13,15 @@ asked of any music. Levels count the edges that a number reaches.
 - instruments: families of General MIDI, `program // 8`; 16 is the drums.
 - style: a number whose meaning the data set gives.
 
+Four more are what the studies hear, filled in where those run
+(`data.studied`), and told by tokenizers with `studied=True`:
+
+- section: 0..15, the letter of the section that a bar is in, in the order in
+  which letters come; the last one stands for all further ones.
+- harmony: chord that holds longest in a bar, by `music.chords.from_index`.
+- contour: shape of the melody in a bar, an index into `CONTOURS`.
+- form: of a piece, an index into `FORMS`.
+
 Drums have neither key nor polyphony nor register. Axes: `b` bars, `c` cells.
 """
 
@@ -32,6 +41,35 @@ POLYPHONY = (1.05, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)
 DRUM_FAMILY = theory.FAMILIES
 STYLES = 64
 """How many styles a data set may have."""
+SECTIONS = 16
+"""How many letters of sections are told apart."""
+CONTOURS = (
+  'convex',
+  'concave',
+  'ascending',
+  'descending',
+  'horizontal',
+  'ascending-horizontal',
+  'descending-horizontal',
+  'horizontal-ascending',
+  'horizontal-descending',
+)
+"""Huron's classes, in the order of `studies.melody.contour.CLASSES`."""
+FORMS = (
+  'empty',
+  'single',
+  'through-composed',
+  'strophic',
+  'variations',
+  'binary',
+  'ternary',
+  'AABA',
+  'rondo',
+  'verse-chorus',
+  'sonata-like',
+  'mixed',
+)
+"""As `studies.structure.forms.CLASSES`."""
 _OCTAVE = 12
 # fmt: off
 _MAJOR = (
@@ -44,14 +82,31 @@ _MINOR = (
 
 
 class Levels(NamedTuple):
-  """Controls of a piece or of a bar; None leaves one open."""
+  """Controls of a piece or of a bar; None leaves one open.
+
+  The last three are of bars, and heard by studies.
+
+  Example:
+    >>> Levels(key=3, contour=0)
+    Levels(key=3, contour=0)
+  """
 
   key: int | None = None
   density: int | None = None
   polyphony: int | None = None
   register: int | None = None
+  section: int | None = None
+  harmony: int | None = None
+  contour: int | None = None
+
+  def __repr__(self) -> str:
+    """Returns what is told; what is open goes without saying."""
+    told = [f'{k}={v}' for k, v in self._asdict().items() if v is not None]
+    return f'Levels({", ".join(told)})'
 
 
+STUDIED = ('section', 'harmony', 'contour', 'form')
+"""Controls that studies hear."""
 _OPEN = Levels()
 
 
@@ -63,12 +118,14 @@ class Controls:
     piece: Of the whole piece.
     instruments: Families that it has, ascending; empty leaves them open.
     style: Number of its style, below `STYLES`; None leaves it open.
+    form: Index into `FORMS`; None leaves it open.
     bars: Of each bar, from the first on; what is beyond them is open.
   """
 
   piece: Levels = _OPEN
   instruments: tuple[int, ...] = ()
   style: int | None = None
+  form: int | None = None
   bars: tuple[Levels, ...] = ()
 
 

@@ -60,6 +60,7 @@ class EventTokenizer(abc.ABC):
     voices: Tracks that may share one instrument.
     chords: Whether chord symbols are told.
     controls: Whether controls may be told, see `control_steps`.
+    studied: Whether those that studies hear are among them.
     infill: Whether parts of a piece may be taken out, see `infill`.
 
   Raises:
@@ -73,12 +74,17 @@ class EventTokenizer(abc.ABC):
   chords: bool = False
   controls: bool = False
   infill: bool = False
+  studied: bool = False
 
   _CONTROL_FIELD: ClassVar[int]
   """Where values of controls stand."""
 
   def __post_init__(self) -> None:
     check(self, _CHOICES)
+    if self.studied and not self.controls:
+      raise errors.ConfigError(
+        'studied=True tells controls that studies hear; set controls=True, too'
+      )
 
   @functools.cached_property
   def grid(self) -> Grid:
@@ -124,7 +130,7 @@ class EventTokenizer(abc.ABC):
 
   @functools.cached_property
   def _steps_of_controls(self) -> ControlSteps:
-    return ControlSteps(self._plain, self._CONTROL_FIELD)
+    return ControlSteps(self._plain, self._CONTROL_FIELD, self.studied)
 
   @functools.cached_property
   def grammar(self) -> Any:

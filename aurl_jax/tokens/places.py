@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from aurl_jax.music import notes as notes_lib
-from aurl_jax.tokens import events
+from aurl_jax.tokens import events, heard
 from aurl_jax.tokens.codec import Field
 from aurl_jax.tokens.place_rows import Rows
 from aurl_jax.tokens.sounds import Sounds
@@ -140,6 +140,8 @@ class Places:
     infill: Whether parts may be taken out.
     beat: Cells of a beat; of half a second without beats (`performance`).
     sounds: What the steps sound like; None where a note takes several.
+    heard: Kinds of control that may be asked instead of told, and how many
+      values each has (`tokens.heard`).
   """
 
   tables: tuple[bytes, ...] = dataclasses.field(repr=False)
@@ -148,6 +150,7 @@ class Places:
   infill: bool = False
   beat: int = 1
   sounds: Sounds | None = None
+  heard: tuple[tuple[str, int], ...] = ()
 
   @classmethod
   def of(cls, tokenizer: Tokenizer) -> 'Places':
@@ -318,6 +321,7 @@ def _places(tokenizer: Any) -> Places:
     infill='mask' in fields[0].starts,
     beat=_beat(base),
     sounds=Sounds.of(tokenizer) if merged is None else None,
+    heard=heard.kinds(base.codec) if merged is None else (),
   )
 
 

@@ -319,3 +319,71 @@ def test_few_bars_are_taken_out_as_often_as_many():
   assert counts.sum() == 400
   expected = 400 * np.diff(np.log(edges)) / np.log(most + 1)
   assert (abs(counts - expected) < 40).all()
+
+
+STUDIED = Compound(controls=True, studied=True)
+KINDS_ASKED = ('harmony', 'section')
+
+
+@pytest.fixture(scope='module')
+def heard_cache(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('heard')
+  sizes = STUDIED.codec.sizes
+  rng = np.random.default_rng(0)
+  with cache.CacheWriter(folder, sizes=sizes, tokenizer={}) as writer:
+    for seed in range(12):
+      levels = [
+        controls_lib.Levels(
+          density=int(rng.integers(4)),
+          harmony=int(rng.integers(169)),
+          section=int(rng.integers(16)),
+        )
+        for _ in range(20)
+      ]
+      asked = controls_lib.Controls(bars=tuple(levels))
+      ids = STUDIED.encode(music('compound', seed), asked)
+      entry = {'name': str(seed), 'digest': '', 'notes': 1}
+      writer.add('train', entry, ids, STUDIED.bar_steps(ids))
+  return cache.TokenCache.open(folder)
+
+
+def asked_stream(found, workers=0):
+  config = ObjectiveConfig(control_dropout=0.0)
+  mixed = Mixture(config=config, codec=STUDIED.codec, heard=KINDS_ASKED)
+  given = {'epochs': 1, 'objective': mixed, 'workers': workers}
+  return list(pipeline.batches(found, 'train', **given, **SHAPE))
+
+
+def test_kinds_that_are_asked_are_labels_and_no_steps(heard_cache):
+  for batch in asked_stream(heard_cache):
+    assert set(batch['aux']) == set(KINDS_ASKED)
+    for row in range(len(batch['ids'])):
+      labels = {k: v[row] for k, v in batch['aux'].items()}
+      for number in range(1, batch['segments'][row].max() + 1):
+        here = np.flatnonzero(batch['segments'][row] == number)
+        check_labels(batch['ids'][row, here], here, labels)
+      padding = batch['segments'][row] == 0
+      assert all((values[padding] == -1).all() for values in labels.values())
+
+
+def check_labels(ids, here, labels):
+  """Within a bar all steps but the last say the same; controls stay."""
+  told = STUDIED.read_controls(ids)
+  assert all(level.density is not None for level in told.bars)
+  assert all(level.harmony is level.section is None for level in told.bars)
+  bars = np.cumsum(STUDIED.codec.holds('bar', ids[:, 0]))
+  for name, values in labels.items():
+    said = values[here]
+    assert said[-1] == -1
+    for bar in range(1, bars.max() + 1):
+      of_bar = {said[i - 1] for i in np.flatnonzero(bars == bar) if i}
+      assert len(of_bar) <= 1, (name, of_bar)
+      assert of_bar <= set(range(169))
+
+
+def test_workers_bring_labels_too(heard_cache):
+  alone = asked_stream(heard_cache)
+  for one, other in zip(alone, asked_stream(heard_cache, 2), strict=True):
+    np.testing.assert_array_equal(one['ids'], other['ids'])
+    for name in KINDS_ASKED:
+      np.testing.assert_array_equal(one['aux'][name], other['aux'][name])

@@ -3,7 +3,7 @@
 import pytest
 
 from aurl_jax.core.errors import ConfigError
-from aurl_jax.experiment import pages, sections
+from aurl_jax.experiment import learning, pages, sections
 
 VAE = ('model.mode=vae', 'model.latent.slot=4', 'data.batching=pad')
 
@@ -49,6 +49,46 @@ def test_a_one_shot_decoder_and_its_losses_go_together():
   wrong = 'loss.auxiliary=frames=0.1,frames_mood=1'
   with pytest.raises(ConfigError, match='frames_mood'):
     sections.parse(pages.load(page, [*asked, wrong]))
+
+
+HEARD = (
+  'tokenizer.name=aurl_jax.tokens.compound:Compound',
+  'tokenizer.controls=True',
+  'tokenizer.studied=True',
+  'data.controls=studied',
+)
+ASKED = 'loss.auxiliary=harmony=0.2,section=0.1'
+
+
+def test_what_is_asked_of_states_is_taken_out_of_the_ids():
+  page = pages.find('base')
+  run = sections.parse(
+    pages.load(page, [*HEARD, 'model.heard=harmony,section', ASKED])
+  )
+  assert run.rows['objective'].heard == ('harmony', 'section')
+  judged = learning.unheard(run.model, run.tokenizer)
+  assert judged.heard == ('harmony', 'section')
+  assert judged.config.control_dropout == 0
+  plain = sections.parse(pages.load(page, HEARD))
+  assert learning.unheard(plain.model, plain.tokenizer) is None
+
+
+@pytest.mark.parametrize(
+  ('changes', 'said'),
+  [
+    (('model.heard=harmony', ASKED), 'must name the same kinds'),
+    (('model.heard=harmony,section',), 'must name the same kinds'),
+    ((ASKED,), 'must name the same kinds'),
+    (
+      ('model.heard=harmony,section', ASKED, 'data.controls=none'),
+      'data.controls fills in the labels',
+    ),
+  ],
+)
+def test_what_is_asked_of_states_has_labels_and_a_weight(changes, said):
+  page = pages.find('base')
+  with pytest.raises(ConfigError, match=said):
+    sections.parse(pages.load(page, [*HEARD, *changes]))
 
 
 def test_latents_have_no_place_in_a_transformer():

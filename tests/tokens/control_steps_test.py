@@ -3,19 +3,32 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from aurl_jax.core.errors import TokenError
+from aurl_jax.core.errors import ConfigError, TokenError
 from aurl_jax.tokens import control_steps
 from aurl_jax.tokens import controls as controls_lib
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.controls import Controls, Levels
 from aurl_jax.tokens.remi import Remi
 from tests import recogniser
-from tests.tokens import judge, pieces
+from tests.tokens import judge, pieces, sampler
 
 SEEDS = st.integers(0, 2**32 - 1)
 CASES = [Remi(controls=True), Compound(controls=True, micro=4, pedal=True)]
 PLAIN = [Remi(), Compound(micro=4, pedal=True)]
 BOTH = list(zip(CASES, PLAIN, strict=True))
+STUDIED = [
+  Remi(controls=True, studied=True),
+  Compound(controls=True, studied=True),
+]
+HEARD = Controls(
+  piece=Levels(key=14),
+  style=7,
+  form=7,
+  bars=(
+    Levels(section=0, harmony=168, contour=8),
+    Levels(density=3, section=15, contour=0),
+  ),
+)
 
 
 def spelled(tokenizer, ids):
@@ -134,3 +147,46 @@ def test_strange_ids_become_0_without_controls():
   found = steps.without(rows)
   np.testing.assert_array_equal(found[0], rows[0])
   np.testing.assert_array_equal(found[1], 0)
+
+
+@pytest.mark.parametrize('tokenizer', STUDIED)
+def test_what_studies_hear_comes_back(tokenizer):
+  notes = pieces.chorale(1, bars=2)
+  ids = tokenizer.encode(notes, HEARD)
+  assert recogniser.fault(tokenizer, ids.tolist()) == ''
+  assert tokenizer.read_controls(ids) == HEARD
+  assert tokenizer.decode(ids) == judge.rounded(tokenizer, notes)
+
+
+@pytest.mark.parametrize('tokenizer', STUDIED)
+def test_grammars_allow_what_studies_hear_where_it_may_stand(tokenizer):
+  ids, alive = sampler.sample(tokenizer, 3, [60] * 64, 60)
+  assert alive.all()
+  told = set()
+  for row in ids:
+    real = row[: np.flatnonzero(row[:, 0])[-1] + 1]
+    assert recogniser.fault(tokenizer, real.tolist()) == ''
+    names = ('section', 'harmony', 'contour', 'form')
+    for f in range(len(tokenizer.codec.fields)):
+      held = tokenizer.codec.fields[f].holds
+      told |= {name for name in names if held(name, row[:, f]).any()}
+  assert len(told) == 4
+
+
+def test_vocabularies_without_studies_are_as_they_were():
+  """Ids of kept models are numbers: none may move."""
+  names = ('key', 'density', 'polyphony', 'register', 'family', 'style')
+  for tokenizer in CASES:
+    fields = tokenizer.codec.fields
+    field = fields[0 if len(fields) == 1 else 2]
+    assert tuple(r.event for r in field.ranges)[-len(names) :] == names
+
+
+def test_a_vocabulary_without_studies_refuses_what_they_hear():
+  notes = pieces.chorale(1, bars=2)
+  for told in (Controls(form=1), Controls(bars=(Levels(contour=2),))):
+    with pytest.raises(TokenError, match='studied=True') as caught:
+      CASES[0].encode(notes, told)
+    assert caught.value.code == 'controls'
+  with pytest.raises(ConfigError, match='controls=True'):
+    Compound(studied=True)
