@@ -5,13 +5,14 @@ is told alone: beside it stands what each piece of the corpus shares with all
 the others (leave-one-out), and a piece is flagged only where it shares more
 than nearly all of these do. Three figures of a piece: the share of its runs of
 so many notes that others have (n-grams), the longest run that it shares
-(`evaluation.ngrams`), and how many groups of notes agree on one place of one
-piece (geometric hashes, `evaluation.fingerprints`), which notes put in or left
-out do not undo. After Yin et al., "Deep learning's shallow gains: a comparative
+(`evaluation.ngrams`), and how much of three bars of some piece stands in it, of
+all lines, at one transposition. Where to look for the last one is told by groups
+of notes that agree on a place (geometric hashes, `evaluation.fingerprints`), so
+that notes put in or left out cost their share of it and no more. After Yin et al., "Deep learning's shallow gains: a comparative
 evaluation of algorithms for automatic music generation", Machine Learning 2023,
 and SN Computer Science 3, 2022, whose baseline is of a corpus in halves.
 
-Axes: `p` pieces, `k` notes of lines, `m` matches.
+Axes: `p` pieces, `k` notes of lines, `m` matches, `c` places.
 """
 
 import dataclasses
@@ -28,10 +29,21 @@ from aurl_jax.evaluation.ngrams import Lines
 from aurl_jax.evaluation.originality import Index
 from aurl_jax.music.notes import Notes
 
-LEVEL = 0.05
+VERSION = 0.95
+"""Alike to so much, two pieces of a corpus are versions of one."""
+LEVEL = 0.02
 """Share of the corpus' own pieces that may be flagged."""
+BEATS = 12
+"""Of a passage."""
+_FEWEST_NOTES, _FEWEST_GROUPS = 16, 4
+"""Of a passage that tells anything."""
+_LOOKED_AT = 16
+"""Places, those that most groups agree on."""
+_PITCHES = 128
+_FAR = 1 << 34
+"""More than cells of any corpus."""
 FEWEST = 40
-"""Pieces of which a limit is told: of fewer, each is more than 2.5 %."""
+"""Pieces by which a limit is told: fewer know too little of what is usual."""
 
 
 class Borrowed(NamedTuple):
@@ -40,12 +52,13 @@ class Borrowed(NamedTuple):
   Attributes:
     share: 0..1 of its runs of `Index.notes` notes that the corpus has.
     run: Notes of the longest shared run; 0 where it has less than such a run.
-    points: Groups of notes that agree on one place of one piece.
+    alike: 0..1 of the notes of `BEATS` beats of a piece of the corpus that are
+      here too; where only an index is known, of the groups that it keeps.
   """
 
   share: float
   run: int
-  points: int
+  alike: float
 
 
 class Limits(NamedTuple):
@@ -53,17 +66,17 @@ class Limits(NamedTuple):
 
   Attributes:
     run: Notes of the longest run of a piece that is not flagged.
-    points: Groups of notes likewise.
+    alike: Share of a passage likewise.
     pieces: How many pieces that is told by.
   """
 
   run: int
-  points: int
+  alike: float
   pieces: int
 
   def flags(self, found: Borrowed) -> bool:
     """Returns whether a piece shares more."""
-    return found.run > self.run or found.points > self.points
+    return found.run > self.run or found.alike > self.alike
 
 
 def of(index: Index, notes: Notes) -> Borrowed:
@@ -71,7 +84,8 @@ def of(index: Index, notes: Notes) -> Borrowed:
   rows = ngrams.lines(notes, index.cells_per_beat)
   found, whole = index.found(rows)
   matched = fingerprints.matches(index.table, rows)
-  return _told(index, found, whole, matched)
+  places = _places(index, matched)
+  return Borrowed(*_runs(index, found, whole), _kept(index, places))
 
 
 def limits(
@@ -79,28 +93,31 @@ def limits(
 ) -> Limits | None:
   """Returns limits that at most a share of pieces is beyond.
 
-  Half of the share for runs, half for groups of notes.
+  Half of the share for runs, half for passages.
 
   Args:
-    own: What pieces share that are no copies, such as the corpus' own.
+    own: What pieces share that are no copies, such as the corpus' own. Those
+      that hold a passage of another nearly note for note are versions of it,
+      copies themselves, and do not count.
     level: The share, 0..1.
 
   Returns:
-    None where there are fewer than `FEWEST` pieces.
+    None where there are fewer than `FEWEST` pieces that are no versions.
 
   Raises:
     ValueError: The level is no share.
   """
   if not 0 <= level <= 1:
     raise ValueError(f'a level is a share in 0..1, not {level}')
+  own = [each for each in own if each.alike < VERSION]
   if len(own) < FEWEST:
     return None
   at = 1 - level / 2
-  run, points = (
-    int(np.quantile([getattr(x, name) for x in own], at, method='higher'))
-    for name in ('run', 'points')
+  run, alike = (
+    np.quantile([getattr(x, name) for x in own], at, method='higher')
+    for name in ('run', 'alike')
   )
-  return Limits(run, points, len(own))
+  return Limits(int(run), float(alike), len(own))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +157,21 @@ class Corpus:
       there = known.keys[at] == hashed
       found = whole & there & (known.several[at] | (known.owner[at] != own))
     matched = fingerprints.matches(self.index.table, rows)
-    return _told(self.index, found, whole, matched, own)
+    places = _places(self.index, matched, own)
+    return Borrowed(
+      *_runs(self.index, found, whole), self._alike(rows, places)
+    )
+
+  def of(self, notes: Notes) -> Borrowed:
+    """Returns what a piece that is none of these shares with them."""
+    rows = ngrams.lines(notes, self.cells_per_beat)
+    found, whole = self.index.found(rows)
+    places = _places(
+      self.index, fingerprints.matches(self.index.table, rows)
+    )
+    return Borrowed(
+      *_runs(self.index, found, whole), self._alike(rows, places)
+    )
 
   def baseline(
     self, most: int = 0, told: Callable[[int, int], object] | None = None
@@ -158,6 +189,36 @@ class Corpus:
       found.append(self.left_out(names[number * len(names) // count]))
       if told is not None:
         told(number + 1, count)
+    return found
+
+  def _alike(self, rows: Lines, places: '_Places') -> float:
+    """Returns how much of a passage is here, at best over some places."""
+    have = np.unique(rows.cell * _PITCHES + rows.pitch)
+    best = 0.0
+    for place, offset, up in zip(
+      places.place, places.offset, places.semitones, strict=True
+    ):
+      piece = int(self.index.starts.searchsorted(place, 'right')) - 1
+      cell, pitch = self._points[piece]
+      # Whole, also where its end is near.
+      last = min(place + BEATS * self.cells_per_beat, int(cell[-1]) + 1)
+      first = last - BEATS * self.cells_per_beat
+      low, high = cell.searchsorted([first, last])
+      if high - low >= _FEWEST_NOTES:
+        wanted = (cell[low:high] - offset) * _PITCHES + pitch[low:high] + up
+        best = max(best, float(np.isin(wanted, have).mean()))
+    return best
+
+  @functools.cached_property
+  def _points(self) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of each piece cells, in a row with all others, and pitches, once each."""
+    found = []
+    for start, notes in zip(
+      self.index.starts.tolist(), self.pieces.values(), strict=True
+    ):
+      rows = ngrams.lines(notes, self.cells_per_beat)
+      both = np.unique(np.stack([rows.cell, rows.pitch]), axis=1)
+      found.append((both[0] + start, both[1]))
     return found
 
   @functools.cached_property
@@ -194,33 +255,47 @@ class _Known(NamedTuple):
   several: np.ndarray
 
 
-def _told(
-  index: Index,
-  found: Bool[np.ndarray, ' k'],
-  whole: Bool[np.ndarray, ' k'],
-  matched: Matches,
-  own: int = -1,
-) -> Borrowed:
-  """Returns figures of what is found, but in one's own piece."""
+class _Places(NamedTuple):
+  """Where passages of a piece may be from: cells, offsets, semitones, [c]."""
+
+  place: np.ndarray
+  offset: np.ndarray
+  semitones: np.ndarray
+  agree: np.ndarray
+
+
+def _runs(
+  index: Index, found: Bool[np.ndarray, ' k'], whole: Bool[np.ndarray, ' k']
+) -> tuple[float, int]:
+  """Returns the share of runs that are found, and the notes of the longest."""
   longest = int(originality.counted(found).max(initial=0))
-  return Borrowed(
-    share=float(found.sum() / max(whole.sum(), 1)),
-    run=longest + index.notes - 1 if longest else 0,
-    points=_points(index, matched, own),
-  )
+  share = float(found.sum() / max(whole.sum(), 1))
+  return share, longest + index.notes - 1 if longest else 0
 
 
-def _points(index: Index, matched: Matches, own: int) -> int:
-  """Returns the most matches that agree on a piece, an offset and a pitch."""
+def _places(index: Index, matched: Matches, own: int = -1) -> _Places:
+  """Returns the places that most groups agree on, but in one's own piece."""
   place = index.table.place[matched.entry].astype(np.int64)
-  piece = index.starts.searchsorted(place, 'right') - 1
-  other = piece != own
-  told: Int[np.ndarray, '3 m'] = np.stack(
-    [piece[other], matched.offset[other], matched.semitones[other]]
-  )
-  if not told.shape[1]:
-    return 0
+  other = index.starts.searchsorted(place, 'right') - 1 != own
+  told: Int[np.ndarray, '4 m'] = np.stack(
+    [matched.offset, matched.semitones, place, matched.entry]
+  )[:, other]
   # Each group counts once, however often it is met.
-  told = np.unique(np.vstack([told, matched.entry[other]]), axis=1)[:3]
-  _, counts = np.unique(told, axis=1, return_counts=True)
-  return int(counts.max())
+  told = np.unique(told, axis=1)
+  if not told.shape[1]:
+    return _Places(*told[:3], told[0])
+  moves = (np.diff(told[:2], prepend=told[:2, :1]) != 0).any(axis=0)
+  key = moves.cumsum() * _FAR + told[2]
+  last = key.searchsorted(key + BEATS * index.cells_per_beat)
+  agree = last - np.arange(len(key))
+  best = np.argsort(-agree, kind='stable')[:_LOOKED_AT]
+  return _Places(told[2][best], told[0][best], told[1][best], agree[best])
+
+
+def _kept(index: Index, places: _Places) -> float:
+  """Returns how many of the groups of a passage agree, at best."""
+  every = index.places
+  ends = places.place + BEATS * index.cells_per_beat
+  there = every.searchsorted(ends) - every.searchsorted(places.place)
+  known = there >= _FEWEST_GROUPS
+  return float((places.agree[known] / there[known]).max(initial=0))

@@ -218,7 +218,7 @@ class Index:
   ) -> Passage:
     first, last = int(cell[group].min()), int(cell[group].max())
     offset = int(matched.offset[group[0]])
-    place = self._places
+    place = self.places
     low, high = place.searchsorted([first + offset, last + offset + 1])
     kept = max(int(high - low), 1)
     return Passage(
@@ -228,8 +228,9 @@ class Index:
     )
 
   @functools.cached_property
-  def _places(self) -> np.ndarray:
-    return np.sort(self.table.place)
+  def places(self) -> Int[np.ndarray, ' e']:
+    """The cells of all groups of notes, ascending."""
+    return np.sort(self.table.place.astype(np.int64))
 
 
 def build(

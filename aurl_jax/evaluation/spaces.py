@@ -101,8 +101,7 @@ def distances(
 
   Returns:
     `frechet`, as `frechet.Distance` with the `floor` of the reference; and
-    `kernel`, the unbiased squared kernel `distance` of vectors in deviations of
-    the reference, with its `floor`. Both with `windows` of both sets and pieces
+    `kernel`, the unbiased squared kernel `distance`, with its `floor`. Both with `windows` of both sets and pieces
     `without` one; or `why` there are none.
   """
   counts = {
@@ -134,11 +133,8 @@ def _frechet(made: Vectors, real: Vectors, seed: int) -> dict[str, Any]:
 
 def _kernel(made: Vectors, real: Vectors, seed: int) -> dict[str, Any]:
   one, other = (_fewer(each, seed) for each in (made, real))
-  rows = frechet.standardised(other.rows, other.rows)
-  _, floor = frechet.floor(rows, seed=seed, owner=other.owner)
-  far = frechet.kernel_distance(
-    frechet.standardised(other.rows, one.rows), rows
-  )
+  _, floor = frechet.floor(other.rows, seed=seed, owner=other.owner)
+  far = frechet.kernel_distance(one.rows, other.rows)
   return {'distance': far, 'floor': floor}
 
 

@@ -102,9 +102,9 @@ class Judge:
     return report | {'nearest': copies}, pairs
 
   def _rank(self, found: Borrowed) -> tuple[float, ...]:
-    limits = self.limits or Limits(1, 1, 0)
+    limits = self.limits or Limits(1, 1.0, 0)
     beyond = max(
-      found.run / max(limits.run, 1), found.points / max(limits.points, 1)
+      found.run / max(limits.run, 1), found.alike / max(limits.alike, 0.01)
     )
     return (-beyond, -found.share)
 

@@ -84,7 +84,7 @@ def _part(title: str, found: Mapping[str, Any] | None) -> str:
 _BORROWED = {
   'share': 'share of runs of notes that training music has',
   'run': 'longest shared run, notes',
-  'points': 'groups of notes that agree on one place',
+  'alike': 'share of three bars of one piece that stands here',
 }
 
 
@@ -108,7 +108,7 @@ def _original(found: Mapping[str, Any] | None) -> str:
     told = ' against '.join(_plain(row[k]) for k in ('generated', 'baseline'))
     rows.append(_row(name, f'{told}; delta {row["effect"]:+.2f}'))
   body = f'<h3>Originality</h3>{markup.table(("", ""), rows)}'
-  head = ('piece', 'flagged', 'longest run', 'groups', 'bar', 'is from')
+  head = ('piece', 'flagged', 'longest run', 'alike', 'bar', 'is from')
   return body + markup.table(head, map(_copy, found['nearest']))
 
 
@@ -121,7 +121,7 @@ def _copy(told: Mapping[str, Any]) -> str:
     where = f'{source["piece"]}, bar {source["bar"]}'
     where += f', {source["semitones"]:+d} semitones'
   flagged = 'yes' if told['flagged'] else 'no'
-  cells = (told['piece'], flagged, told['run'], told['points'], bar, where)
+  cells = (told['piece'], flagged, told['run'], writers.show(told['alike']), bar, where)
   return _row(*map(str, cells))
 
 
