@@ -6,6 +6,7 @@ each other (leave-one-out), or else the pieces of the reference with the index.
 Beside each piece that shares most stands the pair of bars, to see and to hear.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -51,21 +52,23 @@ class Judge:
 
   def __init__(
     self,
-    index: Index,
+    known: Index | Corpus,
     own: Sequence[Borrowed],
     facts: Mapping[str, Any],
-    pieces: Mapping[str, Notes] | None = None,
   ) -> None:
     """Takes what is known.
 
     Args:
-      index: Of the training music.
+      known: The training music, or its index.
       own: What pieces share with it that are no copies.
       facts: What is told of it.
-      pieces: The training music, if there is any.
     """
-    self.index, self.own, self.facts = index, list(own), dict(facts)
-    self.pieces = pieces or {}
+    self.own, self.facts = list(own), dict(facts)
+    if isinstance(known, Corpus):
+      self.index, self.pieces, self._of = known.index, known.pieces, known.of
+    else:
+      self.index, self.pieces = known, {}
+      self._of = functools.partial(borrowing.of, known)
 
   @property
   def limits(self) -> Limits | None:
@@ -76,7 +79,7 @@ class Judge:
     self, pieces: Sequence[Notes], seed: int
   ) -> tuple[dict[str, Any], list[Pair]]:
     """Returns the part of a report on a set, and the pairs that are shown."""
-    found = [borrowing.of(self.index, notes) for notes in pieces]
+    found = [self._of(notes) for notes in pieces]
     limits = self.limits
     flagged = [bool(limits and limits.flags(each)) for each in found]
     report = dict(self.facts) | {
@@ -154,7 +157,7 @@ def of_training(name: str, told: progress.Report | None = None) -> Judge:
     'baseline': f'{len(own)} pieces of it, each against all others',
     'cells_per_beat': CELLS,
   }
-  return Judge(corpus.index, own, facts, pieces)
+  return Judge(corpus, own, facts)
 
 
 def of_index(index: Index, name: str, reference: Sequence[Notes]) -> Judge:
