@@ -39,6 +39,8 @@ _FEWEST_NOTES, _FEWEST_GROUPS = 16, 4
 """Of a passage that tells anything."""
 _LOOKED_AT = 16
 """Places, those that most groups agree on."""
+_COMMON = 32
+"""Places of a group of notes beyond which it tells none."""
 _PITCHES = 128
 _FAR = 1 << 34
 """More than cells of any corpus."""
@@ -83,7 +85,7 @@ def of(index: Index, notes: Notes) -> Borrowed:
   """Returns what a piece shares with the music of an index."""
   rows = ngrams.lines(notes, index.cells_per_beat)
   found, whole = index.found(rows)
-  matched = fingerprints.matches(index.table, rows)
+  matched = fingerprints.matches(index.table, rows, _COMMON)
   places = _places(index, matched)
   return Borrowed(*_runs(index, found, whole), _kept(index, places))
 
@@ -156,7 +158,7 @@ class Corpus:
     if len(known.keys):
       there = known.keys[at] == hashed
       found = whole & there & (known.several[at] | (known.owner[at] != own))
-    matched = fingerprints.matches(self.index.table, rows)
+    matched = fingerprints.matches(self.index.table, rows, _COMMON)
     places = _places(self.index, matched, own)
     return Borrowed(
       *_runs(self.index, found, whole), self._alike(rows, places)
@@ -166,9 +168,8 @@ class Corpus:
     """Returns what a piece that is none of these shares with them."""
     rows = ngrams.lines(notes, self.cells_per_beat)
     found, whole = self.index.found(rows)
-    places = _places(
-      self.index, fingerprints.matches(self.index.table, rows)
-    )
+    matched = fingerprints.matches(self.index.table, rows, _COMMON)
+    places = _places(self.index, matched)
     return Borrowed(
       *_runs(self.index, found, whole), self._alike(rows, places)
     )
