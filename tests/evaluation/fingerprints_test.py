@@ -85,5 +85,5 @@ def test_commonplaces_can_be_left_out():
     assert len(every.note)
     few = fingerprints.matches(table, asked, often)
     assert few.entry.tolist() == every.entry.tolist()
-    none = fingerprints.matches(table, asked, 4)
+    none = fingerprints.matches(table, asked, 3)
     assert len(none.note) == (0 if often == 5 else len(every.note))
