@@ -160,9 +160,7 @@ class Corpus:
       found = whole & there & (known.several[at] | (known.owner[at] != own))
     matched = fingerprints.matches(self.index.table, rows, _COMMON)
     places = _places(self.index, matched, own)
-    return Borrowed(
-      *_runs(self.index, found, whole), self._alike(rows, places)
-    )
+    return Borrowed(*_runs(self.index, found, whole), self._alike(rows, places))
 
   def of(self, notes: Notes) -> Borrowed:
     """Returns what a piece that is none of these shares with them."""
@@ -170,9 +168,7 @@ class Corpus:
     found, whole = self.index.found(rows)
     matched = fingerprints.matches(self.index.table, rows, _COMMON)
     places = _places(self.index, matched)
-    return Borrowed(
-      *_runs(self.index, found, whole), self._alike(rows, places)
-    )
+    return Borrowed(*_runs(self.index, found, whole), self._alike(rows, places))
 
   def baseline(
     self, most: int = 0, told: Callable[[int, int], object] | None = None
@@ -284,7 +280,7 @@ def _places(index: Index, matched: Matches, own: int = -1) -> _Places:
   # Each group counts once, however often it is met.
   told = np.unique(told, axis=1)
   if not told.shape[1]:
-    return _Places(*told[:3], told[0])
+    return _Places(told[2], told[0], told[1], told[0])
   moves = (np.diff(told[:2], prepend=told[:2, :1]) != 0).any(axis=0)
   key = moves.cumsum() * _FAR + told[2]
   last = key.searchsorted(key + BEATS * index.cells_per_beat)

@@ -158,7 +158,9 @@ def scores(
   confusion = np.zeros((len(styles), len(styles)), np.int64)
   for number in range(FOLDS):
     out = fold == number
-    made = fit(table[~out], [labels[i] for i in np.flatnonzero(~out)], penalty)
+    made = fit(
+      table[~out], [labels[i] for i in np.flatnonzero(~out).tolist()], penalty
+    )
     told = made.chances(table[out]).argmax(axis=1)
     np.add.at(confusion, (place[out], told), 1)
   right = confusion.diagonal() / counts

@@ -193,7 +193,7 @@ def part(
     seed: Of drawn sets.
   """
   if judge is None:
-    index = made.composer and made.composer.index
+    index = made.composer.index if made.composer is not None else None
     if index is None:
       why = 'no training music is named, and none is known: --training PATH'
       return {'why': why}, []

@@ -121,7 +121,14 @@ def _copy(told: Mapping[str, Any]) -> str:
     where = f'{source["piece"]}, bar {source["bar"]}'
     where += f', {source["semitones"]:+d} semitones'
   flagged = 'yes' if told['flagged'] else 'no'
-  cells = (told['piece'], flagged, told['run'], writers.show(told['alike']), bar, where)
+  cells = (
+    told['piece'],
+    flagged,
+    told['run'],
+    writers.show(told['alike']),
+    bar,
+    where,
+  )
   return _row(*map(str, cells))
 
 

@@ -64,8 +64,7 @@ def test_tables_tell_styles(tmp_path):
 def test_sets_are_told_by_the_style_of_the_reference(folder):
   styles = appraise_style.Styles(str(folder))
   sets = [
-    metrics.table([piece(1000 + k, low) for k in range(12)])
-    for low in (72, 36)
+    metrics.table([piece(1000 + k, low) for k in range(12)]) for low in (72, 36)
   ]
   alike, other = (styles.told(table, sets[1]) for table in (sets[1], sets[0]))
   for told in (alike, other):
