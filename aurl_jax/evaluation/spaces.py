@@ -101,8 +101,9 @@ def distances(
 
   Returns:
     `frechet`, as `frechet.Distance` with the `floor` of the reference; and
-    `kernel`, the unbiased squared kernel `distance`, with its `floor`. Both with
-    `windows` of both sets and pieces `without` one; or `why` there are none.
+    `kernel`, the unbiased squared kernel `distance`, with its `floor`. Both
+    with `windows` of both sets and pieces `without` one; or `why` there are
+    none.
   """
   counts = {
     'windows': [len(made.rows), len(real.rows)],
