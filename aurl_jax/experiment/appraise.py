@@ -130,12 +130,19 @@ def write(
     'metrics': {m.name: _defined(m) for m in metrics.METRICS},
     'models': told,
   }
+  return {**report, 'page': _saved(report, shown, out)}
+
+
+def _saved(
+  report: Mapping[str, Any], shown: appraise_page.Shown, out: files.StrPath
+) -> str:
+  """Writes both files; returns the path of the page."""
   folder = pathlib.Path(out).expanduser()
   folder.mkdir(parents=True, exist_ok=True)
   text = json.dumps(report, indent=1, allow_nan=False) + '\n'
   files.write_atomic(folder / REPORT, text)
   files.write_atomic(folder / PAGE, appraise_page.page(report, shown))
-  return {**report, 'page': str(folder / PAGE)}
+  return str(folder / PAGE)
 
 
 def _read(reference: str, asked: Asked, quiet: bool) -> _Reference:
