@@ -6,9 +6,10 @@ the others (leave-one-out), and a piece is flagged only where it shares more
 than nearly all of these do. Three figures of a piece: the share of its runs of
 so many notes that others have (n-grams), the longest run that it shares
 (`evaluation.ngrams`), and how much of three bars of some piece stands in it, of
-all lines, at one transposition. Where to look for the last one is told by groups
-of notes that agree on a place (geometric hashes, `evaluation.fingerprints`), so
-that notes put in or left out cost their share of it and no more. After Yin et
+all lines, at one transposition. Where to look for the last one is told by
+groups of notes that agree on a place (geometric hashes,
+`evaluation.fingerprints`), so that notes put in or left out cost their share of
+it and no more. After Yin et
 al., "Deep learning's shallow gains: a comparative evaluation of algorithms for
 automatic music generation", Machine Learning 2023, and SN Computer Science 3,
 2022, whose baseline is of a corpus in halves.
