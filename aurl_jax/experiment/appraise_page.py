@@ -148,7 +148,7 @@ def _metrics(defined: Mapping[str, Any], model: Mapping[str, Any]) -> str:
       _interval(row['reference']),
       _picture(row['generated'], row['reference']),
       f'<{mark}>{row["effect"]:+.2f}</{mark}>',
-      _interval(row['auc']),
+      _area(row['auc']),
       f'<{mark}>{_chance(row["p"])}</{mark}>',
     ]
     rows.append(f'<tr>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>')
@@ -202,8 +202,14 @@ def _interval(found: list[float]) -> str:
   return f'{mean} <span class="soft">[{low}, {high}]</span>'
 
 
+def _area(found: list[float]) -> str:
+  mean, low, high = (f'{value:.2f}' for value in found)
+  return f'{mean} <span class="soft">[{low}, {high}]</span>'
+
+
 def _chance(p: float) -> str:
-  return '&lt; 0.001' if p < 0.001 else f'{p:.3f}'
+  told = '&lt; 0.001' if p < 0.001 else f'{p:.3f}'
+  return f'<span style="white-space:nowrap">{told}</span>'
 
 
 def _plain(found: Sequence[float]) -> str:
