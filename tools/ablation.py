@@ -18,6 +18,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import resource
 import statistics
 import subprocess
@@ -30,6 +31,8 @@ _PROBED = 8
 _PROBE = -1
 """Stands for a number of steps where they are only timed."""
 _RESULT = 'result.json'
+_KEY = re.compile(r',(?=[a-z_]+\.\w)')
+"""Commas before `section.key`; others belong to a value."""
 _FIGURES = ('valid/loss', 'valid/bits_per_note', 'valid/frames')
 
 
@@ -107,7 +110,7 @@ def trials(args: argparse.Namespace) -> Iterator[Trial]:
   for seed in args.seeds:
     for words in args.vary or ['as it is:']:
       name, _, changes = words.partition(':')
-      own = tuple(word for word in changes.split(',') if word)
+      own = tuple(word for word in _KEY.split(changes) if word)
       folder = args.out / f'{name.replace(" ", "_")}-{seed}'
       yield Trial(name, args.page, (*args.set, *own), seed, folder)
 

@@ -18,6 +18,7 @@ VERBS = {
   'prepare': 'turn a folder of MIDI into a data set',
   'inspect': 'read MIDI files and say what was found and repaired',
   'evaluate': 'hold what a model writes against music of people',
+  'bench': 'measure how fast and how large a model is',
   'analyze': 'hear chords, keys, sections and melody in music',
   'tokens': 'tokenise a file and say what that keeps and loses',
   'train': 'train a model, or go on with a run',
@@ -37,6 +38,7 @@ VERBS = {
 """Verb -> what it does; each is a module of `aurl_jax.cli`."""
 
 _HEAVY = (
+  'bench',
   'demo',
   'evaluate',
   'generate',

@@ -24,14 +24,17 @@ import argparse
 import itertools
 from typing import TYPE_CHECKING
 
-from aurl_jax.cli import flags, output, remakes, wishes
+from aurl_jax.cli import flags, output, remakes, tunes, wishes
 
 if TYPE_CHECKING:
   from aurl_jax.tokens.controls import Controls
 
-_CONTROLS = ('key', 'density', 'polyphony', 'register', 'family', 'style')
+_CONTROLS = (
+  *('key', 'density', 'polyphony', 'register', 'section', 'harmony', 'contour'),
+  *('family', 'style', 'form'),
+)
 """As in `tokens.control_steps`; `family` may be given several times."""
-_OF_BARS = _CONTROLS[1:4]
+_OF_BARS = _CONTROLS[1:7]
 _LINES = ('melody', 'accompaniment', 'bass')
 """As in `generation.request`."""
 
@@ -67,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   flags.add_turn(parser)
   wishes.add_arguments(parser)
+  tunes.add_arguments(parser)
   remakes.add_arguments(parser)
 
 
@@ -220,6 +224,7 @@ def _controls(
   return Controls(
     piece=Levels(**levels),
     style=whole.get('style'),
+    form=whole.get('form'),
     instruments=tuple(sorted({n for n in pieces if isinstance(n, int)})),
     bars=tuple(Levels(**dict(zip(each, row, strict=True))) for row in rows),
   )
@@ -241,6 +246,8 @@ def run(args: argparse.Namespace) -> int:
   changes |= remakes.changes(args)
   if wished := wishes.wish(args):
     changes['wish'] = wished
+  if asked_tune := tunes.tune(args):
+    changes['tune'] = asked_tune
   if args.turn:
     by = dict(args.turn)
     result = turning.to_folder(args.model, args.out, by, changes)

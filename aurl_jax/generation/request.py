@@ -13,6 +13,7 @@ from aurl_jax.generation.form import Form
 from aurl_jax.generation.remake import Arrange, Between, Like, Vary
 from aurl_jax.generation.sampling import Sampler
 from aurl_jax.generation.source import Music
+from aurl_jax.generation.tune import Tune
 from aurl_jax.generation.wish import Wish
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.controls import Controls
@@ -52,6 +53,7 @@ _NOT_LONG = (
   'rewrite',
   'controls',
   'wish',
+  'tune',
   *LINES,
   'beams',
   'speculate',
@@ -72,6 +74,7 @@ _NOT_REMADE = (
   'rewrite',
   'controls',
   'wish',
+  'tune',
   *LINES,
   'beams',
   'speculate',
@@ -131,6 +134,7 @@ class Request:
       to 3 is usual; see `guidance.guided`.
     wish: Rules that the notes of the added bars keep (`generation.wish`);
       None for none. Of several wishes, all but one have a weight.
+    tune: Shapes and motifs that a melody leans to (`generation.tune`).
     melody: Music that stays as it is, to which the rest is written: notes, or
       a MIDI file (`generation.given`). `bars` are those of the whole piece, 0
       for those of what is given.
@@ -182,6 +186,7 @@ class Request:
   controls: Controls | None = None
   guidance: float | int = 1.0
   wish: Wish | tuple[Wish, ...] | None = None
+  tune: Tune | None = None
   melody: Music | None = None
   accompaniment: Music | None = None
   bass: Music | None = None
@@ -216,6 +221,7 @@ class Request:
         'two wishes have no weight; write them as one, or give weights',
         code='wish',
       )
+    _check_tune(self)
     _check_beams(self)
     _check_form(self)
     _check_remade(self)
@@ -354,6 +360,20 @@ def _check_start(request: Request) -> None:
       'music that is given has its own meter and tempo, and begins the piece; '
       'leave out prompt, meter and tempo',
       code='given',
+    )
+
+
+def _check_tune(request: Request) -> None:
+  """Raises RequestError unless a melody can lean to what is asked."""
+  if not isinstance(request.tune, Tune | None):
+    raise RequestError(
+      f'tune must be a generation.tune.Tune, not {request.tune!r}', code='tune'
+    )
+  if request.tune is not None and (request.rewrite or request.gives):
+    raise RequestError(
+      'tune: bars that are written anew, or to music that is given, lean to '
+      'none; leave it out',
+      code='tune',
     )
 
 

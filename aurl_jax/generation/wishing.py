@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int
 
 from aurl_jax.generation import given as given_lib
-from aurl_jax.generation import wishes
+from aurl_jax.generation import tune, wishes
 from aurl_jax.generation.constraints import Constraint, Soft
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.frame import Kept
@@ -181,7 +181,8 @@ def constraints(
     if not hard:
       parts = tuple(Soft(inner=part, weight=wish.weight) for part in parts)
     found += parts
-  return tuple(found)
+  _, first, _ = _about(tokenizer, request, prompt)
+  return (*found, *tune.constraints(tokenizer, request.tune, first))
 
 
 def judge(
@@ -212,6 +213,8 @@ def judge(
         found[rule.name] = rule.kept(notes)
       elif given is None or rule.name != 'meter':
         found[wish.label(rule.name)] = rule.kept(rest)
+    if request.tune is not None:
+      found |= tune.kept(request.tune, tokenizer.grid, notes, first)
     return found
 
   return judged

@@ -95,6 +95,10 @@ class Melody:
       ),
     )
 
+  def heard(self, notes: Notes) -> np.ndarray:
+    """Returns where the notes of the melody stand in a piece, ascending."""
+    return np.sort(self._melody(notes)[0])
+
   def _melody(self, notes: Notes) -> tuple[np.ndarray, np.ndarray]:
     """Returns the notes of the melody and how sure they are."""
     named = [
