@@ -10,7 +10,7 @@ import pytest
 from aurl_jax.cli import __main__ as cli
 from aurl_jax.core.errors import DataError
 from aurl_jax.data import frames
-from aurl_jax.evaluation import metrics
+from aurl_jax.evaluation import metrics, progression
 from aurl_jax.evaluation.frechet import SetError
 from aurl_jax.experiment import appraise, measuring
 from aurl_jax.experiment import generate as generate_lib
@@ -193,5 +193,16 @@ def test_workers_tell_the_same(folders, report):
   one, two = (measuring.measured(some, jobs) for jobs in (1, 2))
   np.testing.assert_array_equal(one.table, two.table)
   assert one.chords == two.chords
+  assert one.chords[5] == progression.of(some[5])
   with pytest.raises(ValueError, match='1 or more'):
     measuring.measured(some, 0)
+
+
+def test_chords_are_heard_of_some(monkeypatch):
+  monkeypatch.setattr(measuring, 'HEARD', 3)
+  some = [pieces.piece(seed, notes=30) for seed in range(10)]
+  found = measuring.measured(some)
+  assert [bool(chords) for chords in found.chords] == [
+    k in (0, 3, 6) for k in range(10)
+  ]
+  assert len(found.table) == 10
