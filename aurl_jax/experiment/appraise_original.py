@@ -21,8 +21,8 @@ from aurl_jax.music.notes import Notes
 
 CELLS = 4
 """Of a beat: 16ths, in which steps of training music are counted."""
-_BASELINE = 400
-"""Training pieces that are held against all others."""
+_BASELINE = 1000
+"""Training pieces at most that are held against all others."""
 _SHOWN = 3
 """Pieces whose bars are shown, those that share most."""
 _KNOWN = 0.95
