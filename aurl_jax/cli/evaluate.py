@@ -4,11 +4,12 @@ Examples:
   aurl evaluate --model pop --reference ~/midi --out judged
   aurl evaluate --model runs/a --against runs/b --reference ~/midi --n 200
   aurl evaluate --model chorale --reference jsb16_valid.json --json
+  aurl evaluate --model runs/a --reference ~/held_out --training ~/midi --audio
 
 A model is a run, a bundle, a shipped name, or a folder of MIDI files that it
 has written. The folder DIR gets report.html and report.json: all metrics with
-intervals and their sources, distances of the sets with their floors, and how
-likely the reference is.
+intervals and their sources, distances of the sets with their floors, what is
+shared with training music, how likely the reference is, and pieces to hear.
 """
 
 import argparse
@@ -34,6 +35,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     '--n', type=int, default=0, help='pieces (as many as the reference has)'
   )
   parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument(
+    '--training',
+    default='',
+    metavar='PATH',
+    help='music that copies are looked for in (the index of the model)',
+  )
+  parser.add_argument(
+    '--styles',
+    default='',
+    metavar='DIR',
+    help='labelled pieces: a folder a style, or info.csv of Groove',
+  )
+  parser.add_argument(
+    '--encoder',
+    default='pop_dials',
+    metavar='MODEL',
+    help='with latents, in whose space sets are compared; "none" for none',
+  )
+  parser.add_argument(
+    '--audio',
+    nargs='?',
+    const='musicnn',
+    default='',
+    metavar='NAME',
+    help='compare how sets sound, too, to musicnn, or to '
+    'musicnn:FILE, vggish:FILE, clap:FOLDER; a second a piece',
+  )
+  parser.add_argument(
+    '--seconds', type=float, default=30.0, help='of a piece that are heard'
+  )
+  parser.add_argument(
+    '--jobs', type=int, default=1, help='processes that measure pieces'
+  )
   parser.add_argument('--out', default='out', metavar='DIR')
 
 
@@ -41,14 +75,19 @@ def run(args: argparse.Namespace) -> int:
   """Writes the report and prints it, or what of it matters most."""
   from aurl_jax.experiment import appraise
 
-  report = appraise.write(
-    args.model,
-    args.reference,
-    args.out,
+  asked = appraise.Asked(
     against=args.against,
     n=args.n,
     seed=args.seed,
-    quiet=args.json,
+    training=args.training,
+    styles=args.styles,
+    encoder='' if args.encoder == 'none' else args.encoder,
+    audio=args.audio,
+    seconds=args.seconds,
+    jobs=args.jobs,
+  )
+  report = appraise.write(
+    args.model, args.reference, args.out, asked, quiet=args.json
   )
   if args.json:
     output.emit_json(report)
@@ -81,5 +120,8 @@ def _show(model: dict[str, Any]) -> None:
       for name, found in model['sets'].items()
     }
   )
-  if 'likelihood' in model:
-    output.facts(model['likelihood'])
+  shares = {k: v for k, v in model['originality'].items() if k != 'nearest'}
+  output.facts({'progressions': model['progressions'], 'originality': shares})
+  for part in ('style', 'likelihood'):
+    if part in model:
+      output.facts(model[part])

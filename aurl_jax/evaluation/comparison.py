@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from aurl_jax.evaluation import (
   bootstrap,
@@ -45,6 +46,8 @@ class Row(NamedTuple):
     generated: Mean over the pieces of the first set, and its interval.
     reference: The same of the second one.
     effect: Cliff's delta, -1..1: above 0 where the first is the larger.
+    auc: How often the first is the larger of two, 0..1, with its interval: 0.5
+      where the metric does not tell the sets apart.
     p: Chance of such a difference where there is none, corrected.
     pieces: How many of each set have the metric.
   """
@@ -53,8 +56,20 @@ class Row(NamedTuple):
   generated: Interval
   reference: Interval
   effect: float
+  auc: Interval
   p: float
   pieces: tuple[int, int]
+
+  def as_dict(self) -> dict[str, Any]:
+    """Returns all but the name as JSON's own types."""
+    return {
+      'generated': _interval(self.generated),
+      'reference': _interval(self.reference),
+      'effect': self.effect,
+      'auc': _interval(self.auc),
+      'p': self.p,
+      'pieces': list(self.pieces),
+    }
 
 
 class Comparison(NamedTuple):
@@ -72,21 +87,16 @@ class Comparison(NamedTuple):
 
   def as_dict(self) -> dict[str, Any]:
     """Returns everything as JSON's own types."""
-    rows = {
-      row.name: {
-        'generated': _interval(row.generated),
-        'reference': _interval(row.reference),
-        'effect': row.effect,
-        'p': row.p,
-        'pieces': list(row.pieces),
-      }
-      for row in self.rows
-    }
+    rows = {row.name: row.as_dict() for row in self.rows}
     return {'metrics': rows, 'left_out': self.left_out, 'sets': self.sets}
 
 
 def compare(
-  generated: Sequence[Notes], reference: Sequence[Notes], *, seed: int = 0
+  generated: Sequence[Notes],
+  reference: Sequence[Notes],
+  *,
+  seed: int = 0,
+  tables: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Comparison:
   """Returns what two sets of pieces are to each other.
 
@@ -94,6 +104,7 @@ def compare(
     generated: Pieces of a model, say.
     reference: Pieces of people.
     seed: Of subsets and of drawn sets.
+    tables: Metrics of both, as of `metrics.table`, if they are known.
 
   Raises:
     SetError: A set has fewer than two pieces (code `few`).
@@ -104,7 +115,8 @@ def compare(
       'be compared; give two or more of each',
       code='few',
     )
-  tables = metrics.table(generated), metrics.table(reference)
+  if tables is None:
+    tables = metrics.table(generated), metrics.table(reference)
   rows, left_out = _rows(*tables, seed)
   sets = _distances(*tables, seed)
   sets['overlap'] = _overlaps(generated, reference)
@@ -117,22 +129,47 @@ def compare(
   return Comparison(rows, left_out, sets)
 
 
+def row(
+  name: str,
+  one: Float[np.ndarray, ' n'],
+  other: Float[np.ndarray, ' m'],
+  *,
+  seed: int = 0,
+) -> Row | str:
+  """Returns a figure of two sets side by side, its p not corrected.
+
+  Args:
+    name: Of the figure.
+    one: Of each piece of the first set; those that are no numbers are left out.
+    other: Likewise of the second one.
+    seed: Of drawn sets.
+
+  Returns:
+    The row; or why there is none, where fewer than two pieces have a figure.
+  """
+  known = [column[np.isfinite(column)] for column in (one, other)]
+  pieces = (len(known[0]), len(known[1]))
+  if min(pieces) < FEWEST:
+    return f'{pieces[0]} and {pieces[1]} pieces have it'
+  found = statistics.unpaired(*known)
+  made, real = (
+    bootstrap.interval(np.mean, x, samples=_SAMPLES, seed=seed) for x in known
+  )
+  area = statistics.auc(*known)
+  return Row(name, made, real, found.effect, area, found.p, pieces)
+
+
 def _rows(
   one: np.ndarray, other: np.ndarray, seed: int
 ) -> tuple[list[Row], dict[str, str]]:
   """Returns a row for each metric, and why there is none for the others."""
   rows, left_out = [], {}
   for name, *columns in zip(metrics.BY_NAME, one.T, other.T, strict=True):
-    known = [column[np.isfinite(column)] for column in columns]
-    pieces = (len(known[0]), len(known[1]))
-    if min(pieces) < FEWEST:
-      left_out[name] = f'{pieces[0]} and {pieces[1]} pieces have it'
-      continue
-    found = statistics.unpaired(*known)
-    made, real = (
-      bootstrap.interval(np.mean, x, samples=_SAMPLES, seed=seed) for x in known
-    )
-    rows.append(Row(name, made, real, found.effect, found.p, pieces))
+    found = row(name, *columns, seed=seed)
+    if isinstance(found, str):
+      left_out[name] = found
+    else:
+      rows.append(found)
   corrected = statistics.holm([row.p for row in rows])
   return [
     row._replace(p=float(p)) for row, p in zip(rows, corrected, strict=True)

@@ -118,12 +118,21 @@ def _hashes(
     yield first, ngrams.keys(told)[0], far
 
 
-def matches(table: Table, rows: Lines) -> Matches:
-  """Returns all matches of the lines of a piece."""
+def matches(table: Table, rows: Lines, most: int = 0) -> Matches:
+  """Returns all matches of the lines of a piece.
+
+  Args:
+    table: Of the other music.
+    rows: The lines.
+    most: Entries of a hash beyond which it is a commonplace that tells no
+      place, and is left out; 0 leaves none out.
+  """
   found = [np.zeros((5, 0), np.int64)]
   for first, hashed, far in _hashes(rows):
     low = table.hash.searchsorted(hashed)
     many = table.hash.searchsorted(hashed, 'right') - low
+    if most:
+      many = np.where(many > most, 0, many)
     note = first.repeat(many)
     behind = np.arange(len(note)) - (many.cumsum() - many).repeat(many)
     entry = low.repeat(many) + behind

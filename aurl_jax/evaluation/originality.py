@@ -152,17 +152,17 @@ class Index:
       most: Notes of a run, at least `Index.notes`.
     """
     rows = ngrams.lines(notes, self.cells_per_beat)
-    long = _counted(self.found(rows)[0]) > most - self.notes
+    long = counted(self.found(rows)[0]) > most - self.notes
     return int(long.sum())
 
   def _run(
     self, rows: Lines, found: np.ndarray, matched: Matches, bars: np.ndarray
   ) -> Run | None:
-    counted = _counted(found)
-    if not counted.max(initial=0):
+    ends = counted(found)
+    if not ends.max(initial=0):
       return None
-    last = int(counted.argmax())
-    length = int(counted[last]) + self.notes - 1
+    last = int(ends.argmax())
+    length = int(ends[last]) + self.notes - 1
     first = last - length + 1
     inside = (matched.note >= first) & (matched.last <= last)
     return Run(
@@ -218,7 +218,7 @@ class Index:
   ) -> Passage:
     first, last = int(cell[group].min()), int(cell[group].max())
     offset = int(matched.offset[group[0]])
-    place = self._places
+    place = self.places
     low, high = place.searchsorted([first + offset, last + offset + 1])
     kept = max(int(high - low), 1)
     return Passage(
@@ -228,8 +228,9 @@ class Index:
     )
 
   @functools.cached_property
-  def _places(self) -> np.ndarray:
-    return np.sort(self.table.place)
+  def places(self) -> Int[np.ndarray, ' e']:
+    """The cells of all groups of notes, ascending."""
+    return np.sort(self.table.place.astype(np.int64))
 
 
 def build(
@@ -272,8 +273,8 @@ def _same(one: Passage, other: Passage) -> bool:
   return not apart and one.source.piece == other.source.piece
 
 
-def _counted(found: Bool[np.ndarray, ' k']) -> Int[np.ndarray, ' k']:
-  """Returns how many in a row are found up to each.
+def counted(found: Bool[np.ndarray, ' k']) -> Int[np.ndarray, ' k']:
+  """Returns how many in a row are found up to each note.
 
   A line's first notes end no run, so that none goes on into another line.
   """

@@ -1,9 +1,10 @@
 """What a model writes, held against music of people: a report to cite.
 
 out/report.json     every number, with what it is of
-out/report.html     the same as tables and pictures, whole in itself
+out/report.html     the same as tables, pictures and players, whole in itself
 """
 
+import dataclasses
 import json
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,49 +13,84 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aurl_jax.core import files
-from aurl_jax.core.errors import DataError, MidiError, TokenError
-from aurl_jax.data import frames, sources
-from aurl_jax.deploy import bundle as bundle_lib
+from aurl_jax.core.errors import TokenError
 from aurl_jax.deploy.composer import Composer
-from aurl_jax.evaluation import comparison, likelihood, metrics
+from aurl_jax.evaluation import (
+  comparison,
+  likelihood,
+  metrics,
+  progression,
+  spaces,
+)
 from aurl_jax.evaluation.frechet import SetError
-from aurl_jax.experiment import appraise_page, generate, progress
-from aurl_jax.experiment.workdir import Workdir
+from aurl_jax.experiment import (
+  appraise_examples,
+  appraise_original,
+  appraise_page,
+  measuring,
+  music_sets,
+  progress,
+)
+from aurl_jax.experiment.appraise_original import Judge, Pair
+from aurl_jax.experiment.appraise_spaces import ENCODER, Latents, Sound
+from aurl_jax.experiment.appraise_style import Styles
+from aurl_jax.experiment.measuring import Measured
+from aurl_jax.experiment.music_sets import Music
 from aurl_jax.generation import following
-from aurl_jax.music import midi
 from aurl_jax.music import time as time_lib
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.tokenizer import Tokenizer
 
 REPORT, PAGE = 'report.json', 'report.html'
-_AT_ONCE = 32
-"""Pieces that are written at a time."""
 
 
-class Music(NamedTuple):
-  """A set of pieces.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Asked:
+  """What a report shall tell, beside the metrics.
 
   Attributes:
-    name: As it was asked for.
-    pieces: The notes.
-    composer: What wrote them; None of files.
-    unread: Files that hold no music.
+    against: A second model, or folder, that is held against the reference too.
+    n: Pieces that a model writes; 0 takes as many as the reference has.
+    seed: Of the first of them, and of subsets.
+    training: Music that copies are looked for in: a folder of MIDI files, or
+      JSON of frames. '' takes the index that a model carries.
+    styles: A folder of labelled pieces (`appraise_style.labelled`); '' tells
+      no styles.
+    encoder: A model with latents in whose space sets are compared; '' for none.
+    audio: What hears the sets (`evaluation.embedding`); '' for nothing.
+    seconds: Of each piece that are heard.
+    jobs: Processes that measure pieces.
   """
 
-  name: str
-  pieces: list[Notes]
-  composer: Composer | None = None
-  unread: int = 0
+  against: str = ''
+  n: int = 0
+  seed: int = 0
+  training: str = ''
+  styles: str = ''
+  encoder: str = ENCODER
+  audio: str = ''
+  seconds: float | int = spaces.SECONDS
+  jobs: int = 1
+
+
+class _Reference(NamedTuple):
+  """What is known of the reference, and of what sets are held against."""
+
+  music: Music
+  measured: Measured
+  progressions: progression.Progressions
+  views: dict[str, Sound | Latents]
+  vectors: dict[str, spaces.Vectors]
+  judge: Judge | None
+  styles: Styles | None
 
 
 def write(
   model: str,
   reference: str,
   out: files.StrPath,
+  asked: Asked | None = None,
   *,
-  against: str = '',
-  n: int = 0,
-  seed: int = 0,
   quiet: bool = False,
 ) -> dict[str, Any]:
   """Writes the report of a model, or of a folder of MIDI files.
@@ -64,9 +100,7 @@ def write(
     reference: A folder of MIDI files, or JSON of four-part frames
       (`data.frames`).
     out: The folder to write to.
-    against: A second model, or folder, that is held against the reference too.
-    n: Pieces that a model writes; 0 takes as many as the reference has.
-    seed: Of the first of them, and of subsets.
+    asked: What it shall tell; by default all that takes no more than minutes.
     quiet: Whether to show no progress.
 
   Returns:
@@ -74,83 +108,75 @@ def write(
 
   Raises:
     DataError: There is no such music, or nothing of it can be read.
-    BundleError: There is no such model.
+    BundleError, ConfigError: There is no such model, or no such encoder.
+    EmbeddingError: There is no such embedding.
     SetError: A set is too small.
   """
-  real = of_files(reference)
-  sets = []
-  for name in (model, against) if against else (model,):
-    with progress.bar(f'writing {name}', quiet=quiet) as told:
-      sets.append(music(name, n or len(real.pieces), seed, told))
+  asked = asked or Asked()
+  real = _read(reference, asked, quiet)
+  told, shown = [], [('The reference', appraise_examples.first(real.music))]
+  for name in (model, asked.against) if asked.against else (model,):
+    with progress.bar(f'writing {name}', quiet=quiet) as bar:
+      count = asked.n or len(real.music.pieces)
+      made = music_sets.music(name, count, asked.seed, bar)
+    part, pairs = _judged(made, real, asked, quiet)
+    told.append(part)
+    shown.append((made.name, appraise_examples.first(made)))
+    nearest = appraise_examples.of_pairs(made, pairs)
+    shown.append((f'{made.name}: nearest to training music', nearest))
   report = {
-    'reference': {'name': reference, **_counted(real)},
-    'seed': seed,
+    'reference': {'name': reference, **_counted(real.music)},
+    'seed': asked.seed,
     'metrics': {m.name: _defined(m) for m in metrics.METRICS},
-    'models': [_judged(each, real, seed) for each in sets],
+    'models': told,
   }
+  return {**report, 'page': _saved(report, shown, out)}
+
+
+def _saved(
+  report: Mapping[str, Any], shown: appraise_page.Shown, out: files.StrPath
+) -> str:
+  """Writes both files; returns the path of the page."""
   folder = pathlib.Path(out).expanduser()
   folder.mkdir(parents=True, exist_ok=True)
   text = json.dumps(report, indent=1, allow_nan=False) + '\n'
   files.write_atomic(folder / REPORT, text)
-  files.write_atomic(folder / PAGE, appraise_page.page(report))
-  return {**report, 'page': str(folder / PAGE)}
+  files.write_atomic(folder / PAGE, appraise_page.page(report, shown))
+  return str(folder / PAGE)
 
 
-def music(
-  name: str, count: int, seed: int, told: progress.Report | None = None
-) -> Music:
-  """Returns what a model writes, or what a folder of MIDI files holds.
-
-  Args:
-    name: As of `write`.
-    count: Pieces that a model writes.
-    seed: Of the first of them.
-    told: Is told how many are written, of how many.
-
-  Raises:
-    As `write`.
-  """
-  path = pathlib.Path(name).expanduser()
-  bundled = (path / bundle_lib.CONFIG).exists()
-  if path.is_dir() and not Workdir(path).holds_run and not bundled:
-    return of_files(name)
-  composer = generate.load(name)
-  pieces: list[Notes] = []
-  while len(pieces) < count:
-    some = min(_AT_ONCE, count - len(pieces))
-    asked = composer.request(n=some, seed=seed + len(pieces))
-    pieces += [piece.notes for piece in composer.generate(asked)]
-    if told is not None:
-      told(len(pieces), count)
-  return Music(name, pieces, composer)
+def _read(reference: str, asked: Asked, quiet: bool) -> _Reference:
+  """Reads and measures all that sets are held against."""
+  music = music_sets.of_files(reference)
+  _enough(reference, music)
+  views: dict[str, Sound | Latents] = {}
+  if asked.audio:
+    views['audio'] = Sound(asked.audio, asked.seconds)
+  if asked.encoder:
+    views['latents'] = Latents(asked.encoder)
+  judge = styles = None
+  if asked.training:
+    with progress.bar('training music', quiet=quiet) as bar:
+      judge = appraise_original.of_training(asked.training, told=bar)
+  if asked.styles:
+    with progress.bar('styles', quiet=quiet) as bar:
+      styles = Styles(asked.styles, asked.jobs, asked.seed, bar)
+  measured, vectors = _measured(music, views, asked, quiet)
+  model = progression.fit(measured.chords)
+  return _Reference(music, measured, model, views, vectors, judge, styles)
 
 
-def of_files(name: str) -> Music:
-  """Returns the pieces of a folder of MIDI files, or of JSON of frames.
-
-  Files that hold no music are counted and left out.
-
-  Raises:
-    DataError: There is no such file or folder, or it holds no music.
-  """
-  path = pathlib.Path(name).expanduser()
-  if path.is_file():
-    return Music(name, frames.read(path))
-  found = list(sources.folder(path))
-  pieces, unread = [], 0
-  for source in found:
-    try:
-      notes = midi.read(path / source.name).notes
-    except (MidiError, OSError):
-      unread += 1
-      continue
-    pieces.append(notes)
-  if not pieces:
-    raise DataError(
-      f'{path}: none of {len(found)} files holds music that can be read',
-      code='nothing_usable',
-    )
-  return Music(name, pieces, unread=unread)
+def _measured(
+  music: Music, views: Mapping[str, Sound | Latents], asked: Asked, quiet: bool
+) -> tuple[Measured, dict[str, spaces.Vectors]]:
+  """Returns metrics of a set, and what it is in other spaces."""
+  with progress.bar(f'measuring {music.name}', quiet=quiet) as bar:
+    measured = measuring.measured(music.pieces, asked.jobs, bar)
+  vectors = {}
+  for name, view in views.items():
+    with progress.bar(f'{name} of {music.name}', quiet=quiet) as bar:
+      vectors[name] = view.vectors(music.pieces, bar)
+  return measured, vectors
 
 
 def likelihoods(composer: Composer, pieces: Sequence[Notes]) -> dict[str, Any]:
@@ -227,16 +253,52 @@ def _held(
   return found, left_out
 
 
-def _judged(made: Music, real: Music, seed: int) -> dict[str, Any]:
-  """Returns the part of the report on one set."""
-  found: dict[str, Any] = {'name': made.name, **_counted(made)}
-  try:
-    found |= comparison.compare(made.pieces, real.pieces, seed=seed).as_dict()
-  except SetError as error:
-    raise SetError(f'{made.name}: {error}', code=error.code) from error
+def _judged(
+  made: Music, real: _Reference, asked: Asked, quiet: bool
+) -> tuple[dict[str, Any], list[Pair]]:
+  """Returns the part of the report on a set, and the pairs that are shown."""
+  _enough(made.name, made)
+  measured, vectors = _measured(made, real.views, asked, quiet)
+  tables, seed = (measured.table, real.measured.table), asked.seed
+  pieces = made.pieces, real.music.pieces
+  compared = comparison.compare(*pieces, seed=seed, tables=tables)
+  found = {'name': made.name, **_counted(made), **compared.as_dict()}
+  for name, view in real.views.items():
+    far = spaces.distances(vectors[name], real.vectors[name], seed=seed)
+    found['sets'] |= {
+      f'{name}_{kind}': view.facts() | each for kind, each in far.items()
+    }
+  found['progressions'] = _progressions(measured, real, seed)
+  found['originality'], pairs = appraise_original.part(
+    made, real.judge, real.music.pieces, seed
+  )
+  if real.styles is not None:
+    found['style'] = real.styles.told(*tables)
   if made.composer is not None:
-    found['likelihood'] = likelihoods(made.composer, real.pieces)
-  return found
+    found['likelihood'] = likelihoods(made.composer, real.music.pieces)
+  return found, pairs
+
+
+def _progressions(
+  measured: Measured, real: _Reference, seed: int
+) -> dict[str, Any]:
+  """Returns the cost of chords by a model of those of the reference."""
+  model = real.progressions
+  nats = measuring.nats(model, measured.chords)
+  own = measuring.nats(model, real.measured.chords, own=True)
+  row = comparison.row('nats', nats, own, seed=seed)
+  told = {'why': row} if isinstance(row, str) else row.as_dict()
+  return {'order': model.order, 'unit': 'nats a chord', **told}
+
+
+def _enough(name: str, found: Music) -> None:
+  """Raises SetError for a set that is too small to be compared."""
+  if len(found.pieces) < comparison.FEWEST:
+    raise SetError(
+      f'{name}: a set of {len(found.pieces)} pieces is too small to be '
+      'compared; give two or more of each',
+      code='few',
+    )
 
 
 def _counted(found: Music) -> dict[str, int]:

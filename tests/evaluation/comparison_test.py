@@ -44,6 +44,14 @@ def test_means_and_intervals_are_of_the_pieces(alike):
   assert row.generated.estimate == pytest.approx(known.mean())
   assert row.generated.low < row.generated.estimate < row.generated.high
   assert row.pieces[0] == len(known)
+  assert row.auc.low < row.auc.estimate < row.auc.high
+  assert row.auc.estimate == pytest.approx((row.effect + 1) / 2)
+
+
+def test_tables_that_are_known_are_taken(alike):
+  tables = metrics.table(some(0)), metrics.table(some(100))
+  found = comparison.compare(some(0), some(100), tables=tables)
+  assert found.as_dict() == alike.as_dict()
 
 
 def test_spoilt_music_is_told_apart(alike):

@@ -72,3 +72,18 @@ def test_nothing_has_no_matches(table):
   assert len(empty.hash) == 0
   found = fingerprints.matches(empty, rows(copying.tune(1)))
   assert len(found.note) == 0
+
+
+def test_commonplaces_can_be_left_out():
+  same = rows(copying.tune(1))
+  parts = [same._replace(cell=same.cell + 10_000 * k) for k in range(5)]
+  single = rows(copying.tune(2))
+  parts.append(single._replace(cell=single.cell + 50_000))
+  table = fingerprints.build(ngrams.joined(parts))
+  for asked, often in ((same, 5), (single, 1)):
+    every = fingerprints.matches(table, asked)
+    assert len(every.note)
+    few = fingerprints.matches(table, asked, often)
+    assert few.entry.tolist() == every.entry.tolist()
+    none = fingerprints.matches(table, asked, 3)
+    assert len(none.note) == (0 if often == 5 else len(every.note))

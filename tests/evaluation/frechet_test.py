@@ -125,3 +125,35 @@ def test_extrapolation_and_floors_need_more_pieces():
     frechet.extrapolated(rows(31), rows(31))
   with pytest.raises(frechet.SetError, match='16 or more'):
     frechet.floor(rows(15))
+
+
+def test_windows_of_a_piece_are_no_news():
+  one, other = (rows(64, 4, seed=s, mix=False) for s in (3, 4))
+  owners = tuple(np.repeat(np.arange(64), 5) for _ in range(2))
+  many = [np.repeat(x, 5, axis=0) for x in (one, other)]
+  found = frechet.extrapolated(*many, owners=owners, seed=1)
+  single = frechet.extrapolated(one, other, seed=1)
+  assert found.pieces == single.pieces == 64
+  # Covariances of five times as many are by 64 * 4 / 319 of 63 smaller.
+  assert found.estimate == pytest.approx(single.estimate, rel=0.1, abs=0.05)
+  assert found.high - found.low > 0.8 * (single.high - single.low)
+  blind = frechet.extrapolated(*many, seed=1)
+  assert blind.pieces == 320
+  assert blind.high - blind.low < 0.6 * (found.high - found.low)
+  floors = [
+    frechet.floor(many[0], owner=owner, seed=2)[0]
+    for owner in (owners[0], None)
+  ]
+  assert floors[0] == pytest.approx(frechet.floor(one, seed=2)[0], rel=0.1)
+  assert floors[1] < 0.5 * floors[0]
+
+
+def test_few_pieces_of_many_windows_are_few():
+  some = rows(100)
+  owner = np.arange(100) // 5
+  with pytest.raises(frechet.SetError, match='20 and 20 pieces'):
+    frechet.extrapolated(some, some, owners=(owner, owner))
+  with pytest.raises(frechet.SetError, match='16 or more'):
+    frechet.floor(some, owner=np.arange(100) // 10)
+  with pytest.raises(frechet.SetError, match='99 owners'):
+    frechet.floor(some, owner=owner[1:])

@@ -155,3 +155,43 @@ def test_signed_ranks_of_nothing_or_one():
   assert statistics.signed_ranks(np.zeros(4)).p == 1
   with pytest.raises(ValueError, match='two numbers'):
     statistics.signed_ranks(np.ones(1))
+
+
+def test_the_area_is_that_of_all_pairs():
+  rng = np.random.default_rng(8)
+  one, other = rng.integers(0, 6, 31) * 1.0, rng.integers(1, 8, 17) * 1.0
+  wins = [(x > y) + (x == y) / 2 for x in one for y in other]
+  found = statistics.auc(one, other)
+  assert found.estimate == pytest.approx(np.mean(wins))
+  # Of the formula of method 5 for the end: the truth is so many deviations off.
+  for end in (found.low, found.high):
+    half = (31 + 17) / 2 - 1
+    spread = (
+      end * (1 - end)
+      * (1 + half * (1 - end) / (2 - end) + half * end / (1 + end))
+      / (31 * 17)
+    )  # fmt: skip
+    assert abs(end - found.estimate) == pytest.approx(1.959964 * spread**0.5)
+  back = statistics.auc(other, one)
+  assert back.low == pytest.approx(1 - found.high)
+
+
+def test_areas_hold_the_truth_as_often_as_they_say():
+  rng = np.random.default_rng(9)
+  truth = float(stats.norm.cdf(0.8 / 2**0.5))
+  hits = 0
+  for _ in range(400):
+    found = statistics.auc(rng.normal(0.8, 1, 30), rng.normal(0, 1, 45))
+    hits += found.low <= truth <= found.high
+  assert 0.92 <= hits / 400 <= 0.98
+
+
+def test_parted_samples_still_have_a_width():
+  found = statistics.auc(np.arange(10.0) + 50, np.arange(12.0))
+  assert (found.estimate, found.high) == (1, 1)
+  assert 0.7 < found.low < 0.99
+  same = statistics.auc(np.ones(5), np.ones(5))
+  assert same.estimate == 0.5
+  assert same.low < 0.3
+  with pytest.raises(ValueError, match='level'):
+    statistics.auc(np.ones(5), np.ones(5), 1.0)
