@@ -3,8 +3,9 @@
   python tools/chord_figures.py [--sets rome pop] [--split valid] [--confusions]
 
 Sets: `rome` (When in Rome, Roman numerals by people), `pop` (POP909 against
-`chord_midi.txt`, which a program wrote) and `s3` (symphonies by people, which
-the learned listener is fitted to). Ways: `template`, without weights, and
+`chord_midi.txt`, which a program wrote), `s3` (symphonies by people, which
+the learned listener is fitted to) and `jsb` (twenty chorales with the Roman
+numerals of music21's corpus, by people). Ways: `template`, without weights, and
 `learned`. Numbers are the weighted overlap by time of all pieces together, as
 mir_eval counts it: by seconds, or by score time with `--quarters`; `--mir-eval`
 prints mir_eval's own numbers below, where it is installed.
@@ -42,7 +43,7 @@ Stretch = tuple[float, Chord, Chord, int, int]
 def main() -> int:
   """Prints the lines; returns the exit status."""
   parser = argparse.ArgumentParser(description=__doc__)
-  choices = ['rome', 'pop', 's3']
+  choices = ['rome', 'pop', 's3', 'jsb']
   parser.add_argument('--sets', nargs='+', choices=choices, default=choices)
   parser.add_argument('--split', default='valid')
   parser.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS))
@@ -67,9 +68,11 @@ def main() -> int:
 
 
 def labelled(name: str, split: str) -> Iterable[Labelled]:
-  """Returns the pieces of a set; S3 is all of one split."""
+  """Returns the pieces of a set; S3 and the chorales are all of one split."""
   if name == 's3':
     return chord_sets.symphonies()
+  if name == 'jsb':
+    return chord_sets.chorales()
   read = {'rome': chord_sets.when_in_rome, 'pop': chord_sets.pop909}[name]
   return read(split)
 

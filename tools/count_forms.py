@@ -2,14 +2,17 @@
 
   python tools/count_forms.py            # writes the table
   python tools/count_forms.py --check    # exits 1 if it would change
-  python tools/count_forms.py --heard    # against what the study hears
+  python tools/count_forms.py --heard    # labels against what the study hears
 
 Needs the shared data (AURL_DATA). The phrase labels of the train split, first
 annotator (Dai et al. 2020, MIT licence, see the data's README), are read
 without `X` and `x`, which fill gaps of a few bars. Forms of at least three
 songs are kept: the sequence of letters, how many songs have it, and the bars of
 each section: the median over these songs, rounded to four bars but for an intro
-and an outro. No song's labels are copied.
+and an outro; `labelled`. Below them stand, counted likewise, those that
+`studies.structure` hears in all songs of the split, whose files are under the
+MIT licence, with bars that it finds itself; `heard`. No song's labels are
+copied.
 
 With `--heard` nothing is written: forms are counted likewise of what
 `studies.structure` hears in the songs that `tools/phrases.py` tells, in the
@@ -27,6 +30,7 @@ import sys
 import numpy as np
 import phrases
 
+from aurl_jax.music import midi
 from aurl_jax.studies.structure.finding import Structure
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -52,19 +56,36 @@ def main() -> int:
   if not paths:
     print(f'no labels under {data}; set AURL_DATA', file=sys.stderr)
     return 1
-  text = table([path.read_text() for path in paths])
+  labels = [path.read_text() for path in paths]
+  songs = [path.parents[1] for path in paths]
+  text = '\n'.join(
+    [
+      _HEADER,
+      *table(labels, 'labelled'),
+      *table([form(song) for song in songs[: args.songs]], 'heard'),
+    ]
+  )
+  text += '\n'
   if args.check:
     return int(TABLE.read_text() != text)
   TABLE.write_text(text)
   return 0
 
 
-def table(labels: list[str]) -> str:
-  """Returns the table of labels such as `i4A8X2B8`.
+def form(song: pathlib.Path) -> str:
+  """Returns what the study hears in a song's folder, such as `i4A8B8`."""
+  found = Structure().analyse(midi.read(song / f'{song.name}.mid').notes)
+  # Letters behind Z have numbers of their own, which are no bars.
+  plain = all(len(letter) == 1 for letter in found.sections.letters)
+  return found.told if plain else ''
+
+
+def table(labels: list[str], source: str) -> list[str]:
+  """Returns the lines of labels such as `i4A8X2B8`.
 
   Example:
-    >>> table(['i4A8B9', 'i6x1A8B7', 'i4A16B8']).splitlines()[1].split()
-    ['3', 'i4A8B8']
+    >>> table(['i4A8B9', 'i6x1A8B7', 'i4A16B8'], 'heard')[0].split()
+    ['3', 'i4A8B8', 'heard']
   """
   songs: dict[str, list[list[int]]] = collections.defaultdict(list)
   for label in labels:
@@ -73,8 +94,11 @@ def table(labels: list[str]) -> str:
     songs[letters].append([int(bars) for _, bars in parts])
   common = [item for item in songs.items() if len(item[1]) >= _LEAST]
   common.sort(key=lambda item: (-len(item[1]), item[0]))
-  lines = [f'{len(bars)}\t{_form(letters, bars)}' for letters, bars in common]
-  return '\n'.join([_HEADER, *lines]) + '\n'
+  return [
+    f'{len(bars)}\t{_form(letters, bars)}\t{source}'
+    for letters, bars in common
+    if letters
+  ]
 
 
 def heard(count: int | None) -> dict[str, object]:
@@ -97,7 +121,7 @@ def heard(count: int | None) -> dict[str, object]:
     **{
       name: {
         'shared': sum(
-          int(line.split()[0]) for line in table(list(texts)).splitlines()[1:]
+          int(line.split()[0]) for line in table(list(texts), name)
         ),
         'commonest': collections.Counter(part).most_common(4),
         'sections': round(float(np.mean([len(x) for x in part])), 2),
