@@ -9,9 +9,11 @@ annotator (Dai et al. 2020, MIT licence, see the data's README), are read
 without `X` and `x`, which fill gaps of a few bars. Forms of at least three
 songs are kept: the sequence of letters, how many songs have it, and the bars of
 each section: the median over these songs, rounded to four bars but for an intro
-and an outro; `labelled`. Below them stand, counted likewise, those that
-`studies.structure` hears in all songs of the split, whose files are under the
-MIT licence, with bars that it finds itself; `heard`. No song's labels are
+and an outro; `labelled`. Below them stand those that `studies.structure` hears
+in all songs of the split, whose files are under the MIT licence, with bars that
+it finds itself; `heard`. Hardly two songs are heard with the same phrases, so
+these are counted by letters that differ from the one before, and such a stretch
+has as many sections, all as long, as the median song. No song's labels are
 copied.
 
 With `--heard` nothing is written: forms are counted likewise of what
@@ -21,6 +23,7 @@ bars of the labels, and a line of JSON compares both counts.
 
 import argparse
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -62,7 +65,7 @@ def main() -> int:
     [
       _HEADER,
       *table(labels, 'labelled'),
-      *table([form(song) for song in songs[: args.songs]], 'heard'),
+      *heard_table([form(song) for song in songs[: args.songs]]),
     ]
   )
   text += '\n'
@@ -99,6 +102,36 @@ def table(labels: list[str], source: str) -> list[str]:
     for letters, bars in common
     if letters
   ]
+
+
+def heard_table(forms: list[str]) -> list[str]:
+  """Returns the lines of forms that are heard, by their stretches.
+
+  Example:
+    >>> heard_table(['i4A8A8B9', 'i6x1A8A9B7', 'i4A16B8'])[0].split()
+    ['3', 'i4A8A8B8', 'heard']
+  """
+  songs: dict[str, list[list[tuple[int, int]]]] = collections.defaultdict(list)
+  for form_ in forms:
+    parts = re.findall(r'([A-WYZa-wyz])(\d+)', form_)
+    runs = [
+      (letter, [int(bars) for _, bars in group])
+      for letter, group in itertools.groupby(parts, lambda part: part[0])
+    ]
+    letters = ''.join(letter for letter, _ in runs)
+    songs[letters].append([(len(bars), sum(bars)) for _, bars in runs])
+  common = [item for item in songs.items() if len(item[1]) >= _LEAST]
+  common.sort(key=lambda item: (-len(item[1]), item[0]))
+  lines = []
+  for letters, rows in common:
+    if letters:
+      counts, bars = np.median(np.array(rows), axis=0).T
+      text = ''.join(
+        round(count) * _form(letter, [[total / round(count)]])
+        for letter, count, total in zip(letters, counts, bars, strict=True)
+      )
+      lines.append(f'{len(rows)}\t{text}\theard')
+  return lines
 
 
 def heard(count: int | None) -> dict[str, object]:
@@ -149,7 +182,7 @@ def _same(one: tuple[str, ...], other: tuple[str, ...]) -> float:
   return round(float(np.mean(equal)), 4)
 
 
-def _form(letters: str, bars: list[list[int]]) -> str:
+def _form(letters: str, bars: list[list[int]] | list[list[float]]) -> str:
   medians = np.median(np.array(bars), axis=0)
   found = []
   for letter, median in zip(letters, medians.tolist(), strict=True):
