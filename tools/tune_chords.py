@@ -34,6 +34,10 @@ STEPS = {
 }  # fmt: skip
 LEVEL = 0.5
 """Of each level."""
+FLOORS = {'template': 2.0, 'opening': -9.0}
+"""What weights may not fall below, 0 where nothing is said: with weaker
+templates chords that are written out plainly are heard as others, as the
+learned listener has seen few bare ones."""
 _KEY = 0.05
 _LEAST = 2e-5
 """By which a move must be better."""
@@ -148,7 +152,7 @@ def moved(listener: Listener, name: str, step: float) -> Listener | None:
     levels[place] = round(levels[place] + step, 4)
     return dataclasses.replace(listener, levels=tuple(levels))
   value = round(getattr(listener, name) + step, 4)
-  if value < 0 and name != 'opening':
+  if value < FLOORS.get(name, 0):
     return None
   return dataclasses.replace(listener, **{name: value})
 

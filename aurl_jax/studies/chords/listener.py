@@ -41,7 +41,7 @@ class Listener:
     opening: What each further chord is worth, above the level's odds.
     levels: What it is worth that a chord begins at each level of `pulse`:
       about the log odds.
-    power: Of the length of an atom, 0..1: long ones say less than as many
+    power: Of the length of an atom: below 1 long ones say less than as many
       short ones.
     fit: Weight of tones that are foreign to the key, a quarter note.
   """
@@ -67,7 +67,16 @@ class Listener:
   @classmethod
   def plain(cls) -> 'Listener':
     """Returns the listener by templates alone."""
-    return cls(learned=0, template=4.5, key=1.1)
+    return cls(
+      learned=0,
+      template=3.8,
+      key=1.1,
+      change=4.0,
+      opening=1.9,
+      levels=(1.3, 1.4, -1.8, -2.5, -4.0, -6.0),
+      power=1.12,
+      fit=0.0,
+    )
 
   def hear(self, notes: Notes) -> Harmony:
     """Returns the chords and keys of a piece; of one without notes, none."""
