@@ -138,8 +138,9 @@ def notes(split: str, n: int, seed: int) -> Iterator[dict[str, Any]]:
       found = facts.of(heard)
       true = label[found.heard.index]
       chance = network.roles(found)
-      role = np.where(chance[:, 1] > chance[:, 2], 1, 2)
-      role[tune.line(found, tune.odds(chance))] = 0
+      one = tune.settled(found, chance)
+      role = np.where(one[:, 1] > one[:, 2], 1, 2)
+      role[tune.line(found, tune.odds(one))] = 0
       rank = skyline(found.heard)
       salient = voices.saliences(found.heard) > 0
       counts.update(
