@@ -71,8 +71,9 @@ def period(onset: np.ndarray) -> float:
   """
   tried = _SHORTEST * _STEP ** np.arange(np.log(2) / np.log(_STEP))
   ordered = np.sort(onset)
-  steps = [ordered[away:] - ordered[:-away] for away in range(1, _LAGS + 1)]
-  steps = np.concatenate(steps)
+  steps = np.concatenate(
+    [ordered[away:] - ordered[:-away] for away in range(1, _LAGS + 1)]
+  )
   steps = steps[(steps > groups.TOGETHER) & (steps <= _IOI)]
   if not len(steps):
     return float(tried[-1])
