@@ -3,11 +3,13 @@
   python tools/chord_figures.py [--sets rome pop] [--split valid] [--confusions]
 
 Sets: `rome` (When in Rome, Roman numerals by people), `pop` (POP909 against
-`chord_midi.txt`, which a program wrote) and `s3` (symphonies by people, which
-the learned listener is fitted to). Ways: `template`, without weights, and
-`learned`. Numbers are the weighted overlap by time of all pieces together, as
-mir_eval counts it: by seconds, or by score time with `--quarters`; `--mir-eval`
-prints mir_eval's own numbers below, where it is installed.
+`chord_midi.txt`, which a program wrote), `s3` (symphonies by people, which
+the learned listener is fitted to) and `jsb` (chorales with the Roman numerals
+of music21's corpus, by people). Ways: `template`, without weights, `learned`,
+and `music21` (`chord_peer.py`). Numbers are the weighted overlap by time of all
+pieces together, as mir_eval counts it: by seconds, or by score time with
+`--quarters`; `--mir-eval` prints mir_eval's own numbers below, where it is
+installed.
 `bass` is the share of time whose root and bass are both right. Chords that the
 vocabulary has no name for (augmented sixths and sets of tones without a third,
 `unnamed`) are not judged. Reads AURL_DATA.
@@ -20,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+import chord_peer
 import chord_sets
 import numpy as np
 from chord_sets import Labelled
@@ -29,8 +32,9 @@ from aurl_jax.studies.chords.finding import Harmony
 from aurl_jax.studies.chords.listener import Listener
 
 WAYS = {'template': Listener.plain, 'learned': Listener}
+_PEER = 'music21'
 MEASURES = ('root', 'majmin', 'sevenths', 'bass', 'key')
-_TRIAD = {
+TRIADS = {
   'maj': 'maj', 'maj7': 'maj', '7': 'maj', 'maj6': 'maj', 'min': 'min',
   'min7': 'min', 'minmaj7': 'min', 'min6': 'min', '': 'N',
 }  # fmt: skip
@@ -42,10 +46,12 @@ Stretch = tuple[float, Chord, Chord, int, int]
 def main() -> int:
   """Prints the lines; returns the exit status."""
   parser = argparse.ArgumentParser(description=__doc__)
-  choices = ['rome', 'pop', 's3']
+  choices = ['rome', 'pop', 's3', 'jsb']
   parser.add_argument('--sets', nargs='+', choices=choices, default=choices)
   parser.add_argument('--split', default='valid')
-  parser.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS))
+  parser.add_argument(
+    '--ways', nargs='+', choices=[*WAYS, _PEER], default=list(WAYS)
+  )
   parser.add_argument('--confusions', action='store_true')
   parser.add_argument('--mir-eval', action='store_true')
   parser.add_argument('--quarters', action='store_true')
@@ -55,7 +61,8 @@ def main() -> int:
     if args.quarters:
       pieces = [even(piece) for piece in pieces]
     for way in args.ways:
-      found = [WAYS[way]().hear(piece.notes) for piece in pieces]
+      hear = chord_peer.hear if way == _PEER else WAYS[way]().hear
+      found = [hear(piece.notes) for piece in pieces]
       line = figures(found, pieces)
       told = {'set': name, 'split': args.split, 'way': way}
       print(json.dumps(told | line), flush=True)
@@ -67,9 +74,11 @@ def main() -> int:
 
 
 def labelled(name: str, split: str) -> Iterable[Labelled]:
-  """Returns the pieces of a set; S3 is all of one split."""
+  """Returns the pieces of a set; S3 and the chorales are all of one split."""
   if name == 's3':
     return chord_sets.symphonies()
+  if name == 'jsb':
+    return chord_sets.chorales()
   read = {'rome': chord_sets.when_in_rome, 'pop': chord_sets.pop909}[name]
   return read(split)
 
@@ -104,8 +113,8 @@ def right(stretch: Stretch) -> dict[str, bool]:
   _, heard, written, heard_key, key = stretch
   root = heard.root == written.root
   result = {'root': root}
-  if written.quality in _TRIAD:
-    kinds = _TRIAD.get(heard.quality), _TRIAD[written.quality]
+  if written.quality in TRIADS:
+    kinds = TRIADS.get(heard.quality), TRIADS[written.quality]
     result['majmin'] = root and kinds[0] == kinds[1]
   if written.quality in _SEVENTH:
     result['sevenths'] = root and heard.quality == written.quality

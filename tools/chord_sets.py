@@ -6,21 +6,25 @@ no name for what is written, and a key 0..23 or -1.
 """
 
 import csv
+import itertools
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from aurl_jax.music import chords as chords_lib
 from aurl_jax.music import midi, time
 from aurl_jax.music.chords import Chord
-from aurl_jax.music.notes import Notes
+from aurl_jax.music.notes import Notes, Track
 from aurl_jax.studies.chords.finding import Harmony
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+_FITS = 0.75
+"""Share of chord tones from which labels are of the notes that they lie at."""
 Row = tuple[int, int, Chord | None, int]
 
 
@@ -76,8 +80,103 @@ def symphonies() -> Iterator[Labelled]:
   """Yields the movements of S3 whose labels fit their notes."""
   root = folder() / 's3_symphonies'
   for line in _table(root / 'quality.tsv'):
-    if float(line['chord_tone_fraction']) >= 0.75:
+    if float(line['chord_tone_fraction']) >= _FITS:
       yield _scored(root / f'{line["piece"]}.mid', 'key', _of_symbol)
+
+
+def chorales() -> Iterator[Labelled]:
+  """Yields the chorales of which music21's corpus has analyses by people.
+
+  They are of Riemenschneider's first twenty, analysed by Andrew Jones and
+  others for Dmitri Tymoczko; scores and analyses lie in the package. Only tools
+  read them, to measure. music21 reads both, so that their bars agree; of four
+  the package has the score in another key or of other bars (11, 14, 15, 17).
+  """
+  import music21
+
+  root = pathlib.Path(music21.__file__).parent / 'corpus' / 'bach'
+  for path in sorted((root / 'choraleAnalyses').glob('*.rntxt')):
+    analysis = music21.converter.parse(path, format='romantext')
+    score = music21.converter.parse(root / _chorale(path.read_text()))
+    piece = Labelled(path.stem, _voices(score), _numerals(analysis))
+    if fitting(piece) >= _FITS:
+      yield piece
+
+
+def fitting(piece: Labelled) -> float:
+  """Returns the share of its notes' time that is of the chord written there."""
+  onset = piece.notes.onset
+  end = onset + piece.notes.duration
+  good = total = 0
+  for start, stop, chord, _ in piece.rows:
+    if chord is None:
+      continue
+    inside = (onset < stop) & (end > start)
+    time_ = (np.minimum(end, stop) - np.maximum(onset, start))[inside]
+    own = np.isin(piece.notes.pitch[inside] % 12, list(chord.pitch_classes()))
+    good, total = good + time_[own].sum(), total + time_.sum()
+  return float(good / total)
+
+
+_TICKS = 480
+_NUMBER = re.compile(r'^BWV: (\d+)(?:\((\d+)\))?(\.\d+)?', re.MULTILINE)
+
+
+def _chorale(analysis: str) -> str:
+  """Returns the file of an analysis' score: `BWV: 248(2).12`, in its part 2."""
+  found = _NUMBER.search(analysis)
+  if found is None:
+    raise ValueError('an analysis does not say which chorale it is of')
+  work, part, number = (text or '' for text in found.groups())
+  return f'bwv{work}{number}{part and "-" + part}.mxl'
+
+
+def _voices(score: Any) -> Notes:
+  """Returns the notes of a score of music21, with its meters and upbeat."""
+  rows = []
+  for track, part in enumerate(score.parts):
+    for note in part.flatten().stripTies().notes:
+      span = float(note.offset), float(note.quarterLength)
+      ticks = [round(value * _TICKS) for value in span]
+      rows += [(*ticks, pitch.midi, track) for pitch in note.pitches]
+  table = np.array(sorted(rows), np.int64)
+  names = ('onset', 'duration', 'pitch', 'track')
+  columns = dict(zip(names, table.T, strict=True)) | {'velocity': 80}
+  bars = list(score.parts[0].getElementsByClass('Measure'))
+  meters = []
+  for bar, after in itertools.pairwise(bars):
+    length = round(float(after.offset - bar.offset) * _TICKS)
+    own = bar.timeSignature or bar.getContextByClass('TimeSignature')
+    full = round(own.barDuration.quarterLength * _TICKS)
+    told = own.numerator, own.denominator
+    if length != full and length % _TICKS == 0:
+      told = length // _TICKS, 4
+    if not meters or meters[-1][1:] != told:
+      meters.append((round(float(bar.offset) * _TICKS), *told))
+  return Notes.build(
+    _TICKS,
+    columns,
+    tracks=[Track(f'voice {k}') for k in range(len(score.parts))],
+    meters=meters,
+  )
+
+
+def _numerals(analysis: Any) -> list[Row]:
+  """Returns the rows of an analysis of music21."""
+  rows: list[Row] = []
+  for numeral in analysis.recurse().getElementsByClass('RomanNumeral'):
+    start = float(numeral.getOffsetInHierarchy(analysis))
+    stop = start + float(numeral.quarterLength)
+    line = {
+      'root_pc': str(numeral.root().pitchClass),
+      'bass_pc': str(numeral.bass().pitchClass),
+      'pcs': ' '.join(str(pitch.pitchClass) for pitch in numeral.pitches),
+      'quality': numeral.quality,
+    }
+    edges = round(start * _TICKS), round(stop * _TICKS)
+    key = key_of(numeral.key.tonicPitchNameWithCase)
+    rows.append((*edges, _of_tones(line), key))
+  return rows
 
 
 def _table(path: pathlib.Path) -> list[dict[str, str]]:

@@ -2,14 +2,19 @@
 
   python tools/count_forms.py            # writes the table
   python tools/count_forms.py --check    # exits 1 if it would change
-  python tools/count_forms.py --heard    # against what the study hears
+  python tools/count_forms.py --heard    # labels against what the study hears
 
 Needs the shared data (AURL_DATA). The phrase labels of the train split, first
 annotator (Dai et al. 2020, MIT licence, see the data's README), are read
 without `X` and `x`, which fill gaps of a few bars. Forms of at least three
 songs are kept: the sequence of letters, how many songs have it, and the bars of
 each section: the median over these songs, rounded to four bars but for an intro
-and an outro. No song's labels are copied.
+and an outro; `labelled`. Below them stand those that `studies.structure` hears
+in all songs of the split, whose files are under the MIT licence, with bars that
+it finds itself; `heard`. Hardly two songs are heard with the same phrases, so
+these are counted by letters that differ from the one before, and such a stretch
+has as many sections, all as long, as the median song. No song's labels are
+copied.
 
 With `--heard` nothing is written: forms are counted likewise of what
 `studies.structure` hears in the songs that `tools/phrases.py` tells, in the
@@ -18,6 +23,7 @@ bars of the labels, and a line of JSON compares both counts.
 
 import argparse
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -27,6 +33,7 @@ import sys
 import numpy as np
 import phrases
 
+from aurl_jax.music import midi
 from aurl_jax.studies.structure.finding import Structure
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -52,19 +59,36 @@ def main() -> int:
   if not paths:
     print(f'no labels under {data}; set AURL_DATA', file=sys.stderr)
     return 1
-  text = table([path.read_text() for path in paths])
+  labels = [path.read_text() for path in paths]
+  songs = [path.parents[1] for path in paths]
+  text = '\n'.join(
+    [
+      _HEADER,
+      *table(labels, 'labelled'),
+      *heard_table([form(song) for song in songs[: args.songs]]),
+    ]
+  )
+  text += '\n'
   if args.check:
     return int(TABLE.read_text() != text)
   TABLE.write_text(text)
   return 0
 
 
-def table(labels: list[str]) -> str:
-  """Returns the table of labels such as `i4A8X2B8`.
+def form(song: pathlib.Path) -> str:
+  """Returns what the study hears in a song's folder, such as `i4A8B8`."""
+  found = Structure().analyse(midi.read(song / f'{song.name}.mid').notes)
+  # Letters behind Z have numbers of their own, which are no bars.
+  plain = all(len(letter) == 1 for letter in found.sections.letters)
+  return found.told if plain else ''
+
+
+def table(labels: list[str], source: str) -> list[str]:
+  """Returns the lines of labels such as `i4A8X2B8`.
 
   Example:
-    >>> table(['i4A8B9', 'i6x1A8B7', 'i4A16B8']).splitlines()[1].split()
-    ['3', 'i4A8B8']
+    >>> table(['i4A8B9', 'i6x1A8B7', 'i4A16B8'], 'heard')[0].split()
+    ['3', 'i4A8B8', 'heard']
   """
   songs: dict[str, list[list[int]]] = collections.defaultdict(list)
   for label in labels:
@@ -73,8 +97,41 @@ def table(labels: list[str]) -> str:
     songs[letters].append([int(bars) for _, bars in parts])
   common = [item for item in songs.items() if len(item[1]) >= _LEAST]
   common.sort(key=lambda item: (-len(item[1]), item[0]))
-  lines = [f'{len(bars)}\t{_form(letters, bars)}' for letters, bars in common]
-  return '\n'.join([_HEADER, *lines]) + '\n'
+  return [
+    f'{len(bars)}\t{_form(letters, bars)}\t{source}'
+    for letters, bars in common
+    if letters
+  ]
+
+
+def heard_table(forms: list[str]) -> list[str]:
+  """Returns the lines of forms that are heard, by their stretches.
+
+  Example:
+    >>> heard_table(['i4A8A8B9', 'i6x1A8A9B7', 'i4A16B8'])[0].split()
+    ['3', 'i4A8A8B8', 'heard']
+  """
+  songs: dict[str, list[list[tuple[int, int]]]] = collections.defaultdict(list)
+  for form_ in forms:
+    parts = re.findall(r'([A-WYZa-wyz])(\d+)', form_)
+    runs = [
+      (letter, [int(bars) for _, bars in group])
+      for letter, group in itertools.groupby(parts, lambda part: part[0])
+    ]
+    letters = ''.join(letter for letter, _ in runs)
+    songs[letters].append([(len(bars), sum(bars)) for _, bars in runs])
+  common = [item for item in songs.items() if len(item[1]) >= _LEAST]
+  common.sort(key=lambda item: (-len(item[1]), item[0]))
+  lines = []
+  for letters, rows in common:
+    if letters:
+      counts, bars = np.median(np.array(rows), axis=0).T
+      text = ''.join(
+        round(count) * _form(letter, [[total / round(count)]])
+        for letter, count, total in zip(letters, counts, bars, strict=True)
+      )
+      lines.append(f'{len(rows)}\t{text}\theard')
+  return lines
 
 
 def heard(count: int | None) -> dict[str, object]:
@@ -97,7 +154,7 @@ def heard(count: int | None) -> dict[str, object]:
     **{
       name: {
         'shared': sum(
-          int(line.split()[0]) for line in table(list(texts)).splitlines()[1:]
+          int(line.split()[0]) for line in table(list(texts), name)
         ),
         'commonest': collections.Counter(part).most_common(4),
         'sections': round(float(np.mean([len(x) for x in part])), 2),
@@ -125,7 +182,7 @@ def _same(one: tuple[str, ...], other: tuple[str, ...]) -> float:
   return round(float(np.mean(equal)), 4)
 
 
-def _form(letters: str, bars: list[list[int]]) -> str:
+def _form(letters: str, bars: list[list[int]] | list[list[float]]) -> str:
   medians = np.median(np.array(bars), axis=0)
   found = []
   for letter, median in zip(letters, medians.tolist(), strict=True):

@@ -9,7 +9,7 @@ kind, at each level of noise.
 three tracks merged into one without a name: accuracy over the three (what
 Chou et al., MidiBERT-Piano, 2021, call melody extraction) and of melody against
 the rest, beside the skyline and the salience of `studies.voices`; also with
-all notes at one loudness, as no tokens of theirs tell it.
+all notes at one loudness, and on the grid too, as their tokens tell no more.
 `themes`: the part that carries the theme in the hauptstimme set, by the mean
 chance of its notes, against the part that people named, row by row; beside it
 the part whose notes are highest.
@@ -129,17 +129,19 @@ def notes(split: str, n: int, seed: int) -> Iterator[dict[str, Any]]:
   """Yields the accuracy of roles on POP909, with loudness and without."""
   del seed  # Nothing is drawn.
   songs = fit_melody.read(split, n)
-  for loud in (True, False):
+  for loud, played in ((True, True), (False, True), (False, False)):
     counts: collections.Counter[str] = collections.Counter()
-    for heard, label in songs:
+    for song in songs:
+      heard, label = song if played else fit_melody.written(*song)
       if not loud:
         flat = np.full(len(heard.onset), 80)
         heard = dataclasses.replace(heard, velocity=flat)
       found = facts.of(heard)
       true = label[found.heard.index]
       chance = network.roles(found)
-      role = np.where(chance[:, 1] > chance[:, 2], 1, 2)
-      role[tune.line(found, tune.odds(chance))] = 0
+      one = tune.settled(found, chance)
+      role = np.where(one[:, 1] > one[:, 2], 1, 2)
+      role[tune.line(found, tune.odds(one))] = 0
       rank = skyline(found.heard)
       salient = voices.saliences(found.heard) > 0
       counts.update(
@@ -167,6 +169,7 @@ def notes(split: str, n: int, seed: int) -> Iterator[dict[str, Any]]:
       'split': split,
       'songs': len(songs),
       'loudness': loud,
+      'played': played,
       'notes': total,
       **{k: v / total for k, v in counts.items() if k not in sizes},
       'line_precision': counts['hits'] / counts['told'],

@@ -48,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument('--steps', type=int, help='steps of a piece at most')
   parser.add_argument(
     '--form',
-    help="sections of a long piece: AABA, i4A8B8A8o4, 'intro verse chorus'",
+    help="sections of a long piece: AABA, i4A8B8A8o4, 'intro verse chorus'; "
+    "'labelled' or 'heard' draws one for --minutes",
   )
   parser.add_argument(
     '--minutes', type=float, help='how long it lasts; draws a form if none'

@@ -56,8 +56,9 @@ def planned(request: Request, seed: int) -> tuple[Form, float]:
   above, below = request.meter or DEFAULT_METER
   quarters = 4 * above / below
   wanted = request.minutes * (request.tempo or _PACE) / quarters
-  if not request.form:
-    form = templates.sample(seed, wanted)
+  if not request.form or request.form in templates.SOURCES:
+    source = request.form or templates.SOURCES[0]
+    form = templates.sample(seed, wanted, source)
   else:
     form = Form.parse(request.form)
     form = form.lasting(wanted) if request.minutes else form

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aurl_jax.core.errors import ConfigError
-from aurl_jax.generation import source
+from aurl_jax.generation import source, templates
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.form import Form
 from aurl_jax.generation.remake import Arrange, Between, Like, Vary
@@ -151,7 +151,9 @@ class Request:
     retries: How often at most a piece is drawn anew, with safer settings, that
       is no music, lacks bars or breaks a wish (`generation.retries`).
     form: Sections of a long piece, such as 'AABA' (`generation.form`), which
-      is as long as they are; '' is a piece without a plan.
+      is as long as they are; '' is a piece without a plan. 'labelled' and
+      'heard' draw one for `minutes`, of those that people labelled in songs
+      or that the study of structure hears in them.
     minutes: How long a piece of a form lasts, at most 20: the form is repeated,
       and the tempo set where it is left open. Without a form one is drawn
       for each piece (`generation.templates`). 0 leaves the length to the form.
@@ -411,7 +413,14 @@ def _check_form(request: Request) -> None:
     )
   if not request.long:
     return
-  if request.form:
+  if request.form in templates.SOURCES:
+    if not request.minutes:
+      raise RequestError(
+        f'form {request.form!r} is drawn to a length; give minutes, or letters '
+        "such as 'AABA'",
+        code='form',
+      )
+  elif request.form:
     Form.parse(request.form)
   beside = [name for name in _NOT_LONG if getattr(request, name)]
   if request.guidance != 1:

@@ -1,7 +1,8 @@
 """Forms of songs to draw from: those that songs of POP909 share.
 
 `forms.tsv` holds how many songs of the train split have a form
-(`tools/count_forms.py`; the labels are under the MIT licence).
+(`tools/count_forms.py`; songs and labels are under the MIT licence): as people
+labelled their phrases, and as `studies.structure` hears them.
 """
 
 import functools
@@ -12,6 +13,8 @@ import numpy as np
 from aurl_jax.generation.form import Form
 
 _TABLE = pathlib.Path(__file__).with_name('forms.tsv')
+SOURCES = ('labelled', 'heard')
+"""Who says what the forms of the songs are: people, or the study."""
 _FEWEST = 5
 _NEAR = 0.15
 """Forms to draw from differ from the bars that are wanted by this share at
@@ -21,14 +24,20 @@ _AGAIN = 0.25
 
 
 @functools.cache
-def templates() -> tuple[tuple[int, Form], ...]:
-  """Returns how many songs have each form, the most common first."""
+def templates(source: str = 'labelled') -> tuple[tuple[int, Form], ...]:
+  """Returns how many songs have each form, the most common first.
+
+  Args:
+    source: One of `SOURCES`.
+  """
   lines = _TABLE.read_text('utf-8').splitlines()[1:]
   rows = [line.split('\t') for line in lines]
-  return tuple((int(songs), Form.parse(form)) for songs, form in rows)
+  return tuple(
+    (int(songs), Form.parse(form)) for songs, form, own in rows if own == source
+  )
 
 
-def sample(seed: int, bars: float | int) -> Form:
+def sample(seed: int, bars: float | int, source: str = 'labelled') -> Form:
   """Returns a form of about so many bars, drawn by how many songs have it.
 
   The same seed gives the same form. Where songs are far shorter, the middle
@@ -37,9 +46,10 @@ def sample(seed: int, bars: float | int) -> Form:
   Args:
     seed: Of the draw.
     bars: How many are wanted.
+    source: One of `SOURCES`.
   """
   found = []
-  for songs, once in templates():
+  for songs, once in templates(source):
     form = once.lasting(bars)
     found.append((songs if form == once else songs * _AGAIN, form))
   away = np.array([abs(form.bars - bars) for _, form in found])

@@ -359,6 +359,26 @@ class Decoder(nnx.Module):
       x = block.finish(x, self.mix(block, q, k, v, where))
     return jnp.stack(found)
 
+  def states(
+    self,
+    x: Float[Array, 'b t d'],
+    segments: Int[Array, 'b t'],
+    positions: Int[Array, 'b t'],
+    coordinates: Int[Array, 'b t 5'] | None = None,
+    told: Float[Array, 'b t _'] | None = None,
+  ) -> Float[Array, 'depths b t d']:
+    """Returns the stream before the first block and behind each, no norm.
+
+    Arguments as above.
+    """
+    where, found = self.where(segments, positions, coordinates, told), [x]
+    for block in self.blocks:
+      x = block.begin(x, where.told)
+      mixed = self.mix(block, *block.qkv(x, where.rope), where)
+      x = block.finish(x, mixed)
+      found.append(x)
+    return jnp.stack(found)
+
   def _block(
     self,
     state: Any,

@@ -21,6 +21,7 @@ from aurl_jax.models import cache as cache_lib
 from aurl_jax.models import chunk, fitting
 from aurl_jax.models import latent as latent_lib
 from aurl_jax.models import oneshot as oneshot_lib
+from aurl_jax.models import targets as targets_lib
 from aurl_jax.models.cache import Cache
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.latent import Latents, Posterior
@@ -158,7 +159,8 @@ class Model:
     """
     found = self.logits(params, ids, segments, positions, targets, key, latents)
     columns = [
-      _chosen(logits, targets[..., field]) for field, logits in enumerate(found)
+      targets_lib.chosen(logits, targets[..., field])
+      for field, logits in enumerate(found)
     ]
     return jnp.stack(columns, axis=-1)
 
@@ -199,6 +201,20 @@ class Model:
       ConfigError: The pattern is `hierarchy`, in which no layer reads all
         steps.
     """
+    module, where = self.looked(params, ids, segments, positions)
+    return module.decoder.weights(*where)
+
+  def looked(
+    self,
+    params: Params,
+    ids: Int[Array, 'b t f'],
+    segments: Int[Array, 'b t'],
+    positions: Int[Array, 'b t'],
+  ) -> tuple[MusicTransformerVAEGAN, tuple[Any, ...]]:
+    """Returns the module, and what its decoder takes of steps.
+
+    For looking at its layers (`models.looking`); arguments as of `apply`.
+    """
     if self.config.pattern == 'hierarchy':
       raise ConfigError(
         "model.pattern: no layer of 'hierarchy' reads all steps, so that there "
@@ -208,11 +224,11 @@ class Model:
     self._check_length(ids.shape[1])
     module = self.bind(params)
     coordinates = self._coordinates(ids, segments)
-    x = module.read(ids, coordinates, _following(ids, segments))
+    x = module.read(ids, coordinates, targets_lib.following(ids, segments))
     told = None
     if self.config.has_latents:
       told, _ = self._told(module, ids, segments, coordinates, None)
-    return module.decoder.weights(x, segments, positions, coordinates, told)
+    return module, (x, segments, positions, coordinates, told)
 
   def init_cache(
     self,
@@ -482,19 +498,3 @@ class Model:
         'train with a longer model.context',
         code='model_config',
       )
-
-
-def _following(
-  ids: Int[Array, 'b t f'], segments: Int[Array, 'b t']
-) -> Int[Array, 'b t f']:
-  """Returns the next step of each in its piece, else zeros."""
-  same = jnp.pad(segments[:, 1:] == segments[:, :-1], ((0, 0), (0, 1)))
-  return jnp.where(same[..., None], jnp.roll(ids, -1, axis=1), 0)
-
-
-def _chosen(
-  logits: Float[Array, 'b t v'], ids: Int[Array, 'b t']
-) -> Float[Array, 'b t']:
-  picked = jnp.take_along_axis(logits, ids[..., None], axis=-1)[..., 0]
-  lost = jax.scipy.special.logsumexp(logits, axis=-1)
-  return jnp.where(ids == 0, 0.0, picked - lost)

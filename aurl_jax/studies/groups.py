@@ -62,18 +62,27 @@ def played(notes: Notes, together: float = TOGETHER) -> Played:
     end,
     notes.pitch[index],
     notes.velocity[index],
-    _firsts(onset, together),
+    firsts(onset, together),
   )
 
 
-def _firsts(onset: np.ndarray, together: float) -> np.ndarray:
-  """Returns where groups begin, of ascending onsets."""
+def firsts(onset: np.ndarray, together: float = TOGETHER) -> np.ndarray:
+  """Returns where groups begin, [g] int64.
+
+  Args:
+    onset: [n] seconds, ascending.
+    together: Seconds between the first and the last onset of a group.
+
+  Example:
+    >>> firsts(np.array([0.0, 0.01, 0.5])).tolist()
+    [0, 2]
+  """
   after = np.searchsorted(onset, onset + together, side='right').tolist()
-  firsts, place = [], 0
+  found, place = [], 0
   while place < len(onset):
-    firsts.append(place)
+    found.append(place)
     place = after[place]
-  return np.array(firsts, np.int64)
+  return np.array(found, np.int64)
 
 
 def local(

@@ -1,11 +1,14 @@
 """Forms that are drawn, and where their table comes from."""
 
 import collections
+import re
 
 import numpy as np
 import pytest
 
-from aurl_jax.generation import templates
+from aurl_jax.generation import longer, templates
+from aurl_jax.generation.errors import RequestError
+from aurl_jax.generation.request import Request
 
 
 @pytest.fixture(scope='module')
@@ -26,7 +29,7 @@ def test_the_table_is_what_the_labels_say(tool, shared_data, repository):
     songs[''.join(letters[i] for i in kept)].append([bars[i] for i in kept])
   table = {
     ''.join(section.label for section in form.sections): (count, form)
-    for count, form in templates.templates()
+    for count, form in templates.templates('labelled')
   }
   common = {name for name, rows in songs.items() if len(rows) >= 3}
   assert set(table) == common
@@ -41,12 +44,67 @@ def test_the_table_is_what_the_labels_say(tool, shared_data, repository):
       assert section.label in 'io' or section.bars % 4 == 0
 
 
-@pytest.mark.parametrize('wanted', [45, 60, 90, 150])
-def test_draws_are_near_what_is_wanted_and_follow_their_seed(wanted):
-  found = [templates.sample(seed, wanted) for seed in range(200)]
+# What is heard is longer: fillings of a few bars are sections of their own.
+@pytest.mark.parametrize(
+  ('source', 'wanted'),
+  [('labelled', bars) for bars in (45, 60, 90, 150)]
+  + [('heard', bars) for bars in (60, 90, 150)],
+)
+def test_draws_are_near_what_is_wanted_and_follow_their_seed(source, wanted):
+  found = [templates.sample(seed, wanted, source) for seed in range(200)]
   assert all(abs(form.bars - wanted) <= 0.3 * wanted for form in found)
-  assert found == [templates.sample(seed, wanted) for seed in range(200)]
+  assert found == [
+    templates.sample(seed, wanted, source) for seed in range(200)
+  ]
   assert len(set(map(str, found))) >= 5
+
+
+def test_forms_that_are_heard_are_others_than_those_of_labels():
+  labelled, heard = map(templates.templates, templates.SOURCES)
+  assert min(len(labelled), len(heard)) >= 5
+  assert labelled == templates.templates()
+  # No form has fewer songs than three, and nobody is counted twice.
+  assert min(songs for songs, _ in heard) >= 3
+  assert len({str(form) for _, form in heard}) == len(heard)
+  assert sum(songs for songs, _ in heard) <= 744
+  own = {str(form) for _, form in heard} - {str(form) for _, form in labelled}
+  assert own
+
+
+def test_a_piece_has_a_form_of_who_is_asked_for():
+  for source in templates.SOURCES:
+    forms = [
+      longer.planned(Request(form=source, minutes=3.0, tempo=90), seed)[0]
+      for seed in range(60)
+    ]
+    wanted = 3.0 * 90 / 4
+    assert forms == [
+      templates.sample(seed, wanted, source) for seed in range(60)
+    ]
+  plain = [longer.planned(Request(minutes=3.0), k)[0] for k in range(60)]
+  told = Request(form='labelled', minutes=3.0)
+  assert plain == [longer.planned(told, k)[0] for k in range(60)]
+
+
+def test_a_form_to_be_drawn_needs_a_length():
+  with pytest.raises(RequestError, match='give minutes'):
+    Request(form='heard')
+
+
+@pytest.mark.slow
+def test_the_table_holds_what_is_heard(tool, shared_data):
+  """Of some forms in the table, counted again by another way."""
+  found = collections.Counter()
+  for song in (shared_data / 'pop909' / 'train').iterdir():
+    found[runs(re.sub('[0-9xX]', '', tool.form(song)))] += 1
+  for songs, form in templates.templates('heard'):
+    assert found[runs(''.join(s.label for s in form.sections))] == songs
+
+
+def runs(letters):
+  """Returns letters without those that repeat the one before."""
+  pairs = zip(letters, ' ' + letters, strict=False)
+  return ''.join(one for one, before in pairs if one != before)
 
 
 def test_common_forms_are_drawn_more_often():

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from aurl_jax.core import system
 from aurl_jax.music.notes import Notes
-from aurl_jax.studies import corpus
+from aurl_jax.studies import corpus, study
 from aurl_jax.studies.study import StudyError
 from tests.studies import outside
 from tests.studies.outside import Halves, Tops
@@ -128,3 +129,24 @@ def test_two_studies_that_tell_the_same(tmp_path):
   with pytest.raises(StudyError, match="'halves' and 'same' both") as told:
     corpus.merged(rows)
   assert told.value.code == 'study.keys'
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_corpus(tmp_path):
+  """After so many pieces as after six times as many; songs come again."""
+  songs = [outside.song(number) for number in range(20)]
+  pieces = (corpus.Item(str(k), songs[k % 20]) for k in range(1800))
+  used = {}
+
+  def look(done):
+    if done in (300, 1800):
+      used[done] = system.usage()
+
+  heard = study.load(['chords', 'structure', 'melody'])
+  path = tmp_path / 'out.jsonl'
+  corpus.run(pieces, heard, path, workers=1, progress=look)
+  early, late = used[300], used[1800]
+  assert early.children > 50e6
+  # 32 bytes a line, and what allocators keep to themselves.
+  assert late.rss - early.rss < 4e6
+  assert late.children - early.children < 8e6

@@ -22,21 +22,16 @@ from aurl_jax.studies.chords import (
 from aurl_jax.studies.chords.atoms import Atoms
 from aurl_jax.studies.chords.finding import Harmony
 
-_OPENING = np.array([1.3, -0.1, -1.3, -3.0, -4.5, -6.0])
-"""What it is worth that a chord begins at each level: about the log odds."""
 _LONGEST = 8
 """Quarter notes of a run; a longer chord is several, joined."""
-_LENGTH_POWER = 0.8
-"""Long atoms say less than as many short ones."""
-_FIT = 0.3
-"""Weight of tones that are foreign to the key, a quarter note."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Listener:
   """Hears chords; without weights if `learned` is 0.
 
-  The numbers were chosen on the training splits of When in Rome and POP909.
+  The numbers were chosen on the training splits of When in Rome and POP909
+  (`tools/tune_chords.py`).
 
   Attributes:
     learned: Weight of what the learned listener says.
@@ -44,6 +39,11 @@ class Listener:
     key: Weight of how likely a chord is in its key.
     change: Price of a change of key, to the relative one; far ones cost more.
     opening: What each further chord is worth, above the level's odds.
+    levels: What it is worth that a chord begins at each level of `pulse`:
+      about the log odds.
+    power: Of the length of an atom: below 1 long ones say less than as many
+      short ones.
+    fit: Weight of tones that are foreign to the key, a quarter note.
   """
 
   learned: float | int = 2.0
@@ -51,18 +51,32 @@ class Listener:
   key: float | int = 0.9
   change: float | int = 4.0
   opening: float | int = 0.7
+  levels: tuple[float | int, ...] = (1.3, -0.1, -1.3, -3.0, -4.5, -6.0)
+  power: float | int = 0.8
+  fit: float | int = 0.3
 
   def __post_init__(self) -> None:
-    for name in ('learned', 'template', 'key', 'change'):
+    for name in ('learned', 'template', 'key', 'change', 'power', 'fit'):
       if not getattr(self, name) >= 0:
         raise ValueError(f'{name} is 0 or more, not {getattr(self, name)}')
+    if len(self.levels) != pulse.LEVELS:
+      raise ValueError(f'levels are {pulse.LEVELS}, not {len(self.levels)}')
     if not self.learned and not self.template:
       raise ValueError('neither learned nor template: nothing would be heard')
 
   @classmethod
   def plain(cls) -> 'Listener':
     """Returns the listener by templates alone."""
-    return cls(learned=0, template=4.5, key=1.1)
+    return cls(
+      learned=0,
+      template=3.8,
+      key=1.1,
+      change=4.0,
+      opening=1.9,
+      levels=(1.3, 1.4, -1.8, -2.5, -4.0, -6.0),
+      power=1.12,
+      fit=0.0,
+    )
 
   def hear(self, notes: Notes) -> Harmony:
     """Returns the chords and keys of a piece; of one without notes, none."""
@@ -99,10 +113,10 @@ class Listener:
       score += self.template * templates.scores(heard)
     score = templates.hush(score, heard)
     lattice = semi_markov.Lattice(
-      score=score * heard.length[:, None] ** _LENGTH_POWER,
+      score=score * heard.length[:, None] ** self.power,
       length=heard.length,
-      opening=_OPENING[levels] + self.opening,
-      fit=_FIT * heard.length[:, None] * (heard.share() @ keys.tones().T),
+      opening=np.array(self.levels)[levels] + self.opening,
+      fit=self.fit * heard.length[:, None] * (heard.share() @ keys.tones().T),
       given=self.key * keys.chords(),
       move=self.change * keys.moves(),
       span=np.zeros(2 * _LONGEST + 1),

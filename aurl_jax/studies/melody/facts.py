@@ -12,6 +12,7 @@ import numpy as np
 from aurl_jax.music.notes import Notes
 from aurl_jax.studies import groups, voices
 from aurl_jax.studies.groups import Played
+from aurl_jax.studies.melody import manner
 
 NEIGHBOURS = 2
 """Of each note in its own line: the one before and the one after."""
@@ -43,7 +44,7 @@ def find(notes: Notes) -> Facts:
 
 def of(played: Played) -> Facts:
   """Returns the facts of notes in seconds."""
-  heard = _ordered(played)
+  heard, began = _ordered(played)
   if not len(heard.onset):
     width = WIDTH
     return Facts(
@@ -58,21 +59,26 @@ def of(played: Played) -> Facts:
     _rhythm(heard),
     _chord(heard),
     _bonds(heard, near),
+    manner.rows(heard, began),
   ]
   rows = np.concatenate(columns, axis=1)
   return Facts(heard, np.clip(rows, -4, 4).astype(np.float32), near)
 
 
-def _ordered(played: Played) -> Played:
-  """Returns the notes by group, then from the highest, longest, loudest."""
+def _ordered(played: Played) -> tuple[Played, np.ndarray]:
+  """Returns the notes by group, then from the highest, longest, loudest.
+
+  With them, when each one begins indeed, [n] seconds.
+  """
   length = played.end - played.onset
   order = np.lexsort([-played.velocity, -length, -played.pitch, played.group])
   names = ('index', 'onset', 'end', 'pitch', 'velocity')
   columns = {name: getattr(played, name)[order] for name in names}
+  began = columns['onset']
   # A group's notes differ by some milliseconds; all get the first one's.
   columns['onset'] = played.onset[played.first][played.group]
   columns['end'] = np.maximum(columns['end'], columns['onset'])
-  return Played(**columns, first=played.first)
+  return Played(**columns, first=played.first), began
 
 
 def _register(heard: Played) -> np.ndarray:
@@ -85,8 +91,8 @@ def _register(heard: Played) -> np.ndarray:
       (velocity - np.median(velocity)) / 20,
       _quantile(velocity) * 2 - 1,
       np.full(len(pitch), float(np.ptp(velocity) == 0)),
-      _share(heard, velocity),
-      _share(heard, pitch),
+      manner.share(heard.onset, velocity),
+      manner.share(heard.onset, pitch),
     ],
     axis=1,
   )
@@ -180,22 +186,6 @@ def _near(heard: Played, side: int) -> np.ndarray:
 _FAR = 40.0
 
 
-def _share(heard: Played, values: np.ndarray) -> np.ndarray:
-  """Returns the share of notes of the same value within 8 s, [n]."""
-  order = np.argsort(values, kind='stable')
-  onset, value = heard.onset[order], values[order]
-  # One axis for both: time within a value, values far apart.
-  far = float(heard.onset[-1] - heard.onset[0]) + 100.0
-  place = onset - heard.onset[0] + value * far
-  many = np.searchsorted(place, place + 8, side='right')
-  many -= np.searchsorted(place, place - 8)
-  share = np.empty(len(values))
-  share[order] = many
-  every = np.searchsorted(heard.onset, heard.onset + 8, side='right')
-  every -= np.searchsorted(heard.onset, heard.onset - 8)
-  return share / every
-
-
 def _quantile(values: np.ndarray) -> np.ndarray:
   """Returns how many of the values are lower, equal ones half, 0..1."""
   ordered = np.sort(values)
@@ -204,5 +194,5 @@ def _quantile(values: np.ndarray) -> np.ndarray:
   return (low + high) / (2 * len(values))
 
 
-WIDTH = 22 + 7 + 5 + 6 + 5 * NEIGHBOURS
+WIDTH = 22 + 7 + 5 + 6 + 5 * NEIGHBOURS + manner.FACTS
 """Facts of a note."""

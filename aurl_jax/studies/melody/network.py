@@ -1,8 +1,8 @@
 """The small network that tells melody, second voice and accompaniment apart.
 
 Blocks over the notes in order of time. Each sees a note, those so many notes
-before and after it, its neighbours in its own line, and (every second block)
-what attention picks from all notes; what it finds is added to what is known.
+before and after it, its neighbours in its own line, and (some blocks) what it
+asks of all notes by attention; what it finds is added to what is known.
 The first pass hears all notes; those that are surely accompaniment go, and a
 second one hears the rest, what the first said of them, and where in the piece
 they are. `tools/fit_melody.py` fits both to POP909's training songs; weights
@@ -19,14 +19,17 @@ import safetensors
 import safetensors.numpy
 
 from aurl_jax.studies.groups import Played
-from aurl_jax.studies.melody import facts
+from aurl_jax.studies.melody import facts, manner
 
 PATH = pathlib.Path(__file__).with_name('roles.safetensors')
 ROLES = ('melody', 'bridge', 'piano')
 """What a note can be: the tracks of POP909."""
 KEPT = 0.95
 """Notes that are accompaniment by less than this are heard again."""
-_MANY, _MARGIN = 2048, 256
+FAR, ASKED = 32, 3
+"""Notes that are far from each other, to attention, and one in how many is
+asked: each knows of those beside it."""
+_MANY, _MARGIN = 1024, 256
 """Notes that are heard at once, and those on either side that are heard
 with them: attention is over as many notes as a song has."""
 
@@ -67,8 +70,9 @@ class Pass:
       beside = [now, _moved(now, away), _moved(now, -away)]
       beside += [now[near[:, 0]], now[near[:, 1]]]
       made = np.concatenate(beside, axis=1) @ a[f'w{block}'] + a[f'b{block}']
-      if f'q{block}' in a:
-        made += _attended(now, a[f'q{block}']) @ a[f'p{block}']
+      if f'a{block}' in a:
+        asked = now @ a[f'a{block}']
+        made += _attended(asked, a[f'd{block}']) @ a[f'p{block}']
       known = known + a[f's{block}'] * _rectified(made)
     now = _normal(known)
     if len(a['out']) > now.shape[1]:
@@ -98,11 +102,27 @@ def _moved(values: np.ndarray, away: int) -> np.ndarray:
   return moved
 
 
-def _attended(values: np.ndarray, asked: np.ndarray) -> np.ndarray:
-  """Returns the rows that each head picks, one behind the other."""
-  score = values @ asked
-  share = np.exp(score - score.max(axis=0))
-  return ((share / share.sum(axis=0)).T @ values).ravel()
+def _attended(asked: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+  """Returns what each note's heads pick from every third note, [n, h * d].
+
+  Args:
+    asked: [n, 3 * h * d] questions, keys and values, head by head.
+    slopes: [h] what `FAR` notes between two of them cost.
+  """
+  many = len(asked)
+  heads = asked.reshape(many, 3, len(slopes), -1)
+  place = np.arange(many, dtype=np.float32) / FAR
+  away = np.abs(place[:, None] - place[::ASKED])
+  picked = np.empty_like(heads[:, 0])
+  for head, slope in enumerate(slopes):
+    question, key, value = heads[:, :, head].transpose(1, 0, 2)
+    key, value = key[::ASKED], value[::ASKED]
+    score = question @ key.T / np.float32(np.sqrt(key.shape[1]))
+    score -= slope * away
+    score -= score.max(axis=1, keepdims=True)
+    share = np.exp(score, out=score)
+    picked[:, head] = share @ value / share.sum(axis=1, keepdims=True)
+  return picked.reshape(many, -1)
 
 
 @functools.cache
@@ -171,6 +191,8 @@ def second(
   if not len(order):
     return order, again, np.zeros((0, again.rows.shape[1] + 6), np.float32)
   last = max(float(old.onset[-1]), 1.0)
+  # What is left of a piece tells its grid worse than all of it.
+  again.rows[:, -manner.FACTS :] = first.rows[order, -manner.FACTS :]
   now = again.heard.onset
   extra = np.stack(
     [

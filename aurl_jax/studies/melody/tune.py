@@ -2,9 +2,10 @@
 
 `network.roles` says how likely each note is the tune's. Where a piece has
 several tracks, a note is taken with those of its own track around it: tracks
-seldom change their part within a phrase. The line is the likeliest way through
-the notes, one at a time or none (Viterbi), which goes on by small steps rather
-than large ones. Axes: `n` notes of the piece, `p` pitched ones.
+seldom change their part within a phrase. Where no second voice sounds beside
+the melody there is but one voice, and both are it. The line is the likeliest
+way through the notes, one at a time or none (Viterbi), which goes on by small
+steps rather than large ones. Axes: `n` notes of the piece, `p` pitched ones.
 """
 
 import dataclasses
@@ -25,6 +26,12 @@ _LEAP, _OCTAVE, _OVERLAP = 0.05, 0.15, 0.5
 note that begins while the one before it sounds on for half of its length."""
 _MOST = 4
 """Notes of a chord that the tune may go through."""
+_BESIDE = 0.02
+"""Share of the second voice's notes that sound beside the melody, below which
+there is no second voice. Of 62 held-out training songs of POP909 one is below
+it, and the next one has twice as much."""
+_TOUCH = 0.03
+"""Seconds by which notes one after the other may overlap."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +58,7 @@ class Tune:
 def find(notes: Notes) -> Tune:
   """Returns the roles of a piece's notes."""
   found = facts.find(notes)
-  chance = network.roles(found)
+  chance = settled(found, network.roles(found))
   sure = odds(chance)
   if len(found.heard.index):
     sure = _shared(found, notes.track[found.heard.index], sure)
@@ -59,6 +66,32 @@ def find(notes: Notes) -> Tune:
   role = np.where(chance[:, 1] > chance[:, 2], 1, 2)
   role[path] = 0
   return Tune(found.heard.index, chance, role)
+
+
+def settled(found: Facts, chance: np.ndarray) -> np.ndarray:
+  """Returns the chances, [p, 3]; of one voice if there is but one.
+
+  Args:
+    found: The facts of p notes.
+    chance: [p, 3] how likely each role is.
+  """
+  role = chance.argmax(axis=1)
+  tune, second = np.flatnonzero(role == 0), np.flatnonzero(role == 1)
+  if not len(second) or _beside(found, tune, second) >= _BESIDE:
+    return chance
+  both = chance[:, 0] + chance[:, 1]
+  return np.stack([both, np.zeros_like(both), chance[:, 2]], axis=1)
+
+
+def _beside(found: Facts, tune: np.ndarray, second: np.ndarray) -> float:
+  """Returns the share of the second voice that sounds beside the tune."""
+  if not len(tune):
+    return 0.0
+  onset, end = found.heard.onset, found.heard.end
+  latest = np.maximum.accumulate(end[tune])
+  before = np.searchsorted(onset[tune], end[second] - _TOUCH)
+  over = latest[np.maximum(before - 1, 0)] > onset[second] + _TOUCH
+  return float((over & (before > 0)).mean())
 
 
 def odds(chance: np.ndarray) -> np.ndarray:

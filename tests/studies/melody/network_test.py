@@ -51,7 +51,7 @@ def test_what_is_fitted_is_what_is_heard(tool, number):
   arrays = {name: np.asarray(array) for name, array in params.items()}
   arrays |= {'mean': np.zeros(wide), 'std': np.ones(wide)}
   arrays = {name: a.astype(np.float32) for name, a in arrays.items()}
-  got = network.Pass(arrays, tool.STEPS)(found.rows, found.near)
+  got = network.Pass(arrays, tool.STEPS[number])(found.rows, found.near)
   np.testing.assert_allclose(got, want, atol=2e-3)
 
 
