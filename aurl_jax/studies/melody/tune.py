@@ -30,6 +30,9 @@ _BESIDE = 0.02
 """Share of the second voice's notes that sound beside the melody, below which
 there is no second voice. Of 62 held-out training songs of POP909 one is below
 it, and the next one has twice as much."""
+_ALONE = 0.02
+"""Share of notes that sound into the next one, up to which a piece is one line:
+a played legato."""
 _TOUCH = 0.03
 """Seconds by which notes one after the other may overlap."""
 
@@ -56,9 +59,15 @@ class Tune:
 
 
 def find(notes: Notes) -> Tune:
-  """Returns the roles of a piece's notes."""
+  """Returns the roles of a piece's notes.
+
+  A piece of one line is its tune, whatever it sounds like: the network knows
+  melodies beside accompaniments.
+  """
   found = facts.find(notes)
   chance = settled(found, network.roles(found))
+  if _alone(found):
+    chance[:] = (1, 0, 0)
   sure = odds(chance)
   if len(found.heard.index):
     sure = _shared(found, notes.track[found.heard.index], sure)
@@ -81,6 +90,13 @@ def settled(found: Facts, chance: np.ndarray) -> np.ndarray:
     return chance
   both = chance[:, 0] + chance[:, 1]
   return np.stack([both, np.zeros_like(both), chance[:, 2]], axis=1)
+
+
+def _alone(found: Facts) -> bool:
+  """Returns whether no two notes sound together, but for touches."""
+  onset, end = found.heard.onset, found.heard.end
+  over = end[:-1] > onset[1:] + _TOUCH
+  return len(onset) > 0 and int(over.sum()) <= _ALONE * len(onset)
 
 
 def _beside(found: Facts, tune: np.ndarray, second: np.ndarray) -> float:

@@ -137,6 +137,24 @@ def test_the_line_is_nearly_the_best_of_all(rows):
   assert got >= best_way(found, odds) - 1.5
 
 
+@pytest.mark.parametrize('low', [30, 60, 90])
+def test_a_piece_of_one_line_is_its_tune(low):
+  pitch = [low + step % 7 for step in range(40)]
+  columns = {'onset': [480 * k for k in range(40)], 'duration': 480}
+  alone = Notes.build(480, columns | {'pitch': pitch})
+  assert tune.find(alone).melody.tolist() == list(range(40))
+  # Two lines are judged note by note.
+  both = Notes.build(
+    480,
+    {
+      'onset': columns['onset'] * 2,
+      'duration': 480,
+      'pitch': pitch + [p - 12 for p in pitch],
+    },
+  )
+  assert len(tune.find(both).melody) <= 40
+
+
 @pytest.mark.slow
 def test_melodies_of_pop909(shared_data):
   right = total = 0
