@@ -133,16 +133,18 @@ class Entry(NamedTuple):
     return np.asarray(self.batch.prompts[0], np.int32)
 
 
-def entry(writer: Writer, batch: Batch) -> Entry:
+def entry(writer: Writer, batch: Batch, least: int = 1) -> Entry:
   """Returns the row of a batch of one as it joins.
 
   Args:
     writer: What writes it.
     batch: The row.
+    least: Steps that its prompt is padded to at least.
   """
   if batch.numbers is None:
     batch = dataclasses.replace(batch, numbers=[writer.split()[1]])
-  batch = dataclasses.replace(batch, least=padded_width(len(batch.prompts[0])))
+  width = padded_width(max(least, len(batch.prompts[0])))
+  batch = dataclasses.replace(batch, least=width)
   rows = batch.rows(1, top(writer.model.config.context))
   kind = Kind.of(writer, batch)
   sampler = _numbers(writer.sampler, kind.filters)
@@ -204,6 +206,12 @@ def _numbers(sampler: Sampler, filters: Sequence[str]) -> Sampler:
   return dataclasses.replace(Sampler(temperature=1.0), **told)
 
 
+def placed(params: Any, devices: Sequence[jax.Device] | None = None) -> Any:
+  """Returns parameters on all devices, which lanes then share."""
+  mesh = _mesh(tuple(devices or jax.local_devices()))
+  return jax.device_put(params, NamedSharding(mesh, PartitionSpec()))
+
+
 class State(NamedTuple):
   """All slots; every leaf is `[s, …]`, and has one row behind that.
 
@@ -261,8 +269,8 @@ class Lane:
     """
     self.kind, self.size = kind, size
     self._devices = tuple(devices or jax.local_devices())
-    self._each = max(1, math.ceil(slots / len(self._devices)))
-    self.slots = self._each * len(self._devices)
+    self.each = max(1, math.ceil(slots / len(self._devices)))
+    self.slots = self.each * len(self._devices)
     self._joining = JOIN * len(self._devices)
     self._programs = _programs(kind, size, self._devices)
     self._params = self._programs.shared(params)
@@ -309,8 +317,8 @@ class Lane:
 
   def fits(self, slots: Sequence[int], slot: int) -> bool:
     """Whether a slot can be taken in the same call as others."""
-    device = slot // self._each
-    return sum(s // self._each == device for s in slots) < JOIN
+    device = slot // self.each
+    return sum(s // self.each == device for s in slots) < JOIN
 
   def go(self, live: Bool[np.ndarray, ' s'], count: int = BLOCK) -> Block:
     """Writes steps in all live slots, until all have ended or are full.
@@ -337,10 +345,10 @@ class Lane:
 
   def take(self, slot: int) -> Moved:
     """Returns the row of a slot, to be put elsewhere."""
-    at = np.full(len(self._devices), slot % self._each, np.int32)
+    at = np.full(len(self._devices), slot % self.each, np.int32)
     with jax.set_mesh(self._programs.mesh):
       found = self._programs.take(self._state, self._programs.split(at))
-    device = slot // self._each
+    device = slot // self.each
     state = jax.tree.map(lambda x: np.asarray(x)[device], found)
     return Moved(state, int(self._index[slot]))
 
@@ -356,7 +364,7 @@ class Lane:
     """Returns the slot of each place of a joining batch, None for no one."""
     order: list[int | None] = [None] * self._joining
     for slot in slots:
-      places = range((slot // self._each) * JOIN, len(order))
+      places = range((slot // self.each) * JOIN, len(order))
       order[next(p for p in places if order[p] is None)] = slot
     return order
 
@@ -379,10 +387,10 @@ class Lane:
           lambda x: np.zeros((self.slots, *x.shape[1:]), x.dtype), new
         )
       )
-    at = np.full(self._joining, self._each, np.int32)
+    at = np.full(self._joining, self.each, np.int32)
     for place, slot in enumerate(order):
       if slot is not None:
-        at[place] = slot % self._each
+        at[place] = slot % self.each
     with jax.set_mesh(self._programs.mesh):
       self._state = self._programs.insert(
         self._state, new, self._programs.split(at)
@@ -428,14 +436,18 @@ class _Programs(NamedTuple):
     return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
 
 
+def _mesh(devices: tuple[jax.Device, ...]) -> Mesh:
+  return jax.make_mesh(
+    (len(devices),), ('data',), (AxisType.Auto,), devices=devices
+  )
+
+
 @functools.lru_cache(maxsize=64)
 def _programs(
   kind: Kind, size: int, devices: tuple[jax.Device, ...]
 ) -> _Programs:
   """Returns the jitted functions of a kind and a room."""
-  mesh = jax.make_mesh(
-    (len(devices),), ('data',), (AxisType.Auto,), devices=devices
-  )
+  mesh = _mesh(devices)
   last = top(kind.key[0].config.context)
   program = decode.program_of(kind.key, None, (size, last))
 
