@@ -31,7 +31,7 @@ from aurl_jax.serving.errors import (
   fault,
 )
 from aurl_jax.serving.finish import Finisher
-from aurl_jax.serving.line import Done, Line, Work
+from aurl_jax.serving.line import Line, Work
 from aurl_jax.serving.metrics import Metrics
 from aurl_jax.serving.plan import Plan
 from aurl_jax.serving.ticket import Listener, Ticket
@@ -223,7 +223,7 @@ class Engine:
     """Takes nothing more; what has been taken goes on."""
     self._draining = True
 
-  def close(self, seconds: float = 30.0) -> None:
+  def close(self, seconds: float | int = 30.0) -> None:
     """Waits for what has been taken, gives up the rest, and ends.
 
     Args:
@@ -273,13 +273,35 @@ class Engine:
   def _run(self) -> None:
     while not self._closing:
       self._wake.clear()
-      self._arrive()
-      self._expire()
-      while not self._broken.empty():
-        self._drop(*self._broken.get())
-      busy = [line for line in list(self._lines.values()) if self._turn(line)]
+      error = self._tried(self._look)
+      if error is not None:
+        # Of no one line: all that is under way may be lost.
+        self._give_up(error)
+      busy = False
+      for line in list(self._lines.values()):
+        before = line.blocks
+        error = self._tried(lambda line=line: self._turn(line))
+        if error is not None:
+          self._drop(line, error)
+        busy |= line.blocks > before or error is not None
       if not busy:
         self._wake.wait(_IDLE)
+
+  def _tried(self, work: Callable[[], None]) -> BaseException | None:
+    """Does work; returns what it raises, so that this thread never ends."""
+    return self._pools['write'].submit(work).exception()
+
+  def _look(self) -> None:
+    """Looks at what has come, what is over, and what could not be compiled."""
+    self._arrive()
+    self._expire()
+    while not self._broken.empty():
+      self._drop(*self._broken.get())
+
+  def _give_up(self, error: BaseException) -> None:
+    _log.error('the engine failed', exc_info=error)
+    for ticket, _ in list(self._tickets.values()):
+      ticket.fail(fault(error))
 
   def _arrive(self) -> None:
     """Lets new rows wait in the lines of their kinds."""
@@ -309,38 +331,24 @@ class Engine:
           )
         )
 
-  def _turn(self, line: Line) -> bool:
-    """Lets a line write a block; returns whether it did anything."""
+  def _turn(self, line: Line) -> None:
+    """Lets a line write a block."""
     line.leave()
     if not line.ready(0):
-      return False
-
-    def write() -> tuple[list[Done], list[Work]]:
-      line.seat()
-      return line.block() if line.held else ([], [])
-
-    held = len(line.held)
+      return
     begun = time.monotonic()
-    future = self._pools['write'].submit(write)
-    error = future.exception()
-    if error is not None:
-      self._drop(line, error)
-      return True
-    done, full = future.result()
+    line.seat()
+    if not line.held:
+      return
+    done, full = line.block()
     for work in full:
       self._take(work)
     if done:
       self._finisher.take(done)
-    if held or done or full or line.held:
-      self._count(time.monotonic() - begun, len(done))
-      return True
-    return False
-
-  def _count(self, seconds: float, done: int) -> None:
+      self.metrics.count('rows', len(done))
+    seconds = time.monotonic() - begun
     self.metrics.time('block', seconds)
-    if done:
-      self.metrics.count('rows', done)
-    self._rate = 0.95 * self._rate + 0.05 * done / max(seconds, 1e-6)
+    self._rate = 0.95 * self._rate + 0.05 * len(done) / max(seconds, 1e-6)
 
   def _drop(self, line: Line, error: BaseException) -> None:
     """Gives up a line that has failed; the others go on."""

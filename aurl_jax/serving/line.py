@@ -108,6 +108,7 @@ class Line:
     self.waiting: FairQueue[Work] = FairQueue()
     self.moved: collections.deque[Work] = collections.deque()
     self.held: dict[int, Work] = {}
+    self.blocks = 0
     self.compiled: dict[int, futures.Future[None]] = {}
     """Width of a prompt -> its programs; 0 for those of all."""
 
@@ -176,7 +177,7 @@ class Line:
 
   def block(self) -> tuple[list[Done], list[Work]]:
     """Writes a block; returns who is done, and who needs more room."""
-    self.used = time.monotonic()
+    self.used, self.blocks = time.monotonic(), self.blocks + 1
     live = np.zeros(self.lane.slots, bool)
     live[list(self.held)] = True
     told = self.lane.go(live)

@@ -25,14 +25,14 @@ class Metrics:
     self._times: dict[str, dict[Labels, list[float]]] = {}
     self._gauges: dict[str, Callable[[], float]] = {}
 
-  def count(self, name: str, by: float = 1, **labels: str) -> None:
+  def count(self, name: str, by: float | int = 1, **labels: str) -> None:
     """Adds to a counter."""
     key = tuple(sorted(labels.items()))
     with self._lock:
       found = self._counts.setdefault(name, {})
       found[key] = found.get(key, 0) + by
 
-  def time(self, name: str, seconds: float, **labels: str) -> None:
+  def time(self, name: str, seconds: float | int, **labels: str) -> None:
     """Adds a time to a histogram."""
     key = tuple(sorted(labels.items()))
     with self._lock:

@@ -47,8 +47,8 @@ class Plan:
   each: int = 256
   apart: int = 16
   lanes: int = 12
-  seconds: float = 120.0
-  apart_seconds: float = 900.0
+  seconds: float | int = 120.0
+  apart_seconds: float | int = 900.0
 
   def __post_init__(self) -> None:
     for name, (low, high) in _RANGES.items():

@@ -43,7 +43,7 @@ class Ticket:
     self,
     request: Request,
     client: str,
-    seconds: float,
+    seconds: float | int,
     listen: Listener | None = None,
   ) -> None:
     """Begins a request.
@@ -61,6 +61,8 @@ class Ticket:
     self.taken = False
     """Whether its rows are on their way."""
     self._future: futures.Future[list[Piece]] = futures.Future()
+    # Only `cancel` below takes it back, not whoever waits for it.
+    self._future.set_running_or_notify_cancel()
 
   @property
   def over(self) -> bool:
