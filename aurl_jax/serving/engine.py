@@ -92,7 +92,7 @@ class Engine:
     request: Request,
     *,
     client: str = '',
-    seconds: float | None = None,
+    seconds: float | int | None = None,
     listen: Listener | None = None,
   ) -> Ticket:
     """Lets a request wait for its turn, read and checked.
@@ -412,10 +412,10 @@ class Engine:
     return future
 
   def _gauges(self) -> None:
-    def held() -> float:
+    def held() -> int:
       return sum(len(line.held) for line in list(self._lines.values()))
 
-    def waiting() -> float:
+    def waiting() -> int:
       return sum(len(line.waiting) for line in list(self._lines.values()))
 
     self.metrics.gauge('rows_written_now', held)

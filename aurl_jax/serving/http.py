@@ -14,6 +14,7 @@ from aurl_jax.core.errors import AurlError
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.serving import answers, guards, hearing, reading, schema
 from aurl_jax.serving.engine import Engine
+from aurl_jax.serving.errors import fault
 from aurl_jax.serving.jobs import Jobs
 from aurl_jax.serving.settings import Settings
 from aurl_jax.serving.ticket import Steps, Ticket
@@ -93,6 +94,7 @@ class Routes:
     api.add_api_route('/readyz', self._readiness, methods=['GET'])
     api.add_api_route('/metrics', self._metrics, methods=['GET'])
     api.add_exception_handler(AurlError, _refused)
+    api.add_exception_handler(Exception, _fault)
     api.add_exception_handler(404, _missing)
     api.add_exception_handler(405, _missing)
     api.add_exception_handler(400, _missing)
@@ -271,6 +273,12 @@ async def _refused(request: fastapi.Request, error: Exception) -> Response:
   if code in (408, 413):
     headers['connection'] = 'close'
   return JSONResponse(answers.error(error), code, headers)
+
+
+async def _fault(request: fastapi.Request, error: Exception) -> Response:
+  """Answers where something of ours has failed; the server logs it."""
+  del request
+  return JSONResponse(answers.error(fault(error)), 500)
 
 
 async def _missing(request: fastapi.Request, error: Exception) -> Response:

@@ -23,7 +23,7 @@ class Metrics:
     self._prefix, self._lock = prefix, threading.Lock()
     self._counts: dict[str, dict[Labels, float]] = {}
     self._times: dict[str, dict[Labels, list[float]]] = {}
-    self._gauges: dict[str, Callable[[], float]] = {}
+    self._gauges: dict[str, Callable[[], float | int]] = {}
 
   def count(self, name: str, by: float | int = 1, **labels: str) -> None:
     """Adds to a counter."""
@@ -42,11 +42,11 @@ class Metrics:
       row[bisect.bisect_left(SECONDS, seconds)] += 1
       row[-1] += seconds
 
-  def gauge(self, name: str, value: Callable[[], float]) -> None:
+  def gauge(self, name: str, value: Callable[[], float | int]) -> None:
     """Names what tells a value whenever it is asked for."""
     self._gauges[name] = value
 
-  def counted(self, name: str, **labels: str) -> float:
+  def counted(self, name: str, **labels: str) -> float | int:
     """Returns a counter."""
     with self._lock:
       found = self._counts.get(name, {})

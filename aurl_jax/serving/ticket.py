@@ -74,7 +74,7 @@ class Ticket:
     """Gives the pieces, or the error, when it is over."""
     return self._future
 
-  def result(self, timeout: float | None = None) -> list[Piece]:
+  def result(self, timeout: float | int | None = None) -> list[Piece]:
     """Waits for the pieces.
 
     Args:
