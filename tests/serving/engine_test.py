@@ -26,6 +26,11 @@ def ids_of(ticket):
   return [piece.ids.tolist() for piece in ticket.result(120)]
 
 
+def together(engine, asked):
+  tickets = [engine.submit(request) for request in asked]
+  return [ids_of(ticket) for ticket in tickets]
+
+
 def held(engine):
   return sum(len(line.held) for line in engine._lines.values())
 
@@ -67,12 +72,14 @@ def test_no_settings_of_sampling_need_a_program(engine):
   # The kind of rows with all filters is compiled once.
   engine.submit(composer.request(bars=1, top_k=3)).result(300)
   lines, programs = len(engine._lines), counted(engine)
+  tickets = []
   for number in range(40):
     changes = {'bars': 1, **extremes[number % len(extremes)]}
     changes.setdefault('seed', number)
     changes.setdefault('temperature', 0.5 + number / 100)
-    (piece,) = engine.submit(composer.request(**changes)).result(120)
-    assert piece.grammatical
+    tickets.append(engine.submit(composer.request(**changes)))
+  for ticket in tickets:
+    assert ticket.result(120)[0].grammatical
   assert len(engine._lines) == lines
   assert counted(engine) == programs
 
@@ -89,7 +96,7 @@ def counted(engine):
 def test_a_poisoned_row_harms_no_other(engine, monkeypatch):
   composer = engine.composer
   asked = [composer.request(bars=2, seed=50 + s) for s in range(16)]
-  expected = [ids_of(engine.submit(request)) for request in asked]
+  expected = together(engine, asked)
   # Three kinds: one that cannot be judged, one whose numbers are none, and one
   # whose listener fails.
   row = composer.row
@@ -114,7 +121,7 @@ def test_a_poisoned_row_harms_no_other(engine, monkeypatch):
 def test_numbers_that_are_none_stay_in_their_row(engine, monkeypatch):
   composer = engine.composer
   asked = [composer.request(bars=2, seed=70 + s) for s in range(16)]
-  expected = [ids_of(engine.submit(request)) for request in asked]
+  expected = together(engine, asked)
   rows = decode.Batch.rows
 
   def poisoned(self, count, room):
