@@ -1,11 +1,11 @@
-"""Serve a model over HTTP, to many who ask at once.
+r"""Serve a model over HTTP, to many who ask at once.
 
 Examples:
   aurl serve pop
   AURL_TOKEN=$(cat token) aurl serve my_bundle --port 9000 --slots 16
   aurl serve pop --host 0.0.0.0 --host-name music.example --token-file tokens
-  curl -H "Authorization: Bearer $AURL_TOKEN" -H 'Content-Type: application/json' \\
-    -d '{"bars": 4, "seed": 1}' http://127.0.0.1:8000/v1/generate
+  curl -H "Authorization: Bearer $AURL_TOKEN" --json '{"bars": 4}' \
+    http://127.0.0.1:8000/v1/generate
 
 It listens to this machine alone, and asks for a token, unless told otherwise.
 SIGTERM lets it finish what it has taken. docs/HOW_TO_SERVE.md has the routes.
@@ -42,9 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   add('--slots', type=int, default=64, help='pieces written at once (64)')
   add('--waiting', type=int, default=512, help='pieces that may wait (512)')
-  add(
-    '--seconds', type=float, default=120.0, help='a request may take (120)'
-  )
+  add('--seconds', type=float, default=120.0, help='a request may take (120)')
   add('--cores', type=int, default=0, help='of the CPU that are used (all)')
 
 

@@ -2,8 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, overload
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
 
 import jax
 import numpy as np
@@ -23,7 +23,6 @@ from aurl_jax.generation import (
   beam,
   constraints,
   ending,
-  following,
   lines,
   longer,
   original,
@@ -37,16 +36,14 @@ from aurl_jax.generation import (
 )
 from aurl_jax.generation.decode import Batch, Sample, Writer
 from aurl_jax.generation.errors import RequestError
-from aurl_jax.generation.frame import Kept
 from aurl_jax.generation.guidance import Guided, Without
 from aurl_jax.generation.piece import Piece
 from aurl_jax.generation.prompt import Prompts
 from aurl_jax.generation.request import Request, freed
 from aurl_jax.models.functional import Model
 from aurl_jax.models.latent import Latents
-from aurl_jax.music.notes import Notes
-from aurl_jax.tokens.infill import Infill
 from aurl_jax.tokens.tokenizer import Tokenizer
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Composer:

@@ -7,8 +7,6 @@ judge, and draw anew, by this.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import dataclasses
-
 import numpy as np
 
 from aurl_jax.evaluation.originality import Index

@@ -1,5 +1,6 @@
 """A model as a server."""
 
+import importlib.util
 import logging
 import os
 import pathlib
@@ -14,6 +15,8 @@ from aurl_jax.studies import pool
 
 TOKEN_VARIABLE = 'AURL_TOKEN'
 """Names the token, so that no list of processes shows it."""
+
+_EXTRA = ('fastapi', 'uvicorn', 'python_multipart')
 
 
 class Stand(NamedTuple):
@@ -55,14 +58,7 @@ def run(model: str, stand: Stand, *, quiet: bool = False) -> None:
       its range, the address is taken, or there is no token in the file.
     BundleError, CheckpointError: There is no such model, or it is damaged.
   """
-  try:
-    import fastapi as _  # noqa: F401
-    import uvicorn as _  # noqa: F401
-  except ImportError as error:
-    raise ConfigError(
-      "a server needs more packages: pip install 'aurl-jax[serve]'",
-      code='extra',
-    ) from error
+  _check_extra()
   from aurl_jax.serving import http, server, warming
   from aurl_jax.serving.engine import Engine
   from aurl_jax.serving.plan import Plan
@@ -93,6 +89,16 @@ def run(model: str, stand: Stand, *, quiet: bool = False) -> None:
     # Past the log, which others may read.
     print(f'token for this time: {made}', file=sys.stderr, flush=True)
   server.run(http.app(engine, settings, ready), engine, sockets)
+
+
+def _check_extra() -> None:
+  """Raises ConfigError unless the packages of a server are there."""
+  missing = [n for n in _EXTRA if importlib.util.find_spec(n) is None]
+  if missing:
+    raise ConfigError(
+      f"a server needs {', '.join(missing)}: pip install 'aurl-jax[serve]'",
+      code='extra',
+    )
 
 
 def tokens_of(path: str) -> tuple[tuple[str, ...], str]:

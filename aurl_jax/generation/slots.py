@@ -68,7 +68,9 @@ class Kind(NamedTuple):
     """Returns the kind of the rows of a batch."""
     key, numbers = writer.split()
     sampler = writer.sampler
-    more = [n for n in _OFF if n not in _USUAL and getattr(sampler, n) != _OFF[n]]
+    more = [
+      n for n in _OFF if n not in _USUAL and getattr(sampler, n) != _OFF[n]
+    ]
     return cls(
       key,
       tuple(None if n is None else np.shape(n) for n in numbers),
@@ -277,21 +279,27 @@ class Lane:
     self._state: State | None = None
     self._index = np.zeros(self.slots, np.int64)
 
-  def compile(self, entry: Entry, *, whole: bool = True) -> None:
-    """Compiles all that a row like this needs; nothing is written.
+  def compile(self, entry: Entry) -> None:
+    """Compiles what writes rows like this; nothing is written.
 
-    Args:
-      entry: The row.
-      whole: Whether more than the reading of such prompts is compiled; with
-        False, another thread may go on with the slots.
+    Before any row has joined.
     """
-    carry, illegal = self._begin([entry])
-    if not whole:
-      illegal.block_until_ready()
-      return
-    self._insert(State(self._asked([entry] * self._joining), carry), [])
+    entries = [entry] * self._joining
+    rows = _stacked([each.read for each in entries])
+    with jax.set_mesh(self._programs.mesh):
+      shapes, _ = jax.eval_shape(self._programs.begin, self._params, rows)
+    carry = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+    new = State(self._asked(entries), self._programs.split(carry))
+    self._insert(new, [])
     self.go(np.zeros(self.slots, bool))
     self.take(0)
+
+  def compile_reading(self, entry: Entry) -> None:
+    """Compiles what reads prompts of such a width.
+
+    Another thread may go on with the slots meanwhile.
+    """
+    self._begin([entry])[1].block_until_ready()
 
   def join(
     self, entries: Mapping[int, Entry]
@@ -341,7 +349,9 @@ class Lane:
       new[slot] = recent[slot, was:now].copy()
     self._index[live] = index[live]
     full = live & (index >= self.size) & ~ended & ~broken
-    return Block(new, *(_where(live & x) for x in (ended, broken)), _where(full))
+    return Block(
+      new, *(_where(live & x) for x in (ended, broken)), _where(full)
+    )
 
   def take(self, slot: int) -> Moved:
     """Returns the row of a slot, to be put elsewhere."""
@@ -415,7 +425,9 @@ def _grown(state: State, size: int) -> State:
   """Returns a row whose cache has more room."""
   carry = jax.tree.map(jnp.asarray, state.carry).whole()
   cache = cache_lib.grow(carry.cache, size)
-  return state._replace(carry=Packed.of(dataclasses.replace(carry, cache=cache)))
+  return state._replace(
+    carry=Packed.of(dataclasses.replace(carry, cache=cache))
+  )
 
 
 class _Programs(NamedTuple):

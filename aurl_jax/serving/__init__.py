@@ -7,6 +7,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
   {
     'Engine': 'aurl_jax.serving.engine',
     'Plan': 'aurl_jax.serving.plan',
-    'app': 'aurl_jax.serving.http',
+    'Settings': 'aurl_jax.serving.settings',
   },
 )

@@ -59,11 +59,11 @@ def job(name: str, ticket: Ticket) -> dict[str, Any]:
 
 
 def event(name: str, told: Mapping[str, Any]) -> bytes:
-  """Returns a server-sent event.
+  r"""Returns a server-sent event.
 
   Example:
     >>> event('steps', {'row': 0})
-    b'event: steps\\ndata: {"row": 0}\\n\\n'
+    b'event: steps\ndata: {"row": 0}\n\n'
   """
   return f'event: {name}\ndata: {json.dumps(told)}\n\n'.encode()
 

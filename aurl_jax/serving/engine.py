@@ -9,6 +9,7 @@ Threads: one writes; one judges what is written; one writes as a whole; two
 compile. Whoever asks has its request read in its own.
 """
 
+import functools
 import logging
 import math
 import queue
@@ -171,7 +172,9 @@ class Engine:
   def _release(self, ticket: Ticket) -> None:
     error = ticket.future.exception()
     how = 'done' if error is None else getattr(error, 'code', 'failed')
-    known = how if how in ('done', 'cancelled', 'expired', 'fault') else 'refused'
+    known = (
+      how if how in ('done', 'cancelled', 'expired', 'fault') else 'refused'
+    )
     self.metrics.count('requests', outcome=known)
     self.metrics.time('request', time.monotonic() - ticket.begun)
     with self._lock:
@@ -256,9 +259,10 @@ class Engine:
       row = self.composer.row(request).each()[0]
       for width in (1, *widths):
         entry = slots.entry(*row.drawing, least=width)
-        for size in self._sizes:
-          if size > entry.width:
-            due += self._compile(self._line(entry.kind, size), entry)
+        fits = [size for size in self._sizes if size > entry.width]
+        for size in fits:
+          line = self._line(entry.kind, size)
+          due += self._compile(line, entry, reads=size == fits[0])
     due.append(self._finisher.warm(self._sizes))
     for future in due:
       future.result()
@@ -316,7 +320,7 @@ class Engine:
         line.moved.append(work)
       else:
         line.waiting.put(work.ticket.client, work)
-      self._compile(line, work.entry)
+      self._compile(line, work.entry, reads=work.moved is None)
 
   def _expire(self) -> None:
     now = time.monotonic()
@@ -376,20 +380,27 @@ class Engine:
       return found
 
   def _compile(
-    self, line: Line, entry: slots.Entry
+    self, line: Line, entry: slots.Entry, *, reads: bool
   ) -> list[futures.Future[None]]:
-    """Lets what a row needs be compiled; returns what is under way."""
+    """Lets what a row needs be compiled; returns what is under way.
+
+    Args:
+      line: Where it is written.
+      entry: The row.
+      reads: Whether its prompt is read there.
+    """
+    due = {0: line.lane.compile}
+    if reads:
+      due[entry.width] = line.lane.compile_reading
     with self._lock:
-      if entry.width not in line.compiled:
-        whole = 0 not in line.compiled
-        future = self._guarded(
-          'compile',
-          lambda: line.lane.compile(entry, whole=whole),
-          lambda error: self._broken.put((line, error)),
-        )
-        line.compiled[entry.width] = future
-        line.compiled.setdefault(0, future)
-      return [line.compiled[0], line.compiled[entry.width]]
+      for width, work in due.items():
+        if width not in line.compiled:
+          line.compiled[width] = self._guarded(
+            'compile',
+            functools.partial(work, entry),
+            lambda error: self._broken.put((line, error)),
+          )
+      return [line.compiled[width] for width in due]
 
   def _guarded(
     self,

@@ -75,7 +75,9 @@ class Finisher:
 
     def read() -> None:
       for size in sizes:
-        piece = np.zeros((min(size, self._composer.model.config.context), fields))
+        piece = np.zeros(
+          (min(size, self._composer.model.config.context), fields)
+        )
         first_illegal(grammar, [piece.astype(np.int32)], (_ROWS, self._room))
 
     return self._pool.submit(read)

@@ -55,7 +55,9 @@ def heard(
   """
   notes = schema.notes('music', music, settings)
   found: dict[str, Any] = {}
-  for name, study in study_lib.load(wanted or tuple(study_lib.BUILT_IN)).items():
+  for name, study in study_lib.load(
+    wanted or tuple(study_lib.BUILT_IN)
+  ).items():
     finding = study.analyse(notes)
     found[name] = {
       'told': answers.plain(study.told(finding)),

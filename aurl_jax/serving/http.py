@@ -165,9 +165,7 @@ class Routes:
       listen=None if listener is None else listener.steps,
     )
 
-  async def _answer(
-    self, request: fastapi.Request, ticket: Ticket
-  ) -> Response:
+  async def _answer(self, request: fastapi.Request, ticket: Ticket) -> Response:
     """Waits for pieces, as long as whoever asked does."""
     gone = asyncio.ensure_future(reading.gone(request))
     done = asyncio.wrap_future(ticket.future)
@@ -231,9 +229,7 @@ class Routes:
     self._jobs.drop(name, request.state.asker)
     return Response(status_code=204)
 
-  async def _run(
-    self, work: Callable[..., Result], *arguments: Any
-  ) -> Result:
+  async def _run(self, work: Callable[..., Result], *arguments: Any) -> Result:
     """Returns what work gives, done in a thread."""
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(self._pool, work, *arguments)

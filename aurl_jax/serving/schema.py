@@ -71,9 +71,7 @@ class WishBody(Body):
   ranges: list[tuple[Named, Pair]] | None = Field(default=None, max_length=64)
   polyphony: int | list[int] | None = None
   each: int | None = None
-  density: (
-    tuple[int, int | None] | list[tuple[int, int | None]] | None
-  ) = None
+  density: tuple[int, int | None] | list[tuple[int, int | None]] | None = None
   rhythm: Text | list[float] | list[Text] | list[list[float]] | None = None
   meter: Pair | list[Pair] | None = None
   tempo: float | list[float] | None = None

@@ -7,6 +7,8 @@ from aurl_jax.music.midi import Limits
 
 LOOPBACK = ('localhost', '127.0.0.1', '[::1]')
 """Names that a machine has for itself."""
+MIDI = Limits(bytes=1 << 20, tracks=256, pieces=1, events=200_000, faults=2000)
+"""What a MIDI file of a stranger may hold."""
 _SHORTEST = 16
 """Characters of a token."""
 
@@ -38,9 +40,7 @@ class Settings:
   origins: tuple[str, ...] = ()
   body: int = 2 << 20
   fields: int = 8
-  midi: Limits = Limits(
-    bytes=1 << 20, tracks=256, pieces=1, events=200_000, faults=2000
-  )
+  midi: Limits = MIDI
   notes: int = 20_000
   beats: int = 4096
   body_seconds: float | int = 15.0

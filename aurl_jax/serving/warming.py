@@ -7,16 +7,16 @@ from aurl_jax.deploy.composer import Composer
 from aurl_jax.generation.request import Request
 from aurl_jax.serving.engine import Engine
 
-WIDTHS = (8, 32, 64, 96, 128, 192)
+WIDTHS = (8, 64, 96, 128)
 """Steps of prompts whose programs are compiled; longer ones compile when they
 come, while others are written."""
 _BARS = 4
 
 
 def usual(composer: Composer) -> list[Request]:
-  """Returns requests as most will be: of some bars, or left to the model."""
+  """Returns requests as most will be: the model's own, and of some bars."""
   found = []
-  for changes in ({'bars': _BARS}, {'bars': 0}):
+  for changes in ({}, {'bars': _BARS}):
     request = composer.request(**changes)
     try:
       composer.check(request)

@@ -1,4 +1,4 @@
-"""The engine: what it writes, for whom, and what it does when it is too much."""
+"""The engine: what it writes, for whom, and what it does at too much."""
 
 import dataclasses
 import threading
@@ -11,7 +11,13 @@ from aurl_jax.generation import decode
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.request import Request
 from aurl_jax.serving.engine import Engine
-from aurl_jax.serving.errors import Cancelled, Draining, Expired, Failed, Overloaded
+from aurl_jax.serving.errors import (
+  Cancelled,
+  Draining,
+  Expired,
+  Failed,
+  Overloaded,
+)
 from aurl_jax.serving.plan import Plan
 from tests.serving import stage
 
@@ -163,7 +169,11 @@ def test_50_who_leave_free_their_slots_in_a_second(engine):
     assert ticket.over
   assert engine.submit(composer.request(bars=1)).result(120)
   with pytest.raises(Cancelled):
-    [t.result(0) for t in tickets if isinstance(t.future.exception(), Cancelled)]
+    [
+      t.result(0)
+      for t in tickets
+      if isinstance(t.future.exception(), Cancelled)
+    ]
     raise Cancelled('all had ended')
 
 
@@ -212,19 +222,17 @@ def test_clients_take_turns_and_have_shares():
 
 
 def test_too_much_is_refused_and_it_recovers(engine):
-  composer, refused = engine.composer, 0
+  composer, refused = engine.composer, []
   until = time.monotonic() + 2
   lock = threading.Lock()
 
   def ask():
-    nonlocal refused
     while time.monotonic() < until:
       try:
         engine.submit(composer.request(n=8, bars=1)).result(60)
       except Overloaded as error:
-        assert error.retry_after >= 1
         with lock:
-          refused += 1
+          refused.append(error.retry_after)
         time.sleep(0.01)
 
   threads = [threading.Thread(target=ask) for _ in range(16)]
@@ -233,6 +241,7 @@ def test_too_much_is_refused_and_it_recovers(engine):
   for thread in threads:
     thread.join()
   assert refused
+  assert min(refused) >= 1
   begun = time.monotonic()
   engine.submit(composer.request(bars=1)).result(60)
   assert time.monotonic() - begun < 5

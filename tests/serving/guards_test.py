@@ -37,7 +37,7 @@ def answered(wire: socket.socket) -> tuple[int, bytes]:
   found = b''
   while part := wire.recv(1 << 16):
     found += part
-    head, _, body = found.partition(b'\r\n\r\n')
+    _, _, body = found.partition(b'\r\n\r\n')
     if b'"error"' in body and body.endswith(b'}'):
       break
   assert found, 'closed without an answer'
@@ -83,7 +83,9 @@ def test_a_lying_length_ends_the_body_there(client):
 def test_a_length_that_is_none_is_refused(client, length):
   with client.socket() as wire:
     head = client.head('/v1/generate').decode('latin-1')
-    head = head[:-2].encode() + b'content-length: ' + length.encode() + b'\r\n\r\n'
+    head = (
+      head[:-2].encode() + b'content-length: ' + length.encode() + b'\r\n\r\n'
+    )
     wire.sendall(head)
     assert answered_any(wire) in (400, 413)
 
@@ -178,7 +180,9 @@ def routes(client):
   ] + [('GET', '/openapi.json'), ('GET', '/metrics'), ('GET', '/nothing')]
 
 
-@pytest.mark.parametrize('token', ['', 'wrong', stage.TOKEN + 'x', stage.TOKEN[:-1]])
+@pytest.mark.parametrize(
+  'token', ['', 'wrong', stage.TOKEN + 'x', stage.TOKEN[:-1]]
+)
 def test_every_route_but_health_asks_for_a_token(client, token):
   found = routes(client)
   assert len(found) >= 10
@@ -224,7 +228,9 @@ def test_pages_of_other_sites_may_not_ask(client):
     answer = client.ask('GET', '/metrics', origin=origin)
     assert (answer.status, answer.code) == (403, 'origin')
     assert 'access-control-allow-origin' not in answer.headers
-  assert client.ask('GET', '/metrics', sec_fetch_site='cross-site').status == 403
+  assert (
+    client.ask('GET', '/metrics', sec_fetch_site='cross-site').status == 403
+  )
   own = f'http://127.0.0.1:{client.port}'
   assert client.ask('GET', '/metrics', origin=own).status == 200
   friend = client.ask('GET', '/metrics', origin='https://friend.example')
@@ -270,10 +276,6 @@ def test_no_field_names_a_path_or_an_address():
         if isinstance(part, type) and issubclass(part, schema.Body):
           yield from strings(part, (*seen, model))
 
-  names = {
-    name
-    for kind in schema.EXAMPLES
-    for name, _ in strings(kind)
-  }
+  names = {name for kind in schema.EXAMPLES for name, _ in strings(kind)}
   assert 'prompt' in names
   assert not {n for n in names if any(w in n for w in ('path', 'url', 'file'))}

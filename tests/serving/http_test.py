@@ -1,11 +1,13 @@
 """What the routes answer; the engine is a real one of a small model."""
 
+import base64
 import json
+import random
 
 import pytest
 
-pytest.importorskip('fastapi', reason="needs the extra: aurl-jax[serve]")
-pytest.importorskip('uvicorn', reason="needs the extra: aurl-jax[serve]")
+pytest.importorskip('fastapi', reason='needs the extra: aurl-jax[serve]')
+pytest.importorskip('uvicorn', reason='needs the extra: aurl-jax[serve]')
 
 from aurl_jax.music import midi
 from tests.serving import stage
@@ -18,8 +20,6 @@ def client():
 
 
 def notes_of(answer, at=0):
-  import base64
-
   assert answer.status == 200, answer.body
   return midi.read(base64.b64decode(answer.json['pieces'][at]['midi'])).notes
 
@@ -33,7 +33,9 @@ def test_music_is_that_of_the_library(client):
   for at, piece in enumerate(expected):
     assert notes_of(answer, at) == midi.read(piece.midi()).notes
     assert found[at]['report']['steps'] == len(piece.ids)
-  alone = client.post('/v1/generate', {'bars': 2, 'seed': 5}, accept='audio/midi')
+  alone = client.post(
+    '/v1/generate', {'bars': 2, 'seed': 5}, accept='audio/midi'
+  )
   assert alone.headers['content-type'] == 'audio/midi'
   assert alone.body == expected[1].midi()
 
@@ -62,7 +64,9 @@ def test_steps_are_told_as_they_come(client):
     (one.split('\n')[0][7:], json.loads(one.split('data: ')[1]))
     for one in answer.body.decode().strip().split('\n\n')
   ]
-  ids = [step for name, told in events if name == 'steps' for step in told['ids']]
+  ids = [
+    step for name, told in events if name == 'steps' for step in told['ids']
+  ]
   (expected,) = stage.composer().generate(stage.request(bars=2, seed=9))
   assert expected.ids[-len(ids) :].tolist() == ids
   assert len(ids) == len(expected.ids) - 1, 'all but what it begins with'
@@ -134,3 +138,53 @@ def test_answers_carry_a_number_and_headers_for_safety(client):
   missing = client.ask('GET', '/v1/nothing')
   assert (missing.status, missing.code) == (404, 'route')
   assert client.ask('GET', '/v1/generate').status == 405
+
+
+def files_of(shared_data):
+  folder = shared_data.parent / 'broken_midi'
+  if not folder.is_dir():
+    pytest.skip(f'no broken files at {folder}')
+  return sorted(p for p in folder.iterdir() if p.suffix not in ('.csv', '.md'))
+
+
+def sent(client, path, data):
+  """Status of a file that is sent."""
+  field = 'music' if path == 'analyze' else 'prompt'
+  told = b'{"studies": ["chords"]}' if path == 'analyze' else b'{"bars": 1}'
+  body, kind = stage.parts(('request', None, told), (field, 'x', data))
+  answer = client.post(f'/v1/{path}', body, content_type=kind)
+  if answer.status == 200:
+    assert answer.json
+  else:
+    assert answer.code
+  return answer.status
+
+
+def test_broken_files_are_read_or_refused(client, shared_data):
+  found = []
+  for path in files_of(shared_data)[::6]:
+    status = sent(client, 'continue', path.read_bytes())
+    assert status == 200 or 400 <= status < 500, path
+    found.append(status)
+  assert {200, 422} <= set(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('route', ['continue', 'analyze'])
+def test_every_broken_file_is_read_or_refused(client, shared_data, route):
+  for path in files_of(shared_data):
+    status = sent(client, route, path.read_bytes())
+    assert status == 200 or 400 <= status < 500, path
+
+
+@pytest.mark.slow
+def test_mutated_files_are_read_or_refused(client, shared_data):
+  files = [p for p in files_of(shared_data) if p.stat().st_size < 20_000]
+  draw = random.Random(1)
+  for _ in range(2000):
+    data = bytearray(draw.choice(files).read_bytes())
+    for _ in range(draw.randint(1, 8)):
+      at = draw.randrange(len(data) or 1)
+      data[at : at + draw.randint(0, 3)] = draw.randbytes(draw.randint(0, 3))
+    status = sent(client, 'continue', bytes(data))
+    assert status == 200 or 400 <= status < 500, bytes(data)

@@ -163,7 +163,10 @@ def test_names_of_files_are_not_looked_at(client, tmp_path, name):
     (b'', 'multipart/form-data'),
     (b'nothing', 'multipart/form-data; boundary=x'),
     (b'--x\r\n' * 1000, 'multipart/form-data; boundary=x'),
-    (b'--x\r\ncontent-disposition: form-data\r\n\r\n1', 'multipart/form-data; boundary=x'),
+    (
+      b'--x\r\ncontent-disposition: form-data\r\n\r\n1',
+      'multipart/form-data; boundary=x',
+    ),
     (b'--x\r\n' + b'a: b\r\n' * 5000, 'multipart/form-data; boundary=x'),
     (b'', f'multipart/form-data; boundary={"x" * 5000}'),
   ],
