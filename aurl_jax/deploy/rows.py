@@ -35,7 +35,7 @@ class Row(NamedTuple):
     writer: What writes them.
     batch: The rows.
     tokenizer: Between notes and ids.
-    index: Of the model's training music, if it is there.
+    known: Index of the model's training music, if it is there.
   """
 
   request: Request
@@ -43,7 +43,7 @@ class Row(NamedTuple):
   writer: Writer
   batch: Batch
   tokenizer: Tokenizer
-  index: Index | None = None
+  known: Index | None = None
 
   @property
   def speculates(self) -> bool:
@@ -87,7 +87,7 @@ class Row(NamedTuple):
       grammatical=sample.legal,
       kept=self.judge(notes),
       more=more,
-      index=self.index,
+      index=self.known,
     )
 
   def tried(self, sample: Sample) -> retries.Try:

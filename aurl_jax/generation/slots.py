@@ -243,10 +243,10 @@ class Block(NamedTuple):
 
 
 class Moved(NamedTuple):
-  """A row on its way to other slots, of numpy, and the index where it is."""
+  """A row on its way to other slots, of numpy, and where it stands."""
 
   state: State
-  index: int
+  at: int
 
 
 class Lane:
@@ -349,9 +349,7 @@ class Lane:
       new[slot] = recent[slot, was:now].copy()
     self._index[live] = index[live]
     full = live & (index >= self.size) & ~ended & ~broken
-    return Block(
-      new, *(_where(live & x) for x in (ended, broken)), _where(full)
-    )
+    return Block(new, _where(live & ended), _where(live & broken), _where(full))
 
   def take(self, slot: int) -> Moved:
     """Returns the row of a slot, to be put elsewhere."""
@@ -368,7 +366,7 @@ class Lane:
     order = self._placed({slot: None})
     whole = jax.tree.map(lambda x: np.stack([x] * len(order)), grown)
     self._insert(self._programs.split(whole), order)
-    self._index[slot] = moved.index
+    self._index[slot] = moved.at
 
   def _placed(self, slots: Mapping[int, Any]) -> list[int | None]:
     """Returns the slot of each place of a joining batch, None for no one."""

@@ -284,7 +284,7 @@ class Engine:
       busy = False
       for line in list(self._lines.values()):
         before = line.blocks
-        error = self._tried(lambda line=line: self._turn(line))
+        error = self._tried(functools.partial(self._turn, line))
         if error is not None:
           self._drop(line, error)
         busy |= line.blocks > before or error is not None
@@ -313,7 +313,7 @@ class Engine:
       work = self._inbox.get()
       if work.ticket.over:
         continue
-      needs = work.entry.width if work.moved is None else work.moved.index
+      needs = work.entry.width if work.moved is None else work.moved.at
       size = next(size for size in self._sizes if size > needs)
       line = self._line(work.entry.kind, size)
       if work.moved is not None:

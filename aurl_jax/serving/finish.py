@@ -1,5 +1,6 @@
 """What becomes of rows that are written: judged, drawn anew, put together."""
 
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from concurrent import futures
@@ -66,7 +67,7 @@ class Finisher:
     for first in range(0, len(done), _ROWS):
       part = list(done[first : first + _ROWS])
       tickets = [one.work.ticket for one in part]
-      self._submit(lambda part=part: self._samples(part), tickets)
+      self._submit(functools.partial(self._samples, part), tickets)
 
   def warm(self, sizes: Sequence[int]) -> futures.Future[None]:
     """Compiles the grammar's programs for pieces of some lengths."""
@@ -110,7 +111,7 @@ class Finisher:
     for one, own, at in zip(done, ids, illegal.tolist(), strict=True):
       sample = Sample(ids=own, ended=one.ended, legal=at < 0, finite=one.finite)
       self._submit(
-        lambda work=one.work, sample=sample: self._judge(work, sample),
+        functools.partial(self._judge, one.work, sample),
         [one.work.ticket],
       )
 

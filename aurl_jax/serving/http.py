@@ -170,7 +170,8 @@ class Routes:
     gone = asyncio.ensure_future(reading.gone(request))
     done = asyncio.wrap_future(ticket.future)
     try:
-      await asyncio.wait({gone, done}, return_when=asyncio.FIRST_COMPLETED)
+      either: set[asyncio.Future[Any]] = {gone, done}
+      await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     finally:
       gone.cancel()
       if not ticket.over:
