@@ -194,10 +194,13 @@ class Engine:
     if any(kind == entry.kind for (kind, _), _ in lines):
       return
     due = [f for _, line in lines for f in list(line.compiled.values())]
-    if sum(not future.done() for future in due) >= _COMPILING:
+    full = len(lines) >= self.plan.lanes and not any(
+      line.idle for _, line in lines
+    )
+    if full or sum(not future.done() for future in due) >= _COMPILING:
       raise Overloaded(
         'rules of a kind that is new to the server have to be compiled, and '
-        'too many others wait for that; ask again later',
+        'too many others are written, or wait for that; ask again later',
         code='compiling',
         retry_after=30,
       )
@@ -277,6 +280,11 @@ class Engine:
   def _run(self) -> None:
     while not self._closing:
       self._wake.clear()
+      while not self._inbox.empty():
+        work = self._inbox.get()
+        error = self._tried(functools.partial(self._arrive, work))
+        if error is not None:
+          work.ticket.fail(fault(error))
       error = self._tried(self._look)
       if error is not None:
         # Of no one line: all that is under way may be lost.
@@ -296,8 +304,7 @@ class Engine:
     return self._pools['write'].submit(work).exception()
 
   def _look(self) -> None:
-    """Looks at what has come, what is over, and what could not be compiled."""
-    self._arrive()
+    """Looks at what has expired, and what could not be compiled."""
     self._expire()
     while not self._broken.empty():
       self._drop(*self._broken.get())
@@ -307,20 +314,18 @@ class Engine:
     for ticket, _ in list(self._tickets.values()):
       ticket.fail(fault(error))
 
-  def _arrive(self) -> None:
-    """Lets new rows wait in the lines of their kinds."""
-    while not self._inbox.empty():
-      work = self._inbox.get()
-      if work.ticket.over:
-        continue
-      needs = work.entry.width if work.moved is None else work.moved.at
-      size = next(size for size in self._sizes if size > needs)
-      line = self._line(work.entry.kind, size)
-      if work.moved is not None:
-        line.moved.append(work)
-      else:
-        line.waiting.put(work.ticket.client, work)
-      self._compile(line, work.entry, reads=work.moved is None)
+  def _arrive(self, work: Work) -> None:
+    """Lets a new row wait in the line of its kind."""
+    if work.ticket.over:
+      return
+    needs = work.entry.width if work.moved is None else work.moved.at
+    size = next(size for size in self._sizes if size > needs)
+    line = self._line(work.entry.kind, size)
+    if work.moved is not None:
+      line.moved.append(work)
+    else:
+      line.waiting.put(work.ticket.client, work)
+    self._compile(line, work.entry, reads=work.moved is None)
 
   def _expire(self) -> None:
     now = time.monotonic()
@@ -344,9 +349,11 @@ class Engine:
     line.seat()
     if not line.held:
       return
-    done, full = line.block()
+    done, full, told = line.block()
     for work in full:
       self._take(work)
+    for ticket, steps in told:
+      self._finisher.tell(ticket, steps)
     if done:
       self._finisher.take(done)
       self.metrics.count('rows', len(done))
@@ -357,13 +364,10 @@ class Engine:
   def _drop(self, line: Line, error: BaseException) -> None:
     """Gives up a line that has failed; the others go on."""
     _log.error('writing failed', exc_info=error)
-    held = [*line.held.values(), *line.moved]
-    while len(line.waiting):
-      held.append(line.waiting.pop())
     for key, other in list(self._lines.items()):
       if other is line:
         del self._lines[key]
-    for work in held:
+    for work in line.all():
       work.ticket.fail(fault(error))
 
   def _line(self, kind: slots.Kind, size: int) -> Line:

@@ -16,7 +16,7 @@ from aurl_jax.generation.legality import first_illegal
 from aurl_jax.generation.piece import Piece
 from aurl_jax.serving.errors import fault
 from aurl_jax.serving.line import Done, Work
-from aurl_jax.serving.ticket import Ticket
+from aurl_jax.serving.ticket import Steps, Ticket
 
 _ROWS = 8
 """Rows that the grammar reads at once."""
@@ -68,6 +68,11 @@ class Finisher:
       part = list(done[first : first + _ROWS])
       tickets = [one.work.ticket for one in part]
       self._submit(functools.partial(self._samples, part), tickets)
+
+  def tell(self, ticket: Ticket, steps: Steps) -> None:
+    """Tells steps to whoever listens, before the pieces that they become."""
+    if ticket.listen is not None:
+      self._submit(functools.partial(ticket.listen, steps), [ticket])
 
   def warm(self, sizes: Sequence[int]) -> futures.Future[None]:
     """Compiles the grammar's programs for pieces of some lengths."""

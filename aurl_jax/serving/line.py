@@ -56,11 +56,12 @@ class Work:
     """Returns all steps so far, prompt included; int32 `[t, f]`."""
     return np.concatenate([self.entry.prompt, *self.steps])
 
-  def take(self, ids: np.ndarray) -> None:
-    """Takes new steps, and tells them whoever listens."""
+  def take(self, ids: np.ndarray) -> Steps | None:
+    """Takes new steps; returns them if somebody listens."""
     self.steps.append(ids)
-    if self.ticket.listen is not None and len(ids):
-      self.ticket.listen(Steps(self.number, ids, self.attempt))
+    if self.ticket.listen is None or not len(ids):
+      return None
+    return Steps(self.number, ids, self.attempt)
 
   def judged(self, tried: retries.Try) -> Piece | None:
     """Returns the piece that it has become, None if it is due again.
@@ -99,6 +100,20 @@ class Done(NamedTuple):
   finite: bool
 
 
+class Blocked(NamedTuple):
+  """What a block of steps has brought.
+
+  Attributes:
+    done: Rows that are written.
+    full: Rows that need more room.
+    told: Steps that somebody listens to.
+  """
+
+  done: list[Done]
+  full: list[Work]
+  told: list[tuple[Ticket, Steps]]
+
+
 class Line:
   """A lane with those who wait for it."""
 
@@ -108,6 +123,7 @@ class Line:
     self.waiting: FairQueue[Work] = FairQueue()
     self.moved: collections.deque[Work] = collections.deque()
     self.held: dict[int, Work] = {}
+    self._joining: dict[int, Work] = {}
     self.blocks = 0
     self.compiled: dict[int, futures.Future[None]] = {}
     """Width of a prompt -> its programs; 0 for those of all."""
@@ -134,23 +150,32 @@ class Line:
   def seat(self) -> None:
     """Lets those join for whom there are slots; refuses illegal prompts."""
     for _ in range(_JOINS):
-      joining = self._next()
-      if not joining:
-        return
-      told = self.lane.join({s: work.entry for s, work in joining.items()})
-      for slot, work in joining.items():
+      self._joining = self._next()
+      if not self._joining:
+        break
+      entries = {slot: work.entry for slot, work in self._joining.items()}
+      told = self.lane.join(entries)
+      for slot, work in self._joining.items():
         if (told[slot] >= 0).any():
           work.ticket.fail(_refused(work.entry, told[slot]))
         else:
           self.held[slot] = work
+    self._joining = {}
+
+  def all(self) -> list[Work]:
+    """Returns all that wait, and all that are written."""
+    waiting = [self.waiting.pop() for _ in range(len(self.waiting))]
+    held = {**self._joining, **self.held}
+    return [*held.values(), *self.moved, *waiting]
 
   def _next(self) -> dict[int, Work]:
     """Returns who joins next, all of one width; those that move are in."""
     while self.moved and (slot := self._free({})) is not None:
       work = self.moved.popleft()
       assert work.moved is not None
+      self.held[slot] = work
       self.lane.put(slot, work.moved)
-      self.held[slot], work.moved = work, None
+      work.moved = None
     joining: dict[int, Work] = {}
     while len(self.waiting):
       width = self.waiting.peek().entry.width
@@ -175,24 +200,25 @@ class Line:
     ]
     return min(free, key=lambda slot: load[slot // each], default=None)
 
-  def block(self) -> tuple[list[Done], list[Work]]:
-    """Writes a block; returns who is done, and who needs more room."""
+  def block(self) -> Blocked:
+    """Writes a block of steps."""
     self.used, self.blocks = time.monotonic(), self.blocks + 1
     live = np.zeros(self.lane.slots, bool)
     live[list(self.held)] = True
     told = self.lane.go(live)
+    heard = []
     for slot, ids in told.new.items():
-      self.held[slot].take(ids)
-    full = []
+      work = self.held[slot]
+      if (steps := work.take(ids)) is not None:
+        heard.append((work.ticket, steps))
     for slot in told.full:
-      work = self.held.pop(slot)
-      work.moved = self.lane.take(slot)
-      full.append(work)
+      self.held[slot].moved = self.lane.take(slot)
+    full = [self.held.pop(slot) for slot in told.full]
     done = [
       Done(self.held.pop(slot), slot in told.ended, slot not in told.broken)
       for slot in sorted(told.ended | told.broken)
     ]
-    return done, full
+    return Blocked(done, full, heard)
 
 
 def _refused(entry: slots.Entry, illegal: np.ndarray) -> RequestError:

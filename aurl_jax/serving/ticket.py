@@ -33,7 +33,7 @@ class Steps:
 
 
 Listener = Callable[[Steps], None]
-"""Told new steps, by a thread of the engine: it must return at once."""
+"""Told new steps, by a thread that judges: it must return at once."""
 
 
 class Ticket:

@@ -10,11 +10,14 @@ its own, without HTTP: `offline`. Both share the cores with the client. Prints
 one JSON line:
 
   {"bench", "unit", "ours", "offline", "ratio", "errors", "p50_ms", "p99_ms",
-   "notes", "connections", "rss_mb", "rss_grown_mb", "requests", "ready_s"}
+   "notes", "connections", "rss_mb", "rss_grown_mb", "requests", "ready_s",
+   "cpu_ms", "offline_cpu_ms"}
 
 `ours` and `offline` are requests a second, medians of the rounds; the latency
 is that of the client, over all rounds; `rss_grown_mb` is what the server has
-grown by between the first round and the last.
+grown by between the first round and the last. `cpu_ms` and `offline_cpu_ms` are
+what a request takes of the cores in either process, which a machine that does
+other things, too, changes less.
 """
 
 import argparse
@@ -137,12 +140,18 @@ def rounds(
   """Lets both sides work in turn; the first round warms up."""
   ours, offline, times, grown = [], [], [], []
   errors = notes = done = 0
+  used = [0.0, 0.0]
   for number in range(args.rounds + 1):
+    before = cpu(pid)
     found = asyncio.run(load(args, port, prompts, number))
+    own = (cpu(pid) - before) / max(1, len(found['times']))
+    before = cpu(other.pid)
     print('go', file=other.stdin, flush=True)
-    rate = float(other.stdout.readline())
+    rate, count = map(float, other.stdout.readline().split())
+    theirs = (cpu(other.pid) - before) / max(1, count)
     grown.append(rss(pid))
     if number:
+      used = [used[0] + own / args.rounds, used[1] + theirs / args.rounds]
       ours.append(len(found['times']) / found['seconds'])
       offline.append(rate)
       times += found['times']
@@ -165,7 +174,16 @@ def rounds(
     'rss_mb': round(grown[-1], 1),
     'rss_grown_mb': round(grown[-1] - grown[1], 1),
     'requests': done,
+    'cpu_ms': round(1e3 * used[0], 2),
+    'offline_cpu_ms': round(1e3 * used[1], 2),
   }
+
+
+def cpu(pid: int) -> float:
+  """Returns the seconds of the cores that a process has taken."""
+  words = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2]
+  told = words.split()
+  return (int(told[11]) + int(told[12])) / os.sysconf('SC_CLK_TCK')
 
 
 def rss(pid: int) -> float:
@@ -262,14 +280,14 @@ def engine_side(args: argparse.Namespace) -> None:
   notes = [midi.read(data).notes for data in files]
   print('ready', flush=True)
   for number, _ in enumerate(sys.stdin):
-    print(engine_round(args, engine, notes, number), flush=True)
+    print(*engine_round(args, engine, notes, number), flush=True)
   engine.close(0)
 
 
 def engine_round(
   args: argparse.Namespace, engine: Any, notes: list[Any], number: int
-) -> float:
-  """Returns requests a second, of as many threads as there are connections."""
+) -> tuple[float, int]:
+  """Returns requests a second, and how many, of a thread a connection."""
   begun = time.monotonic()
   counts = [0] * args.connections
 
@@ -290,7 +308,7 @@ def engine_round(
     thread.start()
   for thread in threads:
     thread.join()
-  return sum(counts) / (time.monotonic() - begun)
+  return sum(counts) / (time.monotonic() - begun), sum(counts)
 
 
 if __name__ == '__main__':
