@@ -64,12 +64,12 @@ class Metrics:
     for name, rows in sorted(counts.items()):
       lines.append(f'# TYPE {self._prefix}_{name}_total counter')
       lines += [
-        f'{self._prefix}_{name}_total{_labels(key)} {value:g}'
+        f'{self._prefix}_{name}_total{_labels(key)} {_number(value)}'
         for key, value in sorted(rows.items())
       ]
     for name, value in sorted(self._gauges.items()):
       lines.append(f'# TYPE {self._prefix}_{name} gauge')
-      lines.append(f'{self._prefix}_{name} {value():g}')
+      lines.append(f'{self._prefix}_{name} {_number(value())}')
     for name, spread in sorted(times.items()):
       lines.append(f'# TYPE {self._prefix}_{name}_seconds histogram')
       for key, row in sorted(spread.items()):
@@ -85,9 +85,9 @@ class Metrics:
       total += count
       told = '+Inf' if bound is None else f'{bound:g}'
       labels = _labels((*key, ('le', told)))
-      lines.append(f'{name}_bucket{labels} {total:g}')
-    lines.append(f'{name}_sum{_labels(key)} {row[-1]:g}')
-    lines.append(f'{name}_count{_labels(key)} {total:g}')
+      lines.append(f'{name}_bucket{labels} {_number(total)}')
+    lines.append(f'{name}_sum{_labels(key)} {_number(row[-1])}')
+    lines.append(f'{name}_count{_labels(key)} {_number(total)}')
     return lines
 
 
@@ -96,6 +96,11 @@ def _labels(key: Labels) -> str:
     return ''
   told = ','.join(f'{name}="{_escaped(value)}"' for name, value in key)
   return '{' + told + '}'
+
+
+def _number(value: float | int) -> str:
+  """Returns a number with all its digits: counters grow large."""
+  return str(int(value)) if value == int(value) else repr(float(value))
 
 
 def _escaped(value: str) -> str:
