@@ -220,8 +220,8 @@ class Composer:
       ways = [rows[i].anew(attempt) for i in due]
       found = several.write([row.drawing for row, _ in ways])
       return [
-        (row.tried(sample), how)
-        for (row, how), (sample,) in zip(ways, found, strict=True)
+        (rows[i].tried(sample), how)
+        for i, (_, how), (sample,) in zip(due, ways, found, strict=True)
       ]
 
     pieces: list[Piece] = retries.mend(

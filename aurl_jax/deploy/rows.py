@@ -91,7 +91,12 @@ class Row(NamedTuple):
     )
 
   def tried(self, sample: Sample) -> retries.Try:
-    """Returns the piece of a single row, if it is any, and what is wrong."""
+    """Returns the piece of a single row, if it is any, and what is wrong.
+
+    Args:
+      sample: Of the first try or of a further one: the piece has the seed of
+        this row.
+    """
     if not sample.finite:
       return retries.Try(None, retries.Faults(not_finite=1))
     piece = self.piece(sample, self.batch.seed)

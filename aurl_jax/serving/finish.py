@@ -126,9 +126,11 @@ class Finisher:
     if found is None or work.ticket.over:
       return
     whole, each, pieces = found
-    piece = work.judged(work.row.tried(sample))
+    # As it was asked for, whatever its seed is at a further try.
+    first = each[work.number]
+    piece = work.judged(first.tried(sample))
     if piece is None:
-      self._again(work.again(each[work.number]))
+      self._again(work.again(first))
       return
     pieces[work.number] = piece
     ready = [one for one in pieces if one is not None]

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from aurl_jax.generation import decode
+from aurl_jax.generation import decode, retries
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.request import Request
 from aurl_jax.serving.engine import Engine
@@ -58,6 +58,21 @@ def test_pieces_are_those_of_the_library(engine):
     assert [p.ids.tolist() for p in found] == [p.ids.tolist() for p in expected]
     assert [p.report for p in found] == [p.report for p in expected]
     assert [p.midi() for p in found] == [p.midi() for p in expected]
+
+
+def test_rows_are_drawn_anew_as_the_library_does(engine, monkeypatch):
+  # What is wrong with a sample follows from it alone.
+  monkeypatch.setattr(
+    retries, 'stalled', lambda writer, sample: int(sample.ids.sum()) % 3
+  )
+  asked = engine.composer.request(bars=1, n=8, seed=5, retries=3)
+  ticket = engine.submit(asked)
+  expected = engine.composer.generate(asked)
+  assert any(piece.retries for piece in expected)
+  for ours, theirs in zip(ticket.result(300), expected, strict=True):
+    assert ours.ids.tolist() == theirs.ids.tolist()
+    assert (ours.seed, ours.retries) == (theirs.seed, theirs.retries)
+    assert ours.report == theirs.report
 
 
 def test_no_settings_of_sampling_need_a_program(engine):
