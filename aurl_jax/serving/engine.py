@@ -21,7 +21,7 @@ from typing import Any
 
 from aurl_jax.core.errors import AurlError
 from aurl_jax.deploy.composer import Composer
-from aurl_jax.generation import slots
+from aurl_jax.generation import joining, slots
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.request import Request
 from aurl_jax.serving.errors import (
@@ -64,8 +64,8 @@ class Engine:
     self.composer, self.plan = composer, plan or Plan()
     self.metrics = metrics or Metrics()
     context = composer.model.config.context
-    self._sizes = slots.sizes(context, self.plan.room)
-    self._lines: dict[tuple[slots.Kind, int], Line] = {}
+    self._sizes = joining.sizes(context, self.plan.room)
+    self._lines: dict[tuple[joining.Kind, int], Line] = {}
     self._params = slots.placed(composer.params)
     self._inbox: queue.SimpleQueue[Work] = queue.SimpleQueue()
     self._broken: queue.SimpleQueue[tuple[Line, BaseException]] = (
@@ -188,7 +188,7 @@ class Engine:
     for work in works:
       self._take(work)
 
-  def _check_kind(self, entry: slots.Entry) -> None:
+  def _check_kind(self, entry: joining.Entry) -> None:
     """Raises Overloaded if a program would have to wait for too many others."""
     lines = list(self._lines.items())
     if any(kind == entry.kind for (kind, _), _ in lines):
@@ -261,7 +261,7 @@ class Engine:
     for request in requests:
       row = self.composer.row(request).each()[0]
       for width in (1, *widths):
-        entry = slots.entry(*row.drawing, least=width)
+        entry = joining.entry(*row.drawing, least=width)
         fits = [size for size in self._sizes if size > entry.width]
         for size in fits:
           line = self._line(entry.kind, size)
@@ -370,7 +370,7 @@ class Engine:
     for work in line.all():
       work.ticket.fail(fault(error))
 
-  def _line(self, kind: slots.Kind, size: int) -> Line:
+  def _line(self, kind: joining.Kind, size: int) -> Line:
     """Returns the line of a kind and a room; an idle one gives way."""
     with self._lock:
       found = self._lines.get((kind, size))
@@ -384,7 +384,7 @@ class Engine:
       return found
 
   def _compile(
-    self, line: Line, entry: slots.Entry, *, reads: bool
+    self, line: Line, entry: joining.Entry, *, reads: bool
   ) -> list[futures.Future[None]]:
     """Lets what a row needs be compiled; returns what is under way.
 

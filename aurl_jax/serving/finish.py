@@ -10,7 +10,7 @@ import numpy as np
 from aurl_jax.core.errors import AurlError
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.deploy.rows import Row
-from aurl_jax.generation import arranging, slots
+from aurl_jax.generation import arranging, joining
 from aurl_jax.generation.decode import Sample
 from aurl_jax.generation.legality import first_illegal
 from aurl_jax.generation.piece import Piece
@@ -53,7 +53,7 @@ class Finisher:
     """
     each = row.each()
     works = [
-      Work(ticket, number, one, slots.entry(*one.drawing))
+      Work(ticket, number, one, joining.entry(*one.drawing))
       for number, one in enumerate(each)
     ]
     self._open[ticket.number] = row, each, [None] * len(each)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aurl_jax.deploy.rows import Row
-from aurl_jax.generation import decode, retries, slots
+from aurl_jax.generation import decode, joining, retries, slots
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.piece import Piece
 from aurl_jax.serving.fair import FairQueue
@@ -41,7 +41,7 @@ class Work:
   ticket: Ticket
   number: int
   row: Row
-  entry: slots.Entry
+  entry: joining.Entry
   tries: retries.Tries | None = None
   how: retries.Retry | None = None
   steps: list[np.ndarray] = dataclasses.field(default_factory=list)
@@ -86,7 +86,7 @@ class Work:
       first: The row as it was drawn first.
     """
     row, how = first.anew(self.attempt)
-    entry = slots.entry(*row.drawing, least=self.entry.width)
+    entry = joining.entry(*row.drawing, least=self.entry.width)
     return dataclasses.replace(
       self, row=row, entry=entry, how=how, steps=[], moved=None
     )
@@ -221,7 +221,7 @@ class Line:
     return Blocked(done, full, heard)
 
 
-def _refused(entry: slots.Entry, illegal: np.ndarray) -> RequestError:
+def _refused(entry: joining.Entry, illegal: np.ndarray) -> RequestError:
   """Returns why a prompt cannot be gone on from."""
   try:
     decode.check_prompts(entry.writer.grammar, entry.batch, illegal)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from aurl_jax.deploy.composer import Composer
-from aurl_jax.generation import decode, slots
+from aurl_jax.generation import decode, joining, slots
 from aurl_jax.generation.request import Request
 from tests.generation import writers
 
@@ -69,9 +69,9 @@ def written(lane, entries, plan):
 
 def test_rows_that_join_at_any_time_are_those_of_a_batch(composer):
   rows = rows_of(composer, *(Request(seed=9 * s, bars=2) for s in range(ROWS)))
-  entries = [slots.entry(*row.drawing) for row in rows]
+  entries = [joining.entry(*row.drawing) for row in rows]
   assert len({entry.kind for entry in entries}) == 1
-  size = slots.top(composer.model.config.context)
+  size = joining.top(composer.model.config.context)
   lane = slots.Lane(entries[0].kind, rows[0].writer.params, size, ROWS)
   lane.compile(entries[0])
   *_, found = written(lane, entries, plan=[0, 0, 1, 1, 2, 3, 7, 2])
@@ -88,9 +88,9 @@ def test_settings_of_a_row_are_numbers(composer):
     {'top_p': 0.5, 'seed': 4},
   ]
   rows = rows_of(composer, *(Request(bars=2, **each) for each in asked))
-  entries = [slots.entry(*row.drawing) for row in rows]
+  entries = [joining.entry(*row.drawing) for row in rows]
   assert len({entry.kind for entry in entries}) == 1
-  size = slots.top(composer.model.config.context)
+  size = joining.top(composer.model.config.context)
   lane = slots.Lane(entries[0].kind, rows[0].writer.params, size, ROWS)
   *_, found = written(lane, entries, plan=[0, 1, 1, 3])
   for row, ours in zip(rows, found, strict=True):
@@ -101,10 +101,10 @@ def test_settings_of_a_row_are_numbers(composer):
 
 def test_a_row_moves_on_to_more_room(composer):
   rows = rows_of(composer, Request(seed=5), Request(seed=6))
-  entries = [slots.entry(*row.drawing) for row in rows]
+  entries = [joining.entry(*row.drawing) for row in rows]
   params = rows[0].writer.params
   lane = slots.Lane(entries[0].kind, params, 24, ROWS)
-  size = slots.top(composer.model.config.context)
+  size = joining.top(composer.model.config.context)
   far = slots.Lane(entries[0].kind, params, size, 2)
   far.compile(entries[0])
   assert (lane.join(dict(enumerate(entries)))[0] < 0).all()
