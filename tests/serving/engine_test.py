@@ -65,7 +65,7 @@ def test_rows_are_drawn_anew_as_the_library_does(engine, monkeypatch):
   monkeypatch.setattr(
     retries, 'stalled', lambda writer, sample: int(sample.ids.sum()) % 3
   )
-  asked = engine.composer.request(bars=1, n=8, seed=5, retries=3)
+  asked = engine.composer.request(bars=1, n=4, seed=5, retries=2)
   ticket = engine.submit(asked)
   expected = engine.composer.generate(asked)
   assert any(piece.retries for piece in expected)
