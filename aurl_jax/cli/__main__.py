@@ -27,6 +27,7 @@ VERBS = {
   'compare': 'write one page that shows runs side by side',
   'generate': 'write music with a run or a bundle',
   'play': 'play music while it is written, to a MIDI port',
+  'serve': 'serve a model over HTTP, to many who ask at once',
   'demo': 'hear the models that come with the package, at once',
   'arrange': 'give music to other players, or play it as people do',
   'cache': 'look after the cache of prepared data',
@@ -48,6 +49,7 @@ _HEAVY = (
   'play',
   'prepare',
   'prior',
+  'serve',
   'train',
 )
 """Verbs that need seconds before they can say anything."""

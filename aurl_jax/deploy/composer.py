@@ -2,8 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, overload
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
 
 import jax
 import numpy as np
@@ -11,9 +11,11 @@ from jaxtyping import Int
 
 from aurl_jax.deploy import encoder as encoder_lib
 from aurl_jax.deploy import liking, remaking
+from aurl_jax.deploy import rows as rows_lib
 from aurl_jax.deploy.dials import Dials
 from aurl_jax.deploy.encoder import Encoder
 from aurl_jax.deploy.priors import Priors
+from aurl_jax.deploy.rows import Row
 from aurl_jax.deploy.splicing import Own
 from aurl_jax.evaluation.originality import Index
 from aurl_jax.generation import (
@@ -21,7 +23,6 @@ from aurl_jax.generation import (
   beam,
   constraints,
   ending,
-  following,
   lines,
   longer,
   original,
@@ -35,51 +36,13 @@ from aurl_jax.generation import (
 )
 from aurl_jax.generation.decode import Batch, Sample, Writer
 from aurl_jax.generation.errors import RequestError
-from aurl_jax.generation.frame import Kept
 from aurl_jax.generation.guidance import Guided, Without
 from aurl_jax.generation.piece import Piece
 from aurl_jax.generation.prompt import Prompts
 from aurl_jax.generation.request import Request, freed
 from aurl_jax.models.functional import Model
 from aurl_jax.models.latent import Latents
-from aurl_jax.music.notes import Notes
-from aurl_jax.tokens.infill import Infill
 from aurl_jax.tokens.tokenizer import Tokenizer
-
-_WORSE = 1e6
-"""Nats that a leap at a seam counts: more than any stretch."""
-
-
-class _Row(NamedTuple):
-  """What a settled request asks for: its rows, or one of them.
-
-  Attributes:
-    request: As it is settled.
-    judge: Tells how well notes keep its wishes.
-    writer: What writes them.
-    batch: The rows.
-  """
-
-  request: Request
-  judge: Callable[[Notes], Mapping[str, Kept]]
-  writer: Writer
-  batch: Batch
-
-  @property
-  def speculates(self) -> bool:
-    """Whether steps are guessed ahead."""
-    return self.request.speculate > 0
-
-  @property
-  def drawing(self) -> tuple[Writer, Batch]:
-    """What writes, and what is written."""
-    return self.writer, self.batch
-
-  def each(self) -> 'list[_Row]':
-    """Returns its rows, one by one."""
-    count = range(len(self.batch.prompts))
-    parts = [self.batch.part(slice(r, r + 1)) for r in count]
-    return [self._replace(batch=part) for part in parts]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -182,13 +145,7 @@ class Composer:
     """Returns the pieces of each request; some kinds one by one."""
     if any(each.long or each.remake for each in requests):
       return [self._apart(each) for each in requests]
-    found = [self.settled(each) for each in requests]
-    rows = []
-    for request in found:
-      prompt = Prompts(self.tokenizer).prompt(request)
-      writing = self.asked(request, prompt)
-      judge = self._judge(request, prompt)
-      rows.append(_Row(request, judge, *writing))
+    rows = [self.row(each) for each in requests]
     drawn = [one for one in rows if not (one.request.beams or one.speculates)]
     together = iter(self._drawn(drawn))
     pieces = []
@@ -199,8 +156,25 @@ class Composer:
         pieces.append(self._guessed(one))
       else:
         own = [next(together) for _ in one.batch.prompts]
-        pieces.append(self._likeliest(one.request, own))
+        pieces.append(one.likeliest(own))
     return pieces
+
+  def row(self, request: Request) -> Row:
+    """Returns the rows of a request, ready to be written.
+
+    Not of one that is `apart`.
+
+    Raises:
+      RequestError: As `generate`.
+    """
+    request = self.settled(request)
+    prompt = Prompts(self.tokenizer).prompt(request)
+    return self._row(request, prompt)
+
+  def _row(self, request: Request, prompt: np.ndarray) -> Row:
+    judge = rows_lib.judge(self.tokenizer, request, prompt, self.index)
+    writing = self.asked(request, prompt)
+    return Row(request, judge, *writing, self.tokenizer, self.index)
 
   def _apart(self, request: Request) -> list[Piece]:
     """Returns the pieces of one request."""
@@ -219,28 +193,11 @@ class Composer:
   ) -> list[Piece]:
     """Returns a piece of each row of latents, by a seed each."""
     request = wishing.settled(self.tokenizer, request)
-    prompt = Prompts(self.tokenizer).prompt(request)
-    writer, batch = self.asked(request, prompt)
+    row = self._row(request, Prompts(self.tokenizer).prompt(request))
+    batch = row.batch
     guided = batch.asked._replace(latents=latents)
     batch = dataclasses.replace(batch, asked=guided, seeds=seeds)
-    judge = self._judge(request, prompt)
-    return self._drawn([_Row(request, judge, writer, batch)])
-
-  def _likeliest(self, request: Request, drawn: list[Piece]) -> list[Piece]:
-    """Returns of the drafts of each piece the one that goes on best."""
-    if request.drafts < 2 or request.rewrite is None:
-      return drawn
-    infill = Infill(self.tokenizer.codec)
-    ids = [infill.put_back(piece.ids) for piece in drawn]
-    behind = request.rewrite[1]
-    spans = [following.span(self.tokenizer, one, behind) for one in ids]
-    found = following.scores(self.model, self.params, ids, spans)
-    found -= _WORSE * following.leaps([piece.notes for piece in drawn], request)
-    best = found.reshape(-1, request.drafts).argmax(axis=1)
-    return [
-      drawn[piece * request.drafts + int(draft)]
-      for piece, draft in enumerate(best)
-    ]
+    return self._drawn([row._replace(batch=batch)])
 
   def _of_form(self, request: Request) -> list[Piece]:
     """Returns long pieces, each written by itself."""
@@ -251,70 +208,38 @@ class Composer:
       for seed in seeds
     ]
 
-  def _drawn(self, asked: Sequence['_Row']) -> list[Piece]:
+  def _drawn(self, asked: Sequence[Row]) -> list[Piece]:
     """Returns the pieces of all rows that are drawn; what fails, drawn anew."""
-    written = several.write([(one.writer, one.batch) for one in asked])
+    written = several.write([one.drawing for one in asked])
     samples = [sample for found in written for sample in found]
     rows = [row for one in asked for row in one.each()]
 
     def again(
       due: list[int], attempt: int
     ) -> list[tuple[retries.Try, retries.Retry]]:
-      ways = [retries.anew(*rows[i].drawing, attempt) for i in due]
-      found = several.write([(writer, batch) for writer, batch, _ in ways])
+      ways = [rows[i].anew(attempt) for i in due]
+      found = several.write([row.drawing for row, _ in ways])
       return [
-        (self._tried(rows[i], sample), how)
-        for i, (sample,), (_, _, how) in zip(due, found, ways, strict=True)
+        (rows[i].tried(sample), how)
+        for i, (_, how), (sample,) in zip(due, ways, found, strict=True)
       ]
 
     pieces: list[Piece] = retries.mend(
-      [self._tried(*pair) for pair in zip(rows, samples, strict=True)],
+      [row.tried(sample) for row, sample in zip(rows, samples, strict=True)],
       [row.request.retries for row in rows],
       again,
     )
     return pieces
 
-  def _tried(self, row: '_Row', sample: Sample) -> retries.Try:
-    """Returns a row's piece, if it is any, and what is wrong with it."""
-    if not sample.finite:
-      return retries.Try(None, retries.Faults(not_finite=1))
-    piece = self._judged(row, self.piece(sample, row.batch.seed))
-    hard = [rule for rule in piece.kept if ', weight ' not in rule]
-    faults = retries.Faults(
-      stalled=retries.stalled(row.writer, sample),
-      wish=sum(piece.kept[rule].broken for rule in hard),
-    )
-    return retries.Try(piece, faults)
-
-  def _judged(self, row: '_Row', piece: Piece, **more: Any) -> Piece:
-    """Returns a piece with its report."""
-    kept = row.judge(piece.notes)
-    return dataclasses.replace(piece, kept=kept, more=more, index=self.index)
-
-  def _judge(
-    self, request: Request, prompt: np.ndarray
-  ) -> Callable[[Notes], Mapping[str, Kept]]:
-    """Returns what tells how well a piece kept what was asked of its notes."""
-    judge, index = wishing.judge(self.tokenizer, request, prompt), self.index
-    if index is None or not request.original:
-      return judge
-    begun, most = self.tokenizer.decode(prompt), request.original
-    return lambda notes: {
-      **judge(notes),
-      'original': original.kept(index, most, notes, begun),
-    }
-
-  def _guessed(self, row: '_Row') -> list[Piece]:
+  def _guessed(self, row: Row) -> list[Piece]:
     codec, count = self.tokenizer.codec, row.request.speculate
     found = speculate.speculate(*row.drawing, codec, count)
     return [
-      self._judged(
-        row, self.piece(one.sample, row.batch.seed + index), passes=one.passes
-      )
+      row.piece(one.sample, row.batch.seed + index, passes=one.passes)
       for index, one in enumerate(found)
     ]
 
-  def _searched(self, row: '_Row') -> list[Piece]:
+  def _searched(self, row: Row) -> list[Piece]:
     """Returns the best pieces of one search, at most as many as asked."""
     request = row.request
     apart = request.diversity > 0
@@ -326,9 +251,7 @@ class Composer:
     )
     (found,) = beam.search(row.writer, row.batch.part(slice(0, 1)), wide)
     return [
-      self._judged(
-        row, self.piece(one.sample, request.seed), log_probability=one.score
-      )
+      row.piece(one.sample, request.seed, log_probability=one.score)
       for one in found[: request.n]
     ]
 

@@ -17,14 +17,22 @@ _AMPLE = 1_000_000
 
 
 def first_illegal(
-  grammar: Grammar, pieces: Sequence[Int[np.ndarray, '_ f']]
+  grammar: Grammar,
+  pieces: Sequence[Int[np.ndarray, '_ f']],
+  least: tuple[int, int] = (1, 1),
 ) -> Int[np.ndarray, ' b']:
   """Returns the index of each piece's first illegal step, -1 for none.
 
   Budgets do not count; a piece may break off anywhere.
+
+  Args:
+    grammar: What may follow what.
+    pieces: At least one.
+    least: Pieces and steps that the program has room for at least, so that
+      fewer programs are compiled.
   """
-  room = power(max(len(ids) for ids in pieces))
-  rows = power(len(pieces))
+  room = max(least[1], power(max(len(ids) for ids in pieces)))
+  rows = max(least[0], power(len(pieces)))
   padded = np.zeros((rows, room, pieces[0].shape[1]), np.int32)
   # Padded on the left: behind a piece that breaks off, PAD is illegal.
   start = np.full(rows, room, np.int32)

@@ -132,7 +132,7 @@ class Program:
   def __call__(self, params: Any, sampler: Sampler, rows: Rows) -> Written:
     """Returns the pieces; traced, so it runs inside `jax.jit`."""
     carry, illegal = self.begin(params, rows)
-    step = functools.partial(self._step, params, sampler, rows)
+    step = functools.partial(self.step, params, sampler, rows)
     for length in self.lengths:
       carry = _fill(step, carry, length)
     return Written(
@@ -160,7 +160,7 @@ class Program:
 
     Of a program of one length.
     """
-    step = functools.partial(self._step, params, sampler, rows)
+    step = functools.partial(self.step, params, sampler, rows)
     return _fill(step, carry, self.lengths[-1], until)
 
   def _begin(
@@ -194,13 +194,14 @@ class Program:
     """Returns which rows have come to their end."""
     return jax.vmap(self.rules.distance)(state) <= 0
 
-  def _step(
+  def step(
     self,
     params: Any,
     sampler: Sampler,
     rows: Rows,
     carry: Carry,
   ) -> Carry:
+    """Returns the state after one step more."""
     begun = self.begun(params, sampler, rows, carry)
     return self.finished(params, sampler, rows, carry, begun)
 

@@ -291,6 +291,11 @@ class Request:
     return bool(self.form or self.minutes)
 
   @property
+  def apart(self) -> bool:
+    """Whether its pieces are not simply rows that are drawn side by side."""
+    return bool(self.long or self.remake or self.beams or self.speculate)
+
+  @property
   def gives(self) -> bool:
     """Whether any music is given."""
     return any(getattr(self, name) is not None for name in LINES)

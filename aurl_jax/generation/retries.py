@@ -93,25 +93,42 @@ def mend(
   Raises:
     DecodeError: In no try of a row the network gave numbers.
   """
-  best, last = list(first), [one.faults for one in first]
-  told: list[tuple[Retry, ...]] = [()] * len(best)
-  for attempt in range(1, max(most, default=0) + 1):
-    due = [
-      row
-      for row, one in enumerate(best)
-      if one.faults.reason and attempt <= most[row]
-    ]
-    if not due:
-      break
-    for row, (new, how) in zip(due, again(due, attempt), strict=True):
-      told[row] += (how._replace(reason=last[row].reason),)
-      last[row] = new.faults
-      best[row] = min(best[row], new, key=lambda one: one.faults)
-  check_finite(np.array([one.piece is None for one in best], bool))
-  return [
-    dataclasses.replace(one.piece, retries=tries)
-    for one, tries in zip(best, told, strict=True)
-  ]
+  rows = [Tries(one, count) for one, count in zip(first, most, strict=True)]
+  while due := [row for row, tries in enumerate(rows) if tries.due]:
+    # All that are still due have had as many tries.
+    for row, (new, how) in zip(due, again(due, rows[due[0]].due), strict=True):
+      rows[row].take(new, how)
+  return [tries.best() for tries in rows]
+
+
+class Tries:
+  """All tries of one row."""
+
+  def __init__(self, first: Try, most: int) -> None:
+    """Takes what has been drawn, and how many further tries there may be."""
+    self._best, self._last, self._most = first, first.faults, most
+    self._told: tuple[Retry, ...] = ()
+
+  @property
+  def due(self) -> int:
+    """Number of the next try, from 1 on; 0 for none."""
+    attempt = len(self._told) + 1
+    return attempt if self._best.faults.reason and attempt <= self._most else 0
+
+  def take(self, new: Try, how: Retry) -> None:
+    """Takes a further try; the reason that `how` tells is not looked at."""
+    self._told += (how._replace(reason=self._last.reason),)
+    self._last = new.faults
+    self._best = min(self._best, new, key=lambda one: one.faults)
+
+  def best(self) -> Any:
+    """Returns the best piece, which tells its tries.
+
+    Raises:
+      DecodeError: In no try the network gave numbers.
+    """
+    check_finite(np.array([self._best.piece is None], bool))
+    return dataclasses.replace(self._best.piece, retries=self._told)
 
 
 def anew(

@@ -83,10 +83,14 @@ class Sampler:
       weights = jnp.where((k > 0) & ~kept, 0.0, weights)
     if _is_on(self, 'top_p'):
       share = _column(self.top_p) * jnp.sum(weights, -1, keepdims=True)
-      weights = jnp.where(_above(weights, weights, share), weights, 0.0)
+      # 1 keeps all, whatever the rounding of sums; so below.
+      kept = _above(weights, weights, share) | (_column(self.top_p) >= 1)
+      weights = jnp.where(kept, weights, 0.0)
     if _is_on(self, 'typical_p'):
       share = _column(self.typical_p) * jnp.sum(weights, -1, keepdims=True)
-      weights = jnp.where(_above(_typical(weights), weights, share), weights, 0)
+      kept = _above(_typical(weights), weights, share)
+      kept |= _column(self.typical_p) >= 1
+      weights = jnp.where(kept, weights, 0.0)
     if _is_on(self, 'min_p'):
       # The likeliest of those that are left weighs less than 1 only if it is
       # not typical.
