@@ -95,7 +95,9 @@ def test_the_request_is_met_and_checked_before(composer):
     for f in range(len(step))
     if step[f]
   ]
-  for name, level in LEVELS._asdict().items():
+  asked = {k: v for k, v in LEVELS._asdict().items() if v is not None}
+  assert set(asked) == {'key', 'density', 'polyphony', 'register'}
+  for name, level in asked.items():
     assert any(event[0] == name and event[1] == level for event in told)
   with pytest.raises(RequestError, match=r'like nope\.mid cannot be read'):
     composer.check(Request(bars=1, like=Like('nope.mid')))

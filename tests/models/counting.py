@@ -27,6 +27,7 @@ class Counting:
   beat: int = 120
   frames: bool = False
   sounds: str = 'none, and nobody asks'
+  heard: tuple = (('harmony', 4), ('section', 2))
 
   @classmethod
   def of(cls, sizes):

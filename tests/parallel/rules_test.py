@@ -38,6 +38,7 @@ OPTIONS = (
   {'metrical': 8, 'shared_pitch': True},
   {'pattern': 'hierarchy'},
   {'lead': 1},
+  {'heard': 'harmony,section'},
   {
     'mode': 'vae',
     'latent': LatentConfig(slot=3, piece=2, slots=4, oneshot=1),
