@@ -70,6 +70,7 @@ def test_pieces_of_a_form_are_legal_marked_and_end(composer, tmp_path):
   assert alone.midi() == pieces[1].midi()
 
 
+@pytest.mark.slow
 def test_beside_others_each_is_what_was_asked(composer):
   form = Request(form='A2', seed=1)
   plain = Request(bars=1, seed=1)

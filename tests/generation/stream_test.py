@@ -33,7 +33,7 @@ def joined(parts):
 @pytest.mark.parametrize(
   ('every', 'more'),
   [
-    (1, {}),
+    pytest.param(1, {}, marks=pytest.mark.slow),
     (7, {'guidance': 2.0, 'controls': Controls(bars=BARS)}),
     (100, {'prompt': pieces.chorale(1, bars=1)}),
   ],

@@ -102,7 +102,7 @@ def test_ids_that_may_stand_are_those_asked_or_left_to_the_model(kind, own):
   assert first[bar[0]]
 
 
-@pytest.mark.parametrize('lead', [0, 3])
+@pytest.mark.parametrize('lead', [pytest.param(0, marks=pytest.mark.slow), 3])
 def test_twins_of_guided_rows_have_read_no_controls(lead):
   tokenizer = Compound(voices=2, cells_per_beat=4, controls=True)
   model, params = writers.small(tokenizer, lead=lead, metrical=16)

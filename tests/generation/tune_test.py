@@ -89,6 +89,7 @@ def test_pieces_report_how_well_they_keep_to_it(written):
     assert piece.kept['motif, weight 30'].broken == 0
 
 
+@pytest.mark.slow
 def test_without_weight_it_changes_nothing(composer):
   plain = Request(n=2, bars=2, steps=100, seed=4)
   light = dataclasses.replace(ASKED, weight=0)
@@ -110,6 +111,7 @@ def test_a_heavy_tune_lets_bars_end(written, composer):
     assert cells.max(initial=0) <= 48
 
 
+@pytest.mark.slow
 def test_bars_are_counted_from_the_first_that_is_written(composer):
   prompt = pieces.chorale(1, bars=2)
   asked = Tune(motif=(MOTIF, ()), weight=30)

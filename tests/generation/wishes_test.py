@@ -115,9 +115,17 @@ PACKED = (
   {'density': [(60, 64), (0, 1)], 'polyphony': ([4, 1], ANY)},
 )
 CASES = [
-  *((COMPOUND, *case) for case in (BAND, TIGHT, TURNS, FULL)),
-  *((REMI, *case) for case in (BAND, TIGHT, TURNS)),
-  *((GRID, *case) for case in (CHOIR, PACKED)),
+  *((COMPOUND, *case) for case in (FULL, TURNS)),
+  (REMI, *BAND),
+  (GRID, *CHOIR),
+]
+CASES += [
+  pytest.param(*case, marks=pytest.mark.slow)
+  for case in (
+    *((COMPOUND, *case) for case in (BAND, TIGHT)),
+    *((REMI, *case) for case in (TIGHT, TURNS)),
+    (GRID, *PACKED),
+  )
 ]
 
 

@@ -108,7 +108,7 @@ def test_two_steps_change_all_and_stay_finite(name, mode):
   assert still(before['params'], state['params']) == []
 
 
-OFTEN = ('compound', 'grid')
+OFTEN = ('compound',)
 """What a critic is tried on always; the others are slow to compile."""
 
 
