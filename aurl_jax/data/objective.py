@@ -218,8 +218,7 @@ class Mixture:
     """
     key = [seed, _TAG, epoch, stretch.piece]
     stretch, labels = self._asked(stretch)
-    kept = self._kept(stretch, np.random.default_rng(key))
-    stretch, labels = _only(stretch, kept), labels[kept]
+    stretch, labels = self._dropped(stretch, labels, np.random.default_rng(key))
     kind = KINDS[int(self.kinds(seed, epoch, np.array([stretch.piece]))[0])]
     rng = np.random.default_rng([*key, stretch.start])
     bars = len(stretch.bars) - (not stretch.complete)
@@ -239,14 +238,18 @@ class Mixture:
     stays, labels = heard.split(self.codec, stretch.ids, self.heard)
     return _only(stretch, stays), labels[stays]
 
-  def _kept(
-    self, stretch: Stretch, rng: np.random.Generator
-  ) -> Bool[np.ndarray, ' t']:
-    """Returns which steps are no controls that are dropped."""
+  def _dropped(
+    self,
+    stretch: Stretch,
+    labels: Int32[np.ndarray, 't k'],
+    rng: np.random.Generator,
+  ) -> tuple[Stretch, Int32[np.ndarray, 'u k']]:
+    """Returns stretch and labels without the controls that are dropped."""
     chance = self.config.control_dropout
     if not (chance and control_dropout.has_controls(self.codec)):
-      return np.ones(len(stretch.ids), np.bool_)
-    return control_dropout.kept(self.codec, stretch.ids, chance, rng)
+      return stretch, labels
+    kept = control_dropout.kept(self.codec, stretch.ids, chance, rng)
+    return _only(stretch, kept), labels[kept]
 
   def _taken(
     self, stretch: Stretch, kind: str, bars: int, rng: np.random.Generator
