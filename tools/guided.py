@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import phrases
+import quality_bounds
 
 import aurl_jax
 from aurl_jax.data.preprocess import Preprocess
@@ -32,6 +33,7 @@ from aurl_jax.generation import tune as tune_lib
 from aurl_jax.generation.request import Request
 from aurl_jax.generation.tune import Tune
 from aurl_jax.music import time
+from aurl_jax.music.grid import Grid
 from aurl_jax.music.notes import Notes, Track
 from aurl_jax.studies.melody.study import Melody
 from aurl_jax.studies.structure.finding import Structure
@@ -66,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     real = [_of_form(song) for song in songs]
   else:
     rows = _tunes(model, args, songs)
-    real = [_of_tune(_part(song, args.bars), None) for song in songs]
+    grid = model.tokenizer.grid
+    real = [_of_tune(_part(song, args.bars), None, grid) for song in songs]
   for line in compared(rows, real):
     print(json.dumps({'kind': args.kind, 'pairs': len(rows), **line}))
   return 0
@@ -125,12 +128,12 @@ def _tunes(
   ]
   sides = [model.generate(side) for side in (with_tune, asked)]
   return [
-    (_of_tune(led[0].notes, tune), _of_tune(free[0].notes, tune))
+    (_of_tune(led[0].notes, tune, grid), _of_tune(free[0].notes, tune, grid))
     for led, free, tune in zip(*sides, tunes, strict=True)
   ]
 
 
-def _of_tune(notes: Notes, tune: Tune | None) -> dict[str, float]:
+def _of_tune(notes: Notes, tune: Tune | None, grid: Grid) -> dict[str, float]:
   """Returns what is heard of a melody, and of what was asked of it."""
   found = structure.indicators(structure.similarity(notes))
   heard = Melody(given=_NAME)
@@ -138,7 +141,6 @@ def _of_tune(notes: Notes, tune: Tune | None) -> dict[str, float]:
   told = {f'SI {name}': x for name, x in found.items()}
   told |= {name: features[name] for name in _OF_MELODY}
   if tune is not None:
-    grid = aurl_jax.load('pop').tokenizer.grid
     for name, kept in tune_lib.kept(tune, grid, notes, 0).items():
       told[name.partition(',')[0]] = kept.share
   return told
@@ -164,18 +166,7 @@ def _alone(notes: Notes) -> Notes:
 
 def _part(notes: Notes, bars: int) -> Notes:
   """Returns so many bars of a song, from the fifth on."""
-  edges = np.append(time.bar_starts(notes), notes.end)
-  low, high = (
-    edges[min(4, len(edges) - 2)],
-    edges[min(4 + bars, len(edges) - 1)],
-  )
-  inside = (notes.onset >= low) & (notes.onset < high)
-  names = ('onset', 'duration', 'pitch', 'velocity', 'track')
-  columns = {name: getattr(notes, name)[inside] for name in names}
-  columns['onset'] = columns['onset'] - low
-  return Notes.build(
-    notes.ticks_per_beat, columns, tracks=notes.tracks, meters=[(0, 4, 4)]
-  )
+  return quality_bounds.excerpt(notes, 4, bars)
 
 
 def compared(
