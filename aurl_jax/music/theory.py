@@ -48,6 +48,33 @@ def drum_name(pitch: int) -> str:
 
 FAMILY, FAMILIES = 8, 16
 """Programs of a General MIDI family, and how many there are, drums aside."""
+CONTOURS = (
+  'convex',
+  'concave',
+  'ascending',
+  'descending',
+  'horizontal',
+  'ascending-horizontal',
+  'descending-horizontal',
+  'horizontal-ascending',
+  'horizontal-descending',
+)
+"""Shapes of a melody: Huron's classes. Their numbers are kept in ids."""
+FORMS = (
+  'empty',
+  'single',
+  'through-composed',
+  'strophic',
+  'variations',
+  'binary',
+  'ternary',
+  'AABA',
+  'rondo',
+  'verse-chorus',
+  'sonata-like',
+  'mixed',
+)
+"""Forms of a piece, see `studies.structure.forms`. As numbers likewise."""
 PROGRAMS = (
   'Acoustic Grand Piano',
   'Bright Acoustic Piano',

@@ -11,7 +11,7 @@ from aurl_jax.tokens.codec import Codec
 from aurl_jax.tokens.controls import Levels
 
 KINDS = (*Levels._fields, 'family', 'style', 'form')
-"""As in `control_steps`."""
+"""In the order in which `control_steps` tells them; those of bars first."""
 
 
 def has_controls(codec: Codec) -> bool:

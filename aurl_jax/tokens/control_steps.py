@@ -23,13 +23,14 @@ from jaxtyping import Array, Bool, Int
 
 from aurl_jax.core import errors
 from aurl_jax.music import chords as chords_lib
+from aurl_jax.tokens import control_dropout
 from aurl_jax.tokens import controls as controls_lib
 from aurl_jax.tokens import grammar as lib
 from aurl_jax.tokens.codec import Codec, Field, Range
 from aurl_jax.tokens.controls import Controls, Levels
 from aurl_jax.tokens.grammar import Flag, Scalar
 
-KINDS = (*Levels._fields, 'family', 'style', 'form')
+KINDS = control_dropout.KINDS
 _OF_BARS = len(Levels._fields)
 """The first so many kinds are those of bars too."""
 SIZES = {

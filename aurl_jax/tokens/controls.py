@@ -43,33 +43,8 @@ STYLES = 64
 """How many styles a data set may have."""
 SECTIONS = 16
 """How many letters of sections are told apart."""
-CONTOURS = (
-  'convex',
-  'concave',
-  'ascending',
-  'descending',
-  'horizontal',
-  'ascending-horizontal',
-  'descending-horizontal',
-  'horizontal-ascending',
-  'horizontal-descending',
-)
-"""Huron's classes, in the order of `studies.melody.contour.CLASSES`."""
-FORMS = (
-  'empty',
-  'single',
-  'through-composed',
-  'strophic',
-  'variations',
-  'binary',
-  'ternary',
-  'AABA',
-  'rondo',
-  'verse-chorus',
-  'sonata-like',
-  'mixed',
-)
-"""As `studies.structure.forms.CLASSES`."""
+CONTOURS = theory.CONTOURS
+FORMS = theory.FORMS
 _OCTAVE = 12
 # fmt: off
 _MAJOR = (

@@ -11,19 +11,14 @@ them says how far it falls, the second how far it sags.
 import numpy as np
 import scipy.fft
 
+from aurl_jax.music import theory
 from aurl_jax.studies.melody.line import Line
 
-CLASSES = {
-  (1, -1): 'convex',
-  (-1, 1): 'concave',
-  (1, 1): 'ascending',
-  (-1, -1): 'descending',
-  (0, 0): 'horizontal',
-  (1, 0): 'ascending-horizontal',
-  (-1, 0): 'descending-horizontal',
-  (0, 1): 'horizontal-ascending',
-  (0, -1): 'horizontal-descending',
-}
+_WAYS = (
+  *((1, -1), (-1, 1), (1, 1), (-1, -1), (0, 0)),
+  *((1, 0), (-1, 0), (0, 1), (0, -1)),
+)
+CLASSES = dict(zip(_WAYS, theory.CONTOURS, strict=True))
 """Which way it goes to the middle, and from there -> class."""
 _SAME = 0.5
 """Semitones that are no difference: means are seldom whole."""

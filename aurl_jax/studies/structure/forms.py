@@ -10,22 +10,10 @@ import re
 
 import numpy as np
 
+from aurl_jax.music import theory
 from aurl_jax.studies.structure.labels import Sections
 
-CLASSES = (
-  'empty',
-  'single',
-  'through-composed',
-  'strophic',
-  'variations',
-  'binary',
-  'ternary',
-  'AABA',
-  'rondo',
-  'verse-chorus',
-  'sonata-like',
-  'mixed',
-)
+CLASSES = theory.FORMS
 _SINGLE = re.compile('[iox]')
 _VARIED = 0.85
 """Mean likeness of returns below which a piece of one letter varies it."""
