@@ -145,7 +145,7 @@ def padded_width(steps: int) -> int:
 
   Example:
     >>> [padded_width(steps) for steps in (1, 9, 65, 129, 200, 400, 600)]
-    [8, 32, 128, 192, 256, 512, 768]
+    [8, 32, 96, 192, 256, 512, 768]
   """
   for width in _WIDTHS:
     if steps <= width:
