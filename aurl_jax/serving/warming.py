@@ -7,7 +7,7 @@ from aurl_jax.deploy.composer import Composer
 from aurl_jax.generation.request import Request
 from aurl_jax.serving.engine import Engine
 
-WIDTHS = (8, 64, 96, 128)
+WIDTHS = (8, 72, 104, 136)
 """Steps of prompts whose programs are compiled; longer ones compile when they
 come, while others are written."""
 _BARS = 4
