@@ -89,6 +89,7 @@ def main() -> int:
 def mixed(args: argparse.Namespace) -> dict[str, list[Asked]]:
   """Returns requests by kind, with the answers that are due."""
   from aurl_jax.experiment import generate
+  from aurl_jax.generation.errors import RequestError
 
   composer = generate.load(args.model)
   prompts = [
@@ -111,17 +112,16 @@ def mixed(args: argparse.Namespace) -> dict[str, list[Asked]]:
       body['bars'] = asked['bars'] = 1
     if kind in ('stream', 'job'):
       body[kind] = True
-    pieces = composer.generate(composer.request(**asked))
-    found[kind].append(
-      Asked(
-        kind,
-        'POST',
-        '/v1/' + _ROUTES.get(kind, 'generate'),
-        json.dumps(body).encode(),
-        202 if kind == 'job' else 200,
-        tuple(coded(piece.midi()) for piece in pieces),
-      )
-    )
+    status, midi = 202 if kind == 'job' else 200, None
+    try:
+      pieces = composer.generate(composer.request(**asked))
+      midi = tuple(coded(piece.midi()) for piece in pieces)
+    except RequestError:
+      # No model can do everything; the server has to say so, too.
+      status = 422
+    path = '/v1/' + _ROUTES.get(kind, 'generate')
+    sent = json.dumps(body).encode()
+    found[kind].append(Asked(kind, 'POST', path, sent, status, midi))
   found['left'] = [one._replace(kind='left') for one in found['new']]
   return dict(found) | others(coded(prompts[0].midi()))
 
