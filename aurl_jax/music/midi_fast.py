@@ -8,7 +8,9 @@ hide them from a count (see `music.midi_tally`). If
                       + those of metas, exclusive events and programs
 
 then symusic's answer accounts for every event, and it is taken; otherwise
-`music.midi_parts` reads the file exactly.
+`music.midi_parts` reads the file exactly. So it does where several events of a
+kind at one tick differ among more than a few: symusic sorts them by time with a
+sort that loses their order (pdqsort), and the last one holds.
 """
 
 from typing import Any
@@ -29,6 +31,8 @@ from aurl_jax.music.midi_tally import (
 from aurl_jax.music.notes import Notes, Track
 
 _NONE = np.zeros(0, np.int64)
+_FEW = 16
+"""Events that keep their order: pdqsort sorts fewer than 24 by insertion."""
 _PAD = bytes(16)
 """Behind the data, so that a parser that looks ahead finds zeros."""
 
@@ -68,6 +72,17 @@ def _sounds(track: Any) -> bool:
   return bool(len(track.notes) or len(track.controls) or len(track.pitch_bends))
 
 
+def _keeps_order(part: dict[str, np.ndarray]) -> bool:
+  """Whether events are surely in the order of the file."""
+  time = part['time']
+  if len(time) <= _FEW:
+    return True
+  same = time[1:] == time[:-1]
+  return not any(
+    (same & (values[1:] != values[:-1])).any() for values in part.values()
+  )
+
+
 def _convert(
   layout: Layout, tally: Tally, score: Any, low: int
 ) -> Notes | None:
@@ -82,11 +97,16 @@ def _convert(
     return None
   if events and _repeats_controls(tally, tracks):
     return None
+  if not all(map(_keeps_order, controls + bends)):
+    return None
   metas = {
     TEMPO: score.tempos, METER: score.time_signatures,
     KEY: score.key_signatures,
   }  # fmt: skip
   if any(len(found) != tally.metas[kind] for kind, found in metas.items()):
+    return None
+  long = [found.numpy() for found in metas.values() if len(found) > _FEW]
+  if not all(map(_keeps_order, long)):
     return None
   names = [Track(t.name, t.program, t.is_drum) for t in tracks]
   return Notes.trusted(

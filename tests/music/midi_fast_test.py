@@ -53,6 +53,35 @@ def test_sound_files_are_read_fast():
   fast.check()
 
 
+AT_ONCE = {
+  'tempo': lambda k: smf.meta(0x51, (250_000 * (1 + k % 4)).to_bytes(3)),
+  'meter': lambda k: smf.meta(0x58, bytes([1 + k % 5, 2, 24, 8])),
+  'key': lambda k: smf.meta(0x59, bytes([k % 7, 0])),
+  'control': lambda k: smf.control(64, k % 2 * 127),
+  'bend': lambda k: smf.bend(100 * (k % 3)),
+}
+
+
+@pytest.mark.parametrize('count', [3, 10, 20, 30, 60, 200])
+@pytest.mark.parametrize('kind', AT_ONCE)
+def test_of_events_at_one_tick_the_last_one_stays_the_last(kind, count):
+  odd = (count // 3, count - 1)
+  told = [AT_ONCE[kind](int(k in odd)) for k in range(count)]
+  data = smf.file(smf.track(*((0, event) for event in told), *smf.NOTE))
+  fast, exact, _ = both(data)
+  assert fast is None or fast == exact
+  table = {
+    'tempo': exact.tempos,
+    'meter': exact.meters,
+    'key': exact.keys,
+    'control': exact.controls,
+    'bend': exact.bends,
+  }[kind]
+  assert len(table) == count
+  plain, *values = table.tolist()
+  assert [k for k, row in enumerate(values, 1) if row != plain] == list(odd)
+
+
 NEVER_ENDED = smf.track((0, smf.on(50)), *smf.NOTE)
 LOSSES = {
   'never ended': [NEVER_ENDED],

@@ -76,12 +76,12 @@ def main() -> int:
     told = Told(args.requests, server.pid)
     begun = time.monotonic()
     asyncio.run(ask_all(args, port, due, told))
-    seconds = time.monotonic() - begun
+    seconds = round(time.monotonic() - begun, 1)
+    line = {'bench': f'soak.{args.model}', 'requests': told.done}
+    print(json.dumps(line | {'seconds': seconds} | told.line()))
   finally:
     server.terminate()
     server.wait(90)
-  line = {'bench': f'soak.{args.model}', 'requests': told.done}
-  print(json.dumps(line | {'seconds': round(seconds, 1)} | told.line()))
   clean = not (told.faults or told.wrong) and told.equal == told.pieces
   return 0 if clean else 1
 
