@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from aurl_jax.serving import pages
 from aurl_jax.serving.errors import ServeError
 from aurl_jax.serving.metrics import Metrics
 from aurl_jax.serving.settings import LOOPBACK, Settings
@@ -24,8 +25,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OPEN = ('/healthz', '/readyz')
-"""Routes without a token."""
+HEALTH = ('/healthz', '/readyz')
+OPEN = frozenset(HEALTH) | pages.PATHS
+"""Routes without a token: those of health, and the files of the studio."""
 _HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -110,7 +112,12 @@ class Records:
       if message['type'] == 'http.response.start':
         status = message['status']
         more = {**_HEADERS, 'x-request-id': number}
-        told = [(k.encode(), v.encode()) for k, v in more.items()]
+        own = {name.lower() for name, _ in message['headers']}
+        told = [
+          (k.encode(), v.encode())
+          for k, v in more.items()
+          if k.encode() not in own
+        ]
         message = {**message, 'headers': [*message['headers'], *told]}
       await send(message)
 
@@ -218,7 +225,7 @@ def _cors(origin: str) -> list[tuple[bytes, bytes]]:
 
 
 class Tokens:
-  """Asks for a token on every route but those of health."""
+  """Asks for a token on every route that is not open."""
 
   def __init__(self, app: App, settings: Settings) -> None:
     self._app = app

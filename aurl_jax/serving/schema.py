@@ -14,7 +14,7 @@ import pydantic
 from pydantic import Field
 
 from aurl_jax.generation.errors import RequestError
-from aurl_jax.generation.remake import Arrange, Between, Like
+from aurl_jax.generation.remake import Arrange, Between, Like, Vary
 from aurl_jax.generation.wish import Wish
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
@@ -25,6 +25,8 @@ _TEXT = 4096
 """Characters of a text at most."""
 _BARS = 4096
 """Values of bars at most."""
+_STRENGTH = 0.4
+"""Of variations, where none is told."""
 MUSIC = ('prompt', 'melody', 'accompaniment', 'bass', 'music', 'first', 'last')
 """Fields that hold MIDI."""
 
@@ -181,6 +183,30 @@ class InterpolateBody(Sampling):
   last: Midi
 
 
+class VaryBody(Sampling):
+  """A new version of a piece, with its form, bars and meters."""
+
+  music: Midi
+  strength: float | int = Field(
+    default=_STRENGTH, description='How much becomes new, 0..1.'
+  )
+
+
+class TurnBody(Body):
+  """Music with its latents moved, for models that have some."""
+
+  music: Midi
+  dials: dict[Annotated[str, Field(max_length=40)], float | int] = Field(
+    default={},
+    max_length=16,
+    description='Attribute -> how far, in deviations of the data.',
+  )
+  toward: tuple[float | int, float | int] = Field(
+    default=(0.0, 0.0), description='Along two directions of the seed.'
+  )
+  seed: int = Field(default=0, ge=0, lt=1 << 63)
+
+
 class AnalyzeBody(Body):
   """Music to be heard by studies."""
 
@@ -195,6 +221,8 @@ EXAMPLES: dict[type[Body], dict[str, Any]] = {
   ContinueBody: {'prompt': 'TVRoZAAAAAY...', 'bars': 4},
   InfillBody: {'prompt': 'TVRoZAAAAAY...', 'rewrite': [4, 8]},
   InterpolateBody: {'first': 'TVRo...', 'last': 'TVRo...', 'n': 4},
+  VaryBody: {'music': 'TVRoZAAAAAY...', 'strength': 0.4},
+  TurnBody: {'music': 'TVRoZAAAAAY...', 'dials': {'density': 1.5}},
   AnalyzeBody: {'music': 'TVRoZAAAAAY...', 'studies': ['chords']},
 }
 """A body of each kind, for OpenAPI."""
@@ -260,6 +288,8 @@ def changes(
       told[name] = notes(name, music, settings)
   if 'first' in told:
     told['remake'] = Between(told.pop('first'), told.pop('last'))
+  if isinstance(body, VaryBody):
+    told['remake'] = Vary(told.pop('music'), told.pop('strength', _STRENGTH))
   for name, read in _READERS.items():
     if name in told:
       told[name] = read(told[name], settings)
