@@ -95,7 +95,8 @@ class Browser:
   def click(self, selector):
     # To the middle: what stays at the edges would take the click.
     self.run(
-      'document.querySelector(arguments[0]).scrollIntoView({ block: "center" })',
+      'const e = document.querySelector(arguments[0]);'
+      'e.scrollIntoView({ block: "center" })',
       selector,
     )
     self._ask(f'/element/{self.find(selector)}/click', {})

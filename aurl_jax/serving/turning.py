@@ -40,8 +40,8 @@ class Turn:
     seed: Of the directions.
   """
 
-  dials: Mapping[str, float] = dataclasses.field(default_factory=dict)
-  toward: tuple[float, float] = (0.0, 0.0)
+  dials: Mapping[str, float | int] = dataclasses.field(default_factory=dict)
+  toward: tuple[float | int, float | int] = (0.0, 0.0)
   seed: int = 0
 
   def __post_init__(self) -> None:
@@ -94,7 +94,8 @@ def _moves(asked: Turn) -> bool:
 def _moved(space: LatentSpace, latents: Latents, asked: Turn) -> Latents:
   """Returns latents moved as is asked."""
   if asked.dials:
-    latents = space.turn(latents, **asked.dials)
+    far = {name: float(value) for name, value in asked.dials.items()}
+    latents = space.turn(latents, **far)
   if not any(asked.toward):
     return latents
   dials = len(space.composer.model.config.latent.dial_names)
@@ -108,7 +109,7 @@ def _moved(space: LatentSpace, latents: Latents, asked: Turn) -> Latents:
 
 def _along(
   told: Float[np.ndarray, '... z'],
-  toward: tuple[float, float],
+  toward: tuple[float | int, float | int],
   draw: np.random.Generator,
   fixed: int,
 ) -> Float[np.ndarray, '... z']:

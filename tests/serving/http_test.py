@@ -97,6 +97,9 @@ def test_what_the_model_cannot_do_is_told(client):
   tune = stage.base64_of(stage.tune())
   body = {'first': tune, 'last': tune, 'n': 2}
   assert client.post('/v1/interpolate', body).status == 422
+  for path, more in (('vary', {'strength': 0.5}), ('turn', {})):
+    answer = client.post(f'/v1/{path}', {'music': tune, **more})
+    assert (answer.status, path in answer.json) == (422, False)
   infill = client.post('/v1/infill', {'prompt': tune, 'rewrite': [0, 1]})
   assert infill.status == 422
   assert 'rewrite' in infill.json['error']['message']
@@ -122,9 +125,33 @@ def test_health_readiness_and_metrics(client):
       float(line.rpartition(' ')[2])
 
 
+def test_what_a_model_can_is_told_before(client):
+  told = client.ask('GET', '/v1/model').json
+  assert told['defaults'] == {'temperature': 0.9, 'top_p': 0.98}
+  assert told['can']['generate'] == told['can']['continue'] == ''
+  tune = stage.base64_of(stage.tune())
+  bodies = {
+    'infill': {'prompt': tune, 'rewrite': [0, 1]},
+    'vary': {'music': tune},
+    'interpolate': {'first': tune, 'last': tune},
+    'turn': {'music': tune},
+  }
+  for name, body in bodies.items():
+    assert told['can'][name]
+    assert client.post(f'/v1/{name}', body).status == 422
+
+
 def test_every_route_has_an_example(client):
   told = client.ask('GET', '/openapi.json').json
-  for path in ('generate', 'continue', 'infill', 'interpolate', 'analyze'):
+  for path in (
+    'generate',
+    'continue',
+    'infill',
+    'interpolate',
+    'vary',
+    'turn',
+    'analyze',
+  ):
     content = told['paths'][f'/v1/{path}']['post']['requestBody']['content']
     assert content['application/json']['examples']
     assert 'multipart/form-data' in content
