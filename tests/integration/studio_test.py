@@ -6,9 +6,13 @@ import pytest
 pytest.importorskip('fastapi', reason='needs the extra: aurl-jax[serve]')
 pytest.importorskip('uvicorn', reason='needs the extra: aurl-jax[serve]')
 
+from aurl_jax.deploy import bundle
+from aurl_jax.generation.piece import Piece
 from aurl_jax.music import midi
 from aurl_jax.music import time as time_lib
 from aurl_jax.music.notes import Notes, Track
+from aurl_jax.serving import turning
+from aurl_jax.serving.engine import Engine
 from tests import browser as browser_lib
 from tests.serving import scribe, stage
 
@@ -60,11 +64,11 @@ def opens(page, *paths):
   )
 
 
-def writes(page, way):
+def writes(page, way, seconds=30):
   """Asks for music, and waits for it; returns what is told of it."""
   page.click(f'[name=way][value={way}]')
   page.click('#go')
-  page.wait('return !document.getElementById("go").disabled')
+  page.wait('return !document.getElementById("go").disabled', seconds=seconds)
   assert page.text('#error') == ''
   return page.text('#status')
 
@@ -221,6 +225,68 @@ def test_a_and_b_are_compared_and_varied(page, engine, tmp_path):
     page.run('return document.querySelector("#player .player").dataset.playing')
     == 'true'
   )
+
+
+@pytest.mark.slow
+def test_shipped_models_write_what_the_page_asks(browser, tmp_path):
+  files = [
+    file_of(tmp_path, scribe.bars(4, low), f'{low}.mid') for low in (43, 48)
+  ]
+  for name, ways in (
+    ('pop', ('infill', 'continue')),
+    ('pop_dials', ('interpolate', 'vary', 'turn')),
+  ):
+    engine = Engine(bundle.load(name))
+    with stage.serving(engine) as client:
+      browser.go(f'http://127.0.0.1:{client.port}/#token={stage.TOKEN}')
+      browser.wait("return document.getElementById('connect').hidden")
+      for way in ways:
+        browser.run('document.forms.write.elements.bars.value = 1')
+        opens(browser, *files)
+        told = writes(browser, way, seconds=300)
+        assert told.startswith('Written: ')
+        assert len(notes_of(bytes_of(browser))) > 8
+    engine.close(0)
+
+
+@pytest.mark.slow
+def test_the_pad_turns_dials(browser, client, engine, tmp_path, monkeypatch):
+  asked = []
+
+  def turned(composer, notes, turn):
+    del composer
+    asked.append(turn)
+    return Piece(
+      notes=scribe.transpose(notes, len(asked)),
+      ids=np.ones((3, 1), np.int32),
+      seed=turn.seed,
+      ended=True,
+      grammatical=True,
+      more={'turned': {'dials': {}, 'toward': list(turn.toward)}},
+    )
+
+  monkeypatch.setattr(turning, 'turned', turned)
+  browser.go(f'http://127.0.0.1:{client.port}/#token={stage.TOKEN}')
+  browser.wait("return document.getElementById('connect').hidden")
+  opens(browser, file_of(tmp_path, scribe.bars(2, 40)))
+  browser.click('[name=way][value=turn]')
+  size = browser.run(
+    'const pad = document.getElementById("pad");'
+    'return [pad.clientWidth, pad.clientHeight]'
+  )
+  # From the middle to half way right and half way down; letting go writes.
+  browser.drag('#pad', (0, 0), (size[0] // 4, size[1] // 4))
+  browser.wait('return document.querySelectorAll("#pieces li").length === 2')
+  assert asked[-1].toward == pytest.approx((0.5, -0.5), abs=0.05)
+  # By keys, too: sliders are the axes. The first piece is turned again.
+  browser.run('document.querySelector("[data-dial]").focus()')
+  browser.press('right')
+  browser.press('control', 'enter')
+  browser.wait('return document.querySelectorAll("#pieces li").length === 3')
+  assert asked[-1].toward[0] > asked[0].toward[0]
+  lowest = min(pitch for _, pitch in notes_of(bytes_of(browser)))
+  assert lowest == 40 + 2
+  assert 'direction 1 +0.5' in browser.text('#pieces')
 
 
 @pytest.mark.slow

@@ -1,6 +1,10 @@
 // All pieces that were opened or written, and what is done with them.
 import { colour, count } from './roll.js';
 
+const FAMILIES = ['Piano', 'Chromatic percussion', 'Organ', 'Guitar', 'Bass', 'Strings',
+  'Ensemble', 'Brass', 'Reed', 'Pipe', 'Synth lead', 'Synth pad', 'Synth effects',
+  'Ethnic', 'Percussive', 'Sound effects'];
+
 // One piece. song: of midi.js; how: in words, where it is from.
 export class Piece {
   constructor(name, bytes, song, how, report = null) {
@@ -54,13 +58,14 @@ export function list(box, state, take) {
   box.replaceChildren(...items);
 }
 
-// What tracks are called: those of one name by their instruments, too.
-function names(all) {
-  const kind = track => track.drum ? 'drums' : `program ${track.program}`;
-  return all.map(track => {
-    const same = all.filter(other => other.name === track.name).length > 1;
-    if (!track.name) return kind(track).replace(/^./, letter => letter.toUpperCase());
-    return same ? `${track.name} (${kind(track)})` : track.name;
+// What tracks are called: their names, or the families of General MIDI; where
+// several are called alike, a number tells them apart.
+export function names(tracks) {
+  const told = tracks.map(track => track.name.trim()
+    || (track.drum ? 'Drums' : FAMILIES[track.program >> 3]));
+  return told.map((name, place) => {
+    const same = told.filter(other => other === name).length > 1;
+    return same ? `${name} ${told.slice(0, place + 1).filter(o => o === name).length}` : name;
   });
 }
 

@@ -262,10 +262,9 @@ function chordRoot(label) {
   return same[root] ?? root;
 }
 
-// What a roll shows, in words for those who do not see it.
-export function words(song, chords) {
+// What a roll shows, in words for those who do not see it; parts: names of tracks.
+export function words(song, chords, parts) {
   const { notes, tracks, bars } = song;
-  const parts = tracks.map(track => track.name || (track.drum ? 'drums' : `program ${track.program}`));
   const named = chords.length ? `; chords ${chords.slice(0, 8).map(c => spoken(c.label)).join(', ')}` : '';
   return `Piano roll of ${count(notes.length, 'note')} in ${count(bars.length, 'bar')}, `
     + `${song.seconds.toFixed(1)} seconds; ${count(tracks.length, 'track')}: `

@@ -3,7 +3,7 @@ import { ask, keep, packed, told, unpacked } from './ask.js';
 import { History } from './history.js';
 import { read } from './midi.js';
 import { Pad } from './pad.js';
-import { list, Piece, tracks } from './pieces.js';
+import { list, names, Piece, tracks } from './pieces.js';
 import { Player } from './player.js';
 import { onscheme, Roll, spoken, words } from './roll.js';
 import { Tones } from './tones.js';
@@ -77,7 +77,7 @@ function showPiece(piece) {
 
 function draw(piece) {
   roll.show(piece.song, piece.chords ?? [], piece.silent);
-  at('roll').setAttribute('aria-label', words(piece.song, piece.chords ?? []));
+  at('roll').setAttribute('aria-label', words(piece.song, piece.chords ?? [], names(piece.song.tracks)));
   at('zoom').value = roll.zoom;
   const named = (piece.chords ?? []).map(chord => spoken(chord.label));
   const more = named.length > MOST_NAMED ? ' …' : '';
@@ -204,6 +204,18 @@ async function write(event) {
   }
 }
 
+// How a piece was written, in a few words.
+function howOf({ report, seed }) {
+  if (report.between) return `${Math.round(100 * report.between.share)} % of B`;
+  if (!report.turned) return `seed ${seed}`;
+  const { dials, toward } = report.turned;
+  const moves = [...Object.entries(dials),
+    ...toward.map((far, way) => [`direction ${way + 1}`, far])];
+  const told = moves.filter(([, far]) => far).map(([name, far]) =>
+    `${name} ${far > 0 ? '+' : '−'}${Math.abs(far).toFixed(2)}`);
+  return told.join(', ') || 'as the latents have it';
+}
+
 // What is shown is gone on with; but ways begin where the last one did.
 function baseOf(way, state) {
   if (way === 'interpolate') return state.walk?.first ?? state.a;
@@ -213,10 +225,8 @@ function baseOf(way, state) {
 function written(answers, way, base, body) {
   const made = answers.map(answer => {
     const bytes = unpacked(answer.midi);
-    const share = answer.report.between?.share;
-    const how = share === undefined ? `seed ${answer.seed}` : `${Math.round(100 * share)} % of B`;
     const name = `${NAMES[way]} ${++count}`;
-    const piece = new Piece(name, bytes, read(bytes), how, answer.report);
+    const piece = new Piece(name, bytes, read(bytes), howOf(answer), answer.report);
     if (way === 'turn') piece.turned = base;
     return piece;
   });
@@ -225,6 +235,12 @@ function written(answers, way, base, body) {
   const walk = way === 'interpolate' ? { first: base, pieces: made } : null;
   push({ pieces: [...history.now.pieces, ...made], a, b, shown: 'a', walk });
   if (way !== 'turn') at('write').elements.seed.value = body.seed + answers.length;
+  // What was sent was these bars alone; of them those that are new are chosen.
+  if (body.excerpt) at('write').elements.from.value = at('write').elements.to.value = '';
+  if (body.rewrite) {
+    wants.choose(body.rewrite);
+    roll.choose(body.rewrite);
+  }
   say(`Written: ${made.length === 1 ? made[0].name : `${made.length} pieces`}, ${a.facts}`);
 }
 
