@@ -66,9 +66,13 @@ def test_those_who_leave_free_their_slots(client, engine, stream, caplog):
   assert told == []
 
 
-def test_overload_is_told_and_passes(client):
+@pytest.mark.parametrize(
+  ('seconds', 'count'), [(2, 24), pytest.param(60, 80, marks=pytest.mark.slow)]
+)
+def test_overload_is_told_and_passes(client, seconds, count):
+  # Each asks for 6 of 24 pieces that may wait: 6 and 20 times too many.
   found, lock = [], threading.Lock()
-  stop = time.monotonic() + 2
+  stop = time.monotonic() + seconds
 
   def ask():
     while time.monotonic() < stop:
@@ -76,7 +80,7 @@ def test_overload_is_told_and_passes(client):
       with lock:
         found.append(answer)
 
-  threads = [threading.Thread(target=ask) for _ in range(24)]
+  threads = [threading.Thread(target=ask) for _ in range(count)]
   for thread in threads:
     thread.start()
   for thread in threads:
@@ -88,6 +92,24 @@ def test_overload_is_told_and_passes(client):
     assert (answer.status, answer.code) == (429, 'overloaded')
     assert int(answer.headers['retry-after']) >= 1
   assert client.post('/v1/generate', {'bars': 1}).status == 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('stream', [False, True])
+def test_fifty_who_leave_free_fifty_slots(stream):
+  plan = Plan(slots=50, room=512, waiting=50, each=50)
+  body = json.dumps({'bars': 0, 'steps': 128, 'stream': stream}).encode()
+  with stage.engine_of(plan) as engine, stage.serving(engine) as client:
+    wires = [client.socket() for _ in range(50)]
+    for wire in wires:
+      wire.sendall(client.head('/v1/generate', len(body)) + body)
+    until(lambda: len(engine._tickets) == 50 or engine.idle)
+    for wire in wires:
+      wire.close()
+    until(lambda: engine.idle and not busy(engine))
+    # All 50 places are there again.
+    answer = client.post('/v1/generate', {'bars': 1, 'n': 50})
+    assert len(answer.json['pieces']) == 50
 
 
 def test_a_deadline_is_told(client):
