@@ -59,6 +59,7 @@ def attack(
     begun = time.perf_counter()
     statuses[ask(url, route, data)] += 1
     seconds.append(time.perf_counter() - begun)
+  slowest = sorted(range(cases), key=seconds.__getitem__)[-3:]
   seconds.sort()
   faults = sum(n for s, n in statuses.items() if s != 200 and s // 100 != 4)
   return {
@@ -68,6 +69,7 @@ def attack(
     'p50_ms': round(1000 * seconds[len(seconds) // 2], 1),
     'p99_ms': round(1000 * seconds[int(0.99 * (len(seconds) - 1))], 1),
     'most_ms': round(1000 * seconds[-1], 1),
+    'slowest': slowest,
   }
 
 
