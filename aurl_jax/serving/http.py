@@ -346,7 +346,7 @@ def _takes(kind: type[schema.Body]) -> dict[str, Any]:
       'required': True,
       'content': {
         'application/json': {
-          'schema': kind.model_json_schema(),
+          'schema': schema.described(kind),
           'examples': {'plain': {'value': schema.EXAMPLES[kind]}},
         },
         'multipart/form-data': {

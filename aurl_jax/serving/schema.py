@@ -27,11 +27,24 @@ _BARS = 4096
 """Values of bars at most."""
 _STRENGTH = 0.4
 """Of variations, where none is told."""
+TUNE = (
+  'TVRoZAAAAAYAAAABAARNVHJrAAAARwDAAACQPEAEgDxAAJBAQASAQEAAkENABIBDQACQSEAEgEhA'
+  'AJBHQASAR0AAkENABIBDQACQPkAEgD5AAJA8QASAPEAA/y8A'
+)
+"""Two bars of eight notes, for examples: a MIDI file in base64."""
 MUSIC = ('prompt', 'melody', 'accompaniment', 'bass', 'music', 'first', 'last')
 """Fields that hold MIDI."""
 
 Midi = Annotated[
-  str, Field(description='A MIDI file, in base64.', examples=['TVRoZAAAAAY...'])
+  str,
+  Field(
+    description='A MIDI file, in base64.',
+    examples=[TUNE],
+    json_schema_extra={
+      'contentEncoding': 'base64',
+      'contentMediaType': 'audio/midi',
+    },
+  ),
 ]
 Text = Annotated[str, Field(max_length=_TEXT)]
 Pair = tuple[int, int]
@@ -167,7 +180,7 @@ class InfillBody(Sampling):
   prompt: Midi
   rewrite: Pair = Field(
     description='The first bar, from 0, and one past the last.',
-    examples=[[4, 8]],
+    examples=[[1, 2]],
   )
   excerpt: Pair | None = None
   given: Text | None = None
@@ -218,14 +231,34 @@ class AnalyzeBody(Body):
 
 EXAMPLES: dict[type[Body], dict[str, Any]] = {
   GenerateBody: {'bars': 4, 'seed': 1, 'temperature': 0.9},
-  ContinueBody: {'prompt': 'TVRoZAAAAAY...', 'bars': 4},
-  InfillBody: {'prompt': 'TVRoZAAAAAY...', 'rewrite': [4, 8]},
-  InterpolateBody: {'first': 'TVRo...', 'last': 'TVRo...', 'n': 4},
-  VaryBody: {'music': 'TVRoZAAAAAY...', 'strength': 0.4},
-  TurnBody: {'music': 'TVRoZAAAAAY...', 'dials': {'density': 1.5}},
-  AnalyzeBody: {'music': 'TVRoZAAAAAY...', 'studies': ['chords']},
+  ContinueBody: {'prompt': TUNE, 'bars': 4},
+  InfillBody: {'prompt': TUNE, 'rewrite': [1, 2]},
+  InterpolateBody: {'first': TUNE, 'last': TUNE, 'n': 4},
+  VaryBody: {'music': TUNE, 'strength': 0.4},
+  TurnBody: {'music': TUNE, 'dials': {'density': 1.5}},
+  AnalyzeBody: {'music': TUNE, 'studies': ['chords']},
 }
 """A body of each kind, for OpenAPI."""
+
+
+def described(kind: type[Body]) -> dict[str, Any]:
+  """Returns the JSON schema of a body, whole in itself: without references."""
+  found = kind.model_json_schema()
+  parts = found.pop('$defs', {})
+
+  def inlined(value: Any) -> Any:
+    if isinstance(value, dict):
+      if '$ref' in value:
+        name = value['$ref'].rpartition('/')[2]
+        rest = {key: part for key, part in value.items() if key != '$ref'}
+        return inlined(parts[name]) | inlined(rest)
+      return {key: inlined(part) for key, part in value.items()}
+    return (
+      [inlined(part) for part in value] if isinstance(value, list) else value
+    )
+
+  whole: dict[str, Any] = inlined(found)
+  return whole
 
 
 def notes(name: str, told: str | bytes, settings: Settings) -> Notes:

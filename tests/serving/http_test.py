@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import re
 
 import pytest
 
@@ -141,20 +142,27 @@ def test_what_a_model_can_is_told_before(client):
     assert client.post(f'/v1/{name}', body).status == 422
 
 
-def test_every_route_has_an_example(client):
+def test_every_route_has_an_example_that_is_answered(client):
   told = client.ask('GET', '/openapi.json').json
-  for path in (
-    'generate',
-    'continue',
-    'infill',
-    'interpolate',
-    'vary',
-    'turn',
-    'analyze',
-  ):
-    content = told['paths'][f'/v1/{path}']['post']['requestBody']['content']
-    assert content['application/json']['examples']
+  can = client.ask('GET', '/v1/model').json['can'] | {'analyze': ''}
+  posts = {path for path, found in told['paths'].items() if 'post' in found}
+  assert posts == {f'/v1/{name}' for name in can}
+  for name, why in can.items():
+    content = told['paths'][f'/v1/{name}']['post']['requestBody']['content']
     assert 'multipart/form-data' in content
+    body = content['application/json']['examples']['plain']['value']
+    answer = client.post(f'/v1/{name}', body)
+    assert answer.status == (422 if why else 200), answer.body
+
+
+def test_what_is_told_of_bodies_is_whole_in_itself(client):
+  text = client.ask('GET', '/openapi.json').body.decode()
+  told = json.loads(text)
+  for found in re.findall(r'"\$ref": ?"#/([^"]+)"', text):
+    part = told
+    for name in found.split('/'):
+      part = part[name]
+    assert part
 
 
 def test_answers_carry_a_number_and_headers_for_safety(client):
