@@ -6,7 +6,12 @@ from concurrent import futures
 from typing import Any, TypeVar
 
 import fastapi
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import (
+  JSONResponse,
+  PlainTextResponse,
+  Response,
+  StreamingResponse,
+)
 
 import aurl_jax
 from aurl_jax.core.errors import AurlError
@@ -115,7 +120,12 @@ class Routes:
     api.add_api_route('/v1/jobs/{name}', self._drop, methods=['DELETE'])
     api.add_api_route('/healthz', self._health, methods=['GET'])
     api.add_api_route('/readyz', self._readiness, methods=['GET'])
-    api.add_api_route('/metrics', self._metrics, methods=['GET'])
+    api.add_api_route(
+      '/metrics',
+      self._metrics,
+      methods=['GET'],
+      response_class=PlainTextResponse,
+    )
     api.add_exception_handler(AurlError, _refused)
     api.add_exception_handler(Exception, _fault)
     api.add_exception_handler(404, _missing)
