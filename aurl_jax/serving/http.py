@@ -104,16 +104,17 @@ class Routes:
         openapi_extra=_takes(kind),
         responses=_ANSWERS,
       )
-    for path, route, kind in (
+    asides: tuple[tuple[str, Any, type[schema.Body]], ...] = (
       ('analyze', self._analyze, schema.AnalyzeBody),
       ('turn', self._turn, schema.TurnBody),
-    ):
+    )
+    for path, route, body in asides:
       api.add_api_route(
         f'/v1/{path}',
         route,
         methods=['POST'],
         name=path,
-        openapi_extra=_takes(kind),
+        openapi_extra=_takes(body),
       )
     api.add_api_route('/v1/model', self._model, methods=['GET'])
     api.add_api_route('/v1/jobs/{name}', self._job, methods=['GET'])
