@@ -7,7 +7,8 @@
 The engine keeps nothing between requests, so that any replica can answer any
 of them. Jobs alone belong to the replica that gave them, and Ray sends the
 question for one to any: ask with `stream`, or let one replica do jobs. All
-machines need the model: a shipped one, or a folder at the same place.
+machines need the model: a shipped one, or a folder at the same place. Heads
+that come slowly are the affair of Ray's proxy, and not of ours.
 """
 
 import os
