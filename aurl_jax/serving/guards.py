@@ -182,7 +182,9 @@ class Origins:
     own = origin == f'{scope["scheme"]}://{header(scope, "host")}'
     allowed = origin in self._origins
     if (origin is not None and not (own or allowed)) or (
-      origin is None and site in ('cross-site', 'same-site')
+      origin is None
+      and site in ('cross-site', 'same-site')
+      and not _follows_link(scope)
     ):
       await refuse(
         send,
@@ -215,6 +217,16 @@ class Origins:
     ]
     await send({'type': 'http.response.start', 'status': 204, 'headers': told})
     await send({'type': 'http.response.body', 'body': b''})
+
+
+def _follows_link(scope: Scope) -> bool:
+  """Returns whether somebody has followed a link to the studio.
+
+  Its files are the same for all, and no page may hold them in a frame.
+  """
+  told = header(scope, 'sec-fetch-mode'), header(scope, 'sec-fetch-dest')
+  known = scope['method'] == 'GET' and scope['path'] in pages.PATHS
+  return known and told == ('navigate', 'document')
 
 
 def _cors(origin: str) -> list[tuple[bytes, bytes]]:

@@ -243,6 +243,17 @@ def test_pages_of_other_sites_may_not_ask(client):
   assert (
     client.ask('GET', '/metrics', sec_fetch_site='cross-site').status == 403
   )
+  # A link to the studio may be followed; its files may not be taken otherwise.
+  link = {'sec_fetch_site': 'cross-site', 'sec_fetch_mode': 'navigate'}
+  for path, dest, status in (
+    ('/studio/', 'document', 200),
+    ('/', 'document', 307),
+    ('/studio/', 'iframe', 403),
+    ('/studio/studio.js', 'script', 403),
+    ('/metrics', 'document', 403),
+  ):
+    answer = client.ask('GET', path, sec_fetch_dest=dest, **link)
+    assert answer.status == status, (path, dest)
   own = f'http://127.0.0.1:{client.port}'
   assert client.ask('GET', '/metrics', origin=own).status == 200
   friend = client.ask('GET', '/metrics', origin='https://friend.example')
