@@ -213,7 +213,7 @@ def test_every_broken_file_is_read_or_refused(client, shared_data, route):
 
 
 @pytest.mark.parametrize(
-  'count', [60, pytest.param(10_000, marks=pytest.mark.slow)]
+  'count', [25, pytest.param(10_000, marks=pytest.mark.slow)]
 )
 def test_mutated_files_are_read_or_refused(client, shared_data, count):
   files = [p for p in files_of(shared_data) if p.stat().st_size < 20_000]
