@@ -4,9 +4,11 @@
   python tools/fuzz_midi.py CORPUS [SEEDS] -max_total_time=3600 -max_len=4096
 
 Inputs that reach new code are kept in CORPUS, so that a run can be broken off
-and gone on with; the other folders are only read (sound and broken MIDI
-files). All flags are libFuzzer's. Loops that numba would compile run as Python,
-so that they are followed, too, and an index out of bounds is an error.
+and gone on with; the other folders are only read (sound and broken MIDI files).
+All flags are libFuzzer's; atheris grows by 25 kB an input (the reader alone
+stays at 114 MB), so that an hour is several runs or takes `-rss_limit_mb=8000`.
+Loops that numba would compile run as Python, so that they are followed, too,
+and an index out of bounds is an error.
 
 With FUZZ_COMPILED_WAY=1 in the environment, the way of large files is taken.
 

@@ -10,7 +10,10 @@ a line of JSON a way: Fréchet and kernel distances at each share, with what
 infinitely many pieces would give, and whether each distance grows with each
 step. The first line is the floor: the reference against itself, in halves. The
 space is that of the metrics of `evaluation.metrics`, of sound as an embedding
-hears it (`evaluation.embedding`), or of the latents of a model.
+hears it (`evaluation.embedding`), or of the latents of a model. `own` are the
+distances of the same spoilt pieces from what they were, plain: what is spoilt,
+without what the halves differ by as they are, which hides small steps from few
+pieces.
 """
 
 import argparse
@@ -18,7 +21,8 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -75,72 +79,102 @@ def climbed(reference: list[Notes], pieces: list[Notes], seed: int):
   """Yields the lines, the floor first."""
   table = metrics.table(reference)
   plain = metrics.table(pieces)
-  rows, other, kept = metrics.vectors(table, plain)
+  rows, _, kept = metrics.vectors(table, plain)
   floor = frechet.floor(rows, shrink=True, seed=seed)
   yield {
     'pieces': len(rows),
     'metrics': [list(metrics.BY_NAME)[k] for k in kept],
     'floor': {'frechet': floor[0], 'kernel': floor[1]},
   }
+
+  def far(found: np.ndarray) -> dict:
+    """Returns the figures of spoilt pieces."""
+    # Of the same metrics at each share.
+    real, was, here = (
+      x[np.isfinite(x).all(axis=1)]
+      for x in (table[:, kept], plain[:, kept], found[:, kept])
+    )
+    was, here = (frechet.standardised(real, x) for x in (was, here))
+    real = frechet.standardised(real, real)
+    told = frechet.extrapolated(here, real, seed=seed, shrink=True)
+    return {
+      'frechet': told.plain,
+      'infinite': [told.estimate, told.low, told.high],
+      'kernel': frechet.kernel_distance(real, here),
+      'own': {
+        'frechet': frechet.distance(here, was, shrink=True),
+        'kernel': frechet.kernel_distance(was, here),
+      },
+    }
+
+  first = far(plain)
   for name, way in corruption.WAYS.items():
-    steps = []
-    for share in corruption.LADDER:
-      spoilt = [way(notes, share, seed + i) for i, notes in enumerate(pieces)]
-      found = plain if share == 0 else metrics.table(spoilt)
-      # Of the same metrics at each share.
-      one, other = table[:, kept], found[:, kept]
-      one, other = (x[np.isfinite(x).all(axis=1)] for x in (one, other))
-      other, one = (frechet.standardised(one, x) for x in (other, one))
-      far = frechet.extrapolated(one, other, seed=seed, shrink=True)
-      steps.append(
-        {
-          'share': share,
-          'frechet': round(far.plain, 4),
-          'infinite': [round(x, 4) for x in (far.estimate, far.low, far.high)],
-          'kernel': round(frechet.kernel_distance(one, other), 5),
-        }
-      )
-    yield told(name, steps)
+    spoilt = lambda share, way=way: far(  # noqa: E731
+      metrics.table([way(x, share, seed + i) for i, x in enumerate(pieces)])
+    )
+    yield told(name, first, spoilt)
 
 
 def seen(view, reference: list[Notes], pieces: list[Notes], seed: int):
   """Yields the lines in the space of a view, the floor first."""
   real, plain = view.vectors(reference), view.vectors(pieces)
-  first = spaces.distances(plain, real, seed=seed)
+
+  def far(found: spaces.Vectors) -> dict:
+    """Returns the figures of spoilt pieces."""
+    one, own = (
+      spaces.distances(found, other, seed=seed) for other in (real, plain)
+    )
+    return {
+      'frechet': one['frechet']['plain'],
+      'infinite': [one['frechet'][x] for x in ('estimate', 'low', 'high')],
+      'kernel': one['kernel']['distance'],
+      'own': {
+        'frechet': own['frechet']['plain'],
+        'kernel': own['kernel']['distance'],
+      },
+    }
+
+  floor = spaces.distances(plain, real, seed=seed)
   yield view.facts() | {
     'pieces': real.pieces,
     'windows': len(real.rows),
     'floor': {
-      'frechet': first['frechet']['floor'],
-      'kernel': first['kernel']['floor'],
+      'frechet': floor['frechet']['floor'],
+      'kernel': floor['kernel']['floor'],
     },
   }
+  first = far(plain)
   for name, way in corruption.WAYS.items():
-    steps = []
-    for share in corruption.LADDER:
-      far = first
-      if share:
-        spoilt = [way(notes, share, seed + i) for i, notes in enumerate(pieces)]
-        far = spaces.distances(view.vectors(spoilt), real, seed=seed)
-      one = far['frechet']
-      ends = (one['estimate'], one['low'], one['high'])
-      steps.append(
-        {
-          'share': share,
-          'frechet': round(one['plain'], 4),
-          'infinite': [round(x, 4) for x in ends],
-          'kernel': round(far['kernel']['distance'], 5),
-        }
-      )
-    yield told(name, steps)
+    spoilt = lambda share, way=way: far(  # noqa: E731
+      view.vectors([way(x, share, seed + i) for i, x in enumerate(pieces)])
+    )
+    yield told(name, first, spoilt)
 
 
-def told(way: str, steps: list[dict]) -> dict:
+def told(way: str, first: dict, far: Callable[[float], dict]) -> dict:
   """Returns the line of a way, and whether each distance grows."""
-  return {'way': way, 'steps': steps} | {
-    key: bool(np.all(np.diff([step[key] for step in steps]) > 0))
-    for key in ('frechet', 'kernel')
-  }
+  steps = [
+    {'share': share} | (far(share) if share else first)
+    for share in corruption.LADDER
+  ]
+  grows = lambda values: bool(np.all(np.diff(list(values)) > 0))  # noqa: E731
+  return (
+    {'way': way, 'steps': rounded(steps)}
+    | {key: grows(step[key] for step in steps) for key in ('frechet', 'kernel')}
+    | {
+      f'own_{key}': grows(step['own'][key] for step in steps)
+      for key in ('frechet', 'kernel')
+    }
+  )
+
+
+def rounded(value: Any) -> Any:
+  """Returns figures as they are printed."""
+  if isinstance(value, dict):
+    return {key: rounded(each) for key, each in value.items()}
+  if isinstance(value, list):
+    return [rounded(each) for each in value]
+  return round(value, 5)
 
 
 if __name__ == '__main__':

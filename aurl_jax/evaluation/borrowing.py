@@ -151,8 +151,8 @@ class Corpus:
     Raises:
       KeyError: There is no such piece.
     """
-    rows = ngrams.lines(self.pieces[name], self.cells_per_beat)
     own = self._numbers[name]
+    rows = self._lines[own]
     hashed, whole = self._hashed(rows)
     known = self._known
     at = known.keys.searchsorted(hashed).clip(max=max(len(known.keys) - 1, 0))
@@ -205,17 +205,21 @@ class Corpus:
       low, high = cell.searchsorted([first, last])
       if high - low >= _FEWEST_NOTES:
         wanted = (cell[low:high] - offset) * _PITCHES + pitch[low:high] + up
-        best = max(best, float(np.isin(wanted, have).mean()))
+        at = np.minimum(have.searchsorted(wanted), len(have) - 1)
+        best = max(best, float((have[at] == wanted).mean()))
     return best
+
+  @functools.cached_property
+  def _lines(self) -> list[Lines]:
+    """The lines of each piece."""
+    return [ngrams.lines(x, self.cells_per_beat) for x in self.pieces.values()]
 
   @functools.cached_property
   def _points(self) -> list[tuple[np.ndarray, np.ndarray]]:
     """Of each piece cells, in a row with all others, and pitches, once each."""
     found = []
-    for start, notes in zip(
-      self.index.starts.tolist(), self.pieces.values(), strict=True
-    ):
-      rows = ngrams.lines(notes, self.cells_per_beat)
+    starts = self.index.starts.tolist()
+    for start, rows in zip(starts, self._lines, strict=True):
       both = np.unique(np.stack([rows.cell, rows.pitch]), axis=1)
       found.append((both[0] + start, both[1]))
     return found
@@ -233,8 +237,8 @@ class Corpus:
   @functools.cached_property
   def _known(self) -> '_Known':
     keys, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    for number, notes in enumerate(self.pieces.values()):
-      hashed, whole = self._hashed(ngrams.lines(notes, self.cells_per_beat))
+    for number, rows in enumerate(self._lines):
+      hashed, whole = self._hashed(rows)
       own = np.unique(hashed[whole])
       keys.append(own)
       owners.append(np.full(len(own), number))

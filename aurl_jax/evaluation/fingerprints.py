@@ -130,7 +130,11 @@ def matches(table: Table, rows: Lines, most: int = 0) -> Matches:
   found = [np.zeros((5, 0), np.int64)]
   for first, hashed, far in _hashes(rows):
     low = table.hash.searchsorted(hashed)
-    many = table.hash.searchsorted(hashed, 'right') - low
+    many = np.zeros(len(low), np.int64)
+    if len(table.hash):
+      there = table.hash[np.minimum(low, len(table.hash) - 1)] == hashed
+      last = table.hash.searchsorted(hashed[there], 'right')
+      many[there] = last - low[there]
     if most:
       many = np.where(many > most, 0, many)
     note = first.repeat(many)

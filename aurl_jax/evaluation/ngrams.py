@@ -62,9 +62,12 @@ def lines(notes: Notes, cells_per_beat: int) -> Lines:
   tuned = ~notes.is_drum
   onset = notes.onset[tuned]
   cell = (2 * onset * cells_per_beat + beat) // (2 * beat)
-  rows = np.stack([notes.track[tuned], cell, notes.pitch[tuned]])
-  rows = np.unique(rows, axis=1)
-  return Lines(*rows)
+  rows: Int[np.ndarray, '3 k'] = np.stack(
+    [notes.track[tuned], cell, notes.pitch[tuned]]
+  ).astype(np.int64)
+  rows = rows[:, np.lexsort(rows[::-1])]
+  new = (np.diff(rows, prepend=-1) != 0).any(axis=0)
+  return Lines(*rows[:, new])
 
 
 def joined(parts: Sequence[Lines]) -> Lines:

@@ -155,28 +155,29 @@ def _read(reference: str, asked: Asked, quiet: bool) -> _Reference:
   if asked.encoder:
     views['latents'] = Latents(asked.encoder)
   judge = styles = None
-  if asked.training:
-    with progress.bar('training music', quiet=quiet) as bar:
-      judge = appraise_original.of_training(asked.training, told=bar)
+  with measuring.begun(music.pieces, asked.jobs) as result:
+    if asked.training:
+      with progress.bar('training music', quiet=quiet) as bar:
+        judge = appraise_original.of_training(asked.training, told=bar)
+    vectors = _vectors(music, views, quiet)
+    with progress.bar(f'measuring {music.name}', quiet=quiet) as bar:
+      measured = result(bar)
   if asked.styles:
     with progress.bar('styles', quiet=quiet) as bar:
       styles = Styles(asked.styles, asked.jobs, asked.seed, bar)
-  measured, vectors = _measured(music, views, asked, quiet)
   model = progression.fit(measured.chords)
   return _Reference(music, measured, model, views, vectors, judge, styles)
 
 
-def _measured(
-  music: Music, views: Mapping[str, Sound | Latents], asked: Asked, quiet: bool
-) -> tuple[Measured, dict[str, spaces.Vectors]]:
-  """Returns metrics of a set, and what it is in other spaces."""
-  with progress.bar(f'measuring {music.name}', quiet=quiet) as bar:
-    measured = measuring.measured(music.pieces, asked.jobs, bar)
+def _vectors(
+  music: Music, views: Mapping[str, Sound | Latents], quiet: bool
+) -> dict[str, spaces.Vectors]:
+  """Returns what a set is in other spaces."""
   vectors = {}
   for name, view in views.items():
     with progress.bar(f'{name} of {music.name}', quiet=quiet) as bar:
       vectors[name] = view.vectors(music.pieces, bar)
-  return measured, vectors
+  return vectors
 
 
 def likelihoods(composer: Composer, pieces: Sequence[Notes]) -> dict[str, Any]:
@@ -258,9 +259,15 @@ def _judged(
 ) -> tuple[dict[str, Any], list[Pair]]:
   """Returns the part of the report on a set, and the pairs that are shown."""
   _enough(made.name, made)
-  measured, vectors = _measured(made, real.views, asked, quiet)
-  tables, seed = (measured.table, real.measured.table), asked.seed
-  pieces = made.pieces, real.music.pieces
+  pieces, seed = (made.pieces, real.music.pieces), asked.seed
+  with measuring.begun(made.pieces, asked.jobs) as result:
+    vectors = _vectors(made, real.views, quiet)
+    originality, pairs = appraise_original.part(
+      made, real.judge, real.music.pieces, seed
+    )
+    with progress.bar(f'measuring {made.name}', quiet=quiet) as bar:
+      measured = result(bar)
+  tables = measured.table, real.measured.table
   compared = comparison.compare(*pieces, seed=seed, tables=tables)
   found = {'name': made.name, **_counted(made), **compared.as_dict()}
   for name, view in real.views.items():
@@ -269,9 +276,7 @@ def _judged(
       f'{name}_{kind}': view.facts() | each for kind, each in far.items()
     }
   found['progressions'] = _progressions(measured, real, seed)
-  found['originality'], pairs = appraise_original.part(
-    made, real.judge, real.music.pieces, seed
-  )
+  found['originality'] = originality
   if real.styles is not None:
     found['style'] = real.styles.told(*tables)
   if made.composer is not None:

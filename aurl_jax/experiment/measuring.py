@@ -5,10 +5,11 @@ does not grow with the set. Axes: `n` pieces, `k` metrics.
 """
 
 import concurrent.futures
+import contextlib
 import logging
 import math
 import multiprocessing
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import NamedTuple
 
@@ -42,6 +43,48 @@ class Measured(NamedTuple):
   chords: list[list[Tokens]]
 
 
+Result = Callable[[progress.Report | None], Measured]
+"""Waits for what is known; tells meanwhile how many are done, of how many."""
+
+
+@contextlib.contextmanager
+def begun(pieces: Sequence[Notes], jobs: int = 1) -> Iterator[Result]:
+  """Gives what returns the same as `measured`, when it is called.
+
+  Several processes are at it meanwhile; they end with the context.
+
+  Args:
+    pieces: The set.
+    jobs: As of `measured`.
+
+  Raises:
+    ValueError: There is no process to do it.
+  """
+  if jobs < 1:
+    raise ValueError(f'jobs must be 1 or more, not {jobs}')
+  parts = _parts(pieces)
+  if jobs == 1 or len(pieces) < _WORTH:
+    yield lambda told: _joined(map(some, parts), len(pieces), told)
+    return
+  # Forked, a process would wait for threads of JAX that it has not.
+  context = multiprocessing.get_context('spawn')
+  pool = concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context)
+  try:
+    due = [pool.submit(some, part) for part in parts]
+
+    def found(told: progress.Report | None) -> Measured:
+      try:
+        done = (each.result() for each in due)
+        return _joined(done, len(pieces), told)
+      except BrokenProcessPool as error:
+        _log.warning('a process died (%s); its work is done in this one', error)
+        return _joined(map(some, parts), len(pieces), told)
+
+    yield found
+  finally:
+    pool.shutdown(cancel_futures=True)
+
+
 def measured(
   pieces: Sequence[Notes], jobs: int = 1, told: progress.Report | None = None
 ) -> Measured:
@@ -55,23 +98,16 @@ def measured(
   Raises:
     ValueError: There is no process to do it.
   """
-  if jobs < 1:
-    raise ValueError(f'jobs must be 1 or more, not {jobs}')
+  with begun(pieces, jobs) as found:
+    return found(told)
+
+
+def _parts(pieces: Sequence[Notes]) -> list[list[tuple[Notes, bool]]]:
+  """Returns some pieces at a time, and of each whether its chords are heard."""
   count = min(len(pieces), HEARD)
   heard = {k * len(pieces) // count for k in range(count)}
   marked = [(notes, k in heard) for k, notes in enumerate(pieces)]
-  parts = [marked[k : k + _AT_ONCE] for k in range(0, len(marked), _AT_ONCE)]
-  if jobs == 1 or len(pieces) < _WORTH:
-    return _joined(map(some, parts), len(pieces), told)
-  # Forked, a process would wait for threads of JAX that it has not.
-  context = multiprocessing.get_context('spawn')
-  pool = concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context)
-  try:
-    with pool:
-      return _joined(pool.map(some, parts), len(pieces), told)
-  except BrokenProcessPool as error:
-    _log.warning('a process died (%s); its work is done in this one', error)
-    return _joined(map(some, parts), len(pieces), told)
+  return [marked[k : k + _AT_ONCE] for k in range(0, len(marked), _AT_ONCE)]
 
 
 def some(pieces: Sequence[tuple[Notes, bool]]) -> Measured:

@@ -16,8 +16,13 @@ from aurl_jax.generation import loop
 from aurl_jax.generation.decode import Batch, Key, Writer
 from aurl_jax.generation.sampling import Sampler
 
-_WIDTHS = (8, 32, 64, 96, 128)
-"""Steps that prompts are padded to; then by halves and doubles."""
+_WIDTHS = (8, 40, 72, 104, 136)
+"""Steps that prompts are padded to, such as hold 2, 4, 6 and 8 bars of 16ths
+behind a step that begins; then by halves and doubles."""
+_BARS = 4
+"""That go on from as many fit into the smallest room."""
+ROOM = 256
+"""Steps of the smallest room, where the notes of bars decide."""
 _USUAL = ('temperature', 'top_p')
 _ALL = ('temperature', 'top_k', 'top_p', 'typical_p', 'min_p')
 _OFF = {'top_k': 0, 'top_p': 1.0, 'typical_p': 1.0, 'min_p': 0.0}
@@ -145,7 +150,7 @@ def padded_width(steps: int) -> int:
 
   Example:
     >>> [padded_width(steps) for steps in (1, 9, 65, 129, 200, 400, 600)]
-    [8, 32, 96, 192, 256, 512, 768]
+    [8, 40, 72, 136, 256, 512, 768]
   """
   for width in _WIDTHS:
     if steps <= width:
@@ -156,11 +161,27 @@ def padded_width(steps: int) -> int:
 
 def top(context: int) -> int:
   """Returns the index that no row of a context reaches, padding and all."""
-  # A prompt is padded by less than half of its own length.
-  return context + context // 2 + _WIDTHS[0] + 1
+  padding = (padded_width(steps) - steps for steps in range(1, context + 1))
+  return context + max(padding) + 1
 
 
-def sizes(context: int, first: int = 256, times: int = 4) -> tuple[int, ...]:
+def room(steps_a_bar: int | None) -> int:
+  """Returns the steps of the smallest room: four bars that go on from four.
+
+  Args:
+    steps_a_bar: As of `Tokenizer.steps_a_bar`.
+
+  Example:
+    >>> room(16), room(None)
+    (144, 256)
+  """
+  if steps_a_bar is None:
+    return ROOM
+  more = _BARS * steps_a_bar
+  return -(-(padded_width(more + 1) + more + 1) // 8) * 8
+
+
+def sizes(context: int, first: int = ROOM, times: int = 4) -> tuple[int, ...]:
   """Returns the rooms of lanes for a context: rows move on as they grow.
 
   Args:
@@ -170,7 +191,7 @@ def sizes(context: int, first: int = 256, times: int = 4) -> tuple[int, ...]:
 
   Example:
     >>> sizes(640), sizes(2048)
-    ((256, 969), (256, 1024, 3081))
+    ((256, 896), (256, 1024, 2560))
   """
   last, found, size = top(context), [], first
   while size < last:

@@ -64,7 +64,8 @@ class Engine:
     self.composer, self.plan = composer, plan or Plan()
     self.metrics = metrics or Metrics()
     context = composer.model.config.context
-    self._sizes = joining.sizes(context, self.plan.room)
+    self._room = self.plan.room or joining.room(composer.tokenizer.steps_a_bar)
+    self._sizes = joining.sizes(context, self._room)
     self._lines: dict[tuple[joining.Kind, int], Line] = {}
     self._params = slots.placed(composer.params)
     self._inbox: queue.SimpleQueue[Work] = queue.SimpleQueue()
@@ -73,7 +74,7 @@ class Engine:
     )
     self._lock, self._wake = threading.Lock(), threading.Event()
     self._tickets: dict[int, tuple[Ticket, int]] = {}
-    self._finisher = Finisher(composer, self._take, self.plan.room)
+    self._finisher = Finisher(composer, self._take, self._room)
     self._pools = {
       name: futures.ThreadPoolExecutor(count, f'aurl-{name}')
       for name, count in (('write', 1), ('apart', 1), ('compile', 2))
@@ -378,7 +379,7 @@ class Engine:
         idle = [key for key, line in self._lines.items() if line.idle]
         if len(self._lines) >= self.plan.lanes and idle:
           del self._lines[min(idle, key=lambda key: self._lines[key].used)]
-        count = max(1, self.plan.slots * self.plan.room // size)
+        count = max(1, self.plan.slots * self._room // size)
         found = Line(slots.Lane(kind, self._params, size, count))
         self._lines[kind, size] = found
       return found

@@ -25,7 +25,7 @@ class Plan:
     slots: Rows that are written at once in the smallest room; a room four
       times as large has a quarter of them.
     room: Steps of the smallest room, prompt included; rows that grow longer
-      move on.
+      move on. None takes what the tokenization asks for (`joining.room`).
     rows: Rows (pieces, drafts among them) that one request may have.
     waiting: Rows that may wait or be written in all; more are refused.
     each: Of these, those of one client.
@@ -41,7 +41,7 @@ class Plan:
   """
 
   slots: int = 64
-  room: int = 256
+  room: int | None = None
   rows: int = 64
   waiting: int = 512
   each: int = 256
@@ -53,7 +53,7 @@ class Plan:
   def __post_init__(self) -> None:
     for name, (low, high) in _RANGES.items():
       value = getattr(self, name)
-      if not low <= value <= high:
+      if value is not None and not low <= value <= high:
         raise ConfigError(
           f'{name} must be in {low:g}..{high:g}, not {value!r}',
           code='plan',

@@ -11,7 +11,7 @@ from aurl_jax.music import midi
 from aurl_jax.serving.engine import Engine
 from aurl_jax.serving.settings import MIDI
 
-WIDTHS = (8, 64, 96, 128)
+WIDTHS = (8, 72, 104, 136)
 """Steps of prompts whose programs are compiled; longer ones compile when they
 come, while others are written."""
 _BARS = 4

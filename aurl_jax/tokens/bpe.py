@@ -13,7 +13,7 @@ import functools
 import json
 from collections.abc import Iterable, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -49,6 +49,9 @@ class Bpe:
 
   base: Remi | Performance
   merges: tuple[tuple[int, int], ...] = ()
+
+  steps_a_bar: ClassVar[int | None] = None
+  """The notes of a bar decide."""
 
   def __post_init__(self) -> None:
     self.expansions  # noqa: B018 (refuses what is no merge)

@@ -243,6 +243,12 @@ class VoiceGrid:
     starts = np.arange(first + pickup, stop, length)
     return np.append(first, starts) if pickup and first < stop else starts
 
+  @property
+  def steps_a_bar(self) -> int:
+    """Steps of a bar of 4/4."""
+    meter = self.grid.meters.index(notes_lib.DEFAULT_METER)
+    return int(events.meter_cells(self.grid)[meter])
+
   def bos(
     self,
     meter: tuple[int, int] = notes_lib.DEFAULT_METER,

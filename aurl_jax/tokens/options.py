@@ -76,6 +76,8 @@ class EventTokenizer(abc.ABC):
   infill: bool = False
   studied: bool = False
 
+  steps_a_bar: ClassVar[int | None] = None
+  """The notes of a bar decide."""
   _CONTROL_FIELD: ClassVar[int]
   """Where values of controls stand."""
 

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -67,6 +67,9 @@ class Performance:
   shift_steps: int = 100
   drums: bool = False
   program: int = 0
+
+  steps_a_bar: ClassVar[int | None] = None
+  """The notes of a bar decide."""
 
   def __post_init__(self) -> None:
     options.check(self, _CHOICES)

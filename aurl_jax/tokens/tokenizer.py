@@ -103,6 +103,11 @@ class Tokenizer(Protocol):
     """
     ...
 
+  @property
+  def steps_a_bar(self) -> int | None:
+    """Steps of a bar of 4/4; None where its notes decide."""
+    ...
+
   def bos(self) -> np.ndarray:
     """Returns the step that begins a piece, int32 `[field]`."""
     ...

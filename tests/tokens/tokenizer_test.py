@@ -3,6 +3,7 @@
 import json
 
 import hypothesis
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 
@@ -73,3 +74,18 @@ def test_the_package_is_its_table_of_contents():
   names = {'Remi', 'Compound', 'VoiceGrid', 'Performance', 'Codec'}
   assert names <= set(dir(tokens))
   assert all(getattr(tokens, name) for name in tokens.__all__)
+
+
+@pytest.mark.parametrize('tokenizer', CASES)
+def test_bars_have_as_many_steps_as_is_told(tokenizer):
+  if tokenizer.steps_a_bar is None:
+    counts = {
+      int(np.diff(tokenizer.bar_steps(tokenizer.encode(piece)))[0])
+      for piece in (pieces.chorale(seed, bars=4) for seed in range(6))
+    }
+    assert len(counts) > 1 or isinstance(tokenizer, tokens.Performance)
+    return
+  for seed in range(6):
+    ids = tokenizer.encode(pieces.chorale(seed, bars=4))
+    steps = np.diff(tokenizer.bar_steps(ids))
+    assert steps.tolist() == [tokenizer.steps_a_bar] * len(steps)

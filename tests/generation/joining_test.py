@@ -1,0 +1,26 @@
+"""How much room rows that join are given."""
+
+import pytest
+
+from aurl_jax.generation import joining
+
+
+@pytest.mark.parametrize('context', [8, 33, 41, 64, 100, 129, 640, 2048])
+def test_no_row_reaches_the_top(context):
+  widest = 0
+  for steps in range(1, context + 1):
+    width = joining.padded_width(steps)
+    assert width >= steps
+    # All that a context still takes behind the prompt.
+    widest = max(widest, width + context - steps)
+  assert joining.top(context) == widest + 1
+  assert joining.sizes(context)[-1] == joining.top(context)
+
+
+@pytest.mark.parametrize('steps', [4, 12, 16, 24, 48])
+def test_four_bars_go_on_from_four_in_the_smallest_room(steps):
+  prompt, more = 4 * steps + 1, 4 * steps
+  room = joining.room(steps)
+  # The step that ends a piece, too.
+  assert joining.padded_width(prompt) + more + 1 <= room
+  assert room < joining.padded_width(prompt) + more + 16
