@@ -31,7 +31,16 @@ FLAGS = (
   '--mute-audio',
 )
 _ELEMENT = 'element-6066-11e4-a52e-4f735466cecf'
-KEYS = {'enter': '\ue007', 'tab': '\ue004', 'space': ' '}
+KEYS = {
+  'enter': '\ue007',
+  'tab': '\ue004',
+  'space': ' ',
+  'escape': '\ue00c',
+  'left': '\ue012',
+  'right': '\ue014',
+  'shift': '\ue008',
+  'control': '\ue009',
+}
 
 
 class Lost(Exception):
@@ -41,13 +50,15 @@ class Lost(Exception):
 class Browser:
   """One window."""
 
-  def __init__(self, port, binary, profile, size):
+  def __init__(self, port, binary, folder, size):
     self._home = f'http://127.0.0.1:{port}/session'
+    profile, self.saved = folder / 'profile', folder / 'saved'
     args = [*FLAGS, f'--user-data-dir={profile}', f'--window-size={size}']
+    prefs = {'download.default_directory': str(self.saved)}
     wanted = {
       'browserName': 'chrome',
-      'goog:chromeOptions': {'binary': binary, 'args': args},
-      'goog:loggingPrefs': {'browser': 'ALL'},
+      'goog:chromeOptions': {'binary': binary, 'args': args, 'prefs': prefs},
+      'goog:loggingPrefs': {'browser': 'ALL', 'performance': 'ALL'},
     }
     body = {'capabilities': {'alwaysMatch': wanted}}
     self._home += '/' + self._ask('', body)['sessionId']
@@ -82,17 +93,46 @@ class Browser:
     return self._ask('/element', body)[_ELEMENT]
 
   def click(self, selector):
+    # To the middle: what stays at the edges would take the click.
+    self.run(
+      'const e = document.querySelector(arguments[0]);'
+      'e.scrollIntoView({ block: "center" })',
+      selector,
+    )
     self._ask(f'/element/{self.find(selector)}/click', {})
 
   def type(self, selector, text):
     self._ask(f'/element/{self.find(selector)}/value', {'text': text})
 
-  def press(self, key):
-    """Presses and lets go of a key, wherever the focus is."""
-    value = KEYS.get(key, key)
-    strokes = [{'type': t, 'value': value} for t in ('keyDown', 'keyUp')]
+  def press(self, *keys):
+    """Presses keys together and lets go, wherever the focus is."""
+    values = [KEYS.get(key, key) for key in keys]
+    strokes = [{'type': 'keyDown', 'value': value} for value in values]
+    strokes += [{'type': 'keyUp', 'value': value} for value in values[::-1]]
     source = {'type': 'key', 'id': 'keys', 'actions': strokes}
     self._ask('/actions', {'actions': [source]})
+
+  def drag(self, selector, start, end):
+    """Drags from one place of an element to another, in pixels from it."""
+    origin = {_ELEMENT: self.find(selector)}
+    moves = [
+      {'type': 'pointerMove', 'origin': origin, 'x': x, 'y': y, 'duration': 50}
+      for x, y in (start, end)
+    ]
+    down, up = ({'type': t, 'button': 0} for t in ('pointerDown', 'pointerUp'))
+    actions = [moves[0], down, moves[1], up]
+    source = {
+      'type': 'pointer',
+      'id': 'mouse',
+      'parameters': {'pointerType': 'mouse'},
+      'actions': actions,
+    }
+    self._ask('/actions', {'actions': [source]})
+
+  def spoken(self, selector):
+    """Returns the role and name that screen readers are told."""
+    element = f'/element/{self.find(selector)}'
+    return [self._ask(f'{element}/computed{x}') for x in ('role', 'label')]
 
   def text(self, selector):
     return self.run(
@@ -116,6 +156,16 @@ class Browser:
     """Returns what the console was told since the last time."""
     return [e['message'] for e in self._ask('/se/log', {'type': 'browser'})]
 
+  def asked(self):
+    """Returns all addresses that were asked for since the last time."""
+    log = self._ask('/se/log', {'type': 'performance'})
+    told = [json.loads(entry['message'])['message'] for entry in log]
+    return [
+      one['params']['request']['url']
+      for one in told
+      if one['method'] == 'Network.requestWillBeSent'
+    ]
+
   def close(self):
     self._ask('', method='DELETE')
 
@@ -138,7 +188,7 @@ def opened(folder, size='900,1000'):
         line = process.stdout.readline()
         assert line, 'the driver ended before it listened'
         port = re.search(r'started successfully on port (\d+)', line)
-      browser = Browser(port[1], program, folder / 'profile', size)
+      browser = Browser(port[1], program, folder, size)
       try:
         yield browser
       finally:

@@ -8,6 +8,8 @@ Examples:
     http://127.0.0.1:8000/v1/generate
 
 It listens to this machine alone, and asks for a token, unless told otherwise.
+Its studio, a page to write music in, is at /studio/; the address that is
+printed beside a made token opens it.
 SIGTERM lets it finish what it has taken. docs/HOW_TO_SERVE.md has the routes.
 """
 

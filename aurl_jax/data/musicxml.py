@@ -16,6 +16,7 @@ import dataclasses
 import io
 import itertools
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -29,6 +30,11 @@ RESOLUTION = 10_080
 """Ticks a quarter note while reading."""
 TICKS_PER_BEAT = 480
 """Of the Notes, unless something in the piece needs the full resolution."""
+_CONTAINER = 'META-INF/container.xml'
+_MOST_BYTES = 64 << 20
+"""Of a file in a zip."""
+_ENCRYPTED = 1
+"""Flag of a file in a zip."""
 _STEPS = {'C': 0, 'D': 2, 'E': 4, 'F': 5, 'G': 7, 'A': 9, 'B': 11}
 
 
@@ -93,6 +99,8 @@ def parse(data: bytes) -> Score:
   except (
     ElementTree.ParseError,
     zipfile.BadZipFile,
+    zlib.error,
+    RuntimeError,
     ArithmeticError,
     KeyError,
     ValueError,
@@ -148,14 +156,25 @@ def _unzip(data: bytes) -> bytes:
   if not data.startswith(b'PK'):
     return data
   with zipfile.ZipFile(io.BytesIO(data)) as archive:
-    container = ElementTree.fromstring(archive.read('META-INF/container.xml'))
-    return archive.read(
-      next(
-        e.get('full-path', '')
-        for e in container.iter()
-        if e.tag.endswith('rootfile')
-      )
+    container = ElementTree.fromstring(_member(archive, _CONTAINER))
+    names = [
+      e.get('full-path', '')
+      for e in container.iter()
+      if e.tag.endswith('rootfile')
+    ]
+    return _member(archive, names[0] if names else '')
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+  """Returns a file of a zip, which is never written anywhere."""
+  member = archive.getinfo(name)
+  # No more is unpacked than is told here, whatever the file holds.
+  if member.file_size > _MOST_BYTES or member.flag_bits & _ENCRYPTED:
+    raise ValueError(
+      f'{name} has {member.file_size} bytes, more than {_MOST_BYTES}, or is '
+      'encrypted'
     )
+  return archive.read(member)
 
 
 def _part(

@@ -26,11 +26,23 @@ from aurl_jax.studies import study as study_lib
 from aurl_jax.studies.corpus import Item, Row
 from aurl_jax.studies.study import Study, StudyError
 
+_FORMULAS = ('=', '+', '-', '@', '\t', '\r')
+"""How formulas begin."""
 RECORDS, TABLE, PAGE = 'records.jsonl', 'features.csv', 'index.html'
 _MOST_ROWS, _MOST_ERRORS = 200, 100
 """Pieces and errors that the page lists; the files hold all."""
 
 Studies = Mapping[str, Study[Any]]
+
+
+def cell(text: str) -> str:
+  """Returns text as a cell that no table program takes for a formula.
+
+  Example:
+    >>> cell('=1+1.mid'), cell('a=b.mid')
+    ("'=1+1.mid", 'a=b.mid')
+  """
+  return f"'{text}" if text[:1] in _FORMULAS else text
 
 
 class Found(NamedTuple):
@@ -258,7 +270,7 @@ class _Heard:
       for rows in self._pieces():
         if rows[0]['study'] is None:
           continue
-        row = {'piece': rows[0]['piece'], **features.flat(rows)}
+        row = {'piece': cell(rows[0]['piece']), **features.flat(rows)}
         writer.writerow(row)
         if len(listed) < _MOST_ROWS:
           listed.append(row)

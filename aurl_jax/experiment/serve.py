@@ -79,16 +79,28 @@ def run(model: str, stand: Stand, *, quiet: bool = False) -> None:
   _log_requests()
   engine = Engine(generate.load(model), plan)
   ready = server.Readiness(engine, warming.warm)
-  host, port = sockets.getsockname()[:2]
+  home = address(*sockets.getsockname()[:2])
   progress.say(
-    f'{model} at http://{host}:{port}/v1/generate; /readyz tells when its '
-    'programs are compiled, a minute or more',
+    f'{model} at {home}/v1/generate, the studio at {home}/studio/; /readyz '
+    'tells when its programs are compiled, a minute or more',
     quiet=quiet,
   )
   if made:
-    # Past the log, which others may read.
-    print(f'token for this time: {made}', file=sys.stderr, flush=True)
+    # Past the log, which others may read. What stands behind # no browser
+    # sends, and the page takes it from the address.
+    told = f'token for this time: {made}\nstudio: {home}/studio/#token={made}'
+    print(told, file=sys.stderr, flush=True)
   server.run(http.app(engine, settings, ready), engine, sockets)
+
+
+def address(host: str, port: int) -> str:
+  """Returns where a server is, as browsers write it.
+
+  Example:
+    >>> address('::1', 80)
+    'http://[::1]:80'
+  """
+  return f'http://[{host}]:{port}' if ':' in host else f'http://{host}:{port}'
 
 
 def _check_extra() -> None:

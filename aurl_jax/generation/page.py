@@ -80,7 +80,8 @@ def player(pieces: Sequence[Notes]) -> str:
   `<progress>` in the same element, plays the first one.
   """
   told = json.dumps([_playable(notes) for notes in pieces])
-  return string.Template(_read('player.js')).substitute(pieces=told)
+  tone = _read('tone.js').replace('export function', 'function')
+  return string.Template(_read('player.js')).substitute(pieces=told, tone=tone)
 
 
 def data_url(kind: str, data: bytes) -> str:

@@ -1,4 +1,5 @@
 'use strict';
+$tone
 // Notes are [onset s, duration s, pitch, velocity 0..1, is drum], by onset.
 const pieces = $pieces;
 const AHEAD = 0.5;  // Seconds of notes that are handed to the browser.
@@ -11,21 +12,6 @@ function stop() {
   now.button.textContent = 'Play';
   now.bar.value = 0;
   now = null;
-}
-
-function tone(context, note, start) {
-  const [onset, duration, pitch, velocity, drum] = note;
-  const at = Math.max(start + onset, context.currentTime);
-  const end = at + (drum ? 0.08 : Math.max(duration, 0.05));
-  const voice = context.createOscillator(), gain = context.createGain();
-  voice.type = drum ? 'square' : 'triangle';
-  voice.frequency.value = 440 * 2 ** ((pitch - 69) / 12);
-  gain.gain.setValueAtTime(0, at);
-  gain.gain.linearRampToValueAtTime(0.16 * velocity, at + 0.01);
-  gain.gain.setTargetAtTime(0, Math.max(at + 0.02, end - 0.03), 0.05);
-  voice.connect(gain).connect(context.destination);
-  voice.start(at);
-  voice.stop(end + 0.3);
 }
 
 function play(button) {

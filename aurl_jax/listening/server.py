@@ -5,7 +5,7 @@ The page loads nothing from elsewhere. What it may ask:
 
 | | |
 |---|---|
-| `GET /`, `/listen.js`, `/player.js`, `/listen.css` | the page |
+| `GET /`, `/listen.js`, `/player.js`, `/house.css`, `/listen.css` | the page |
 | `GET /clips/NAME.wav` | an excerpt, or a range of its bytes |
 | `GET /api/test` | what the page may know of the test |
 | `POST /api/listeners` `{"consent": true}` | `{"code": CODE}` |
@@ -37,6 +37,7 @@ _PAGE = {
   '/': ('listen.html', 'text/html; charset=utf-8'),
   '/listen.js': ('listen.js', 'text/javascript; charset=utf-8'),
   '/player.js': ('player.js', 'text/javascript; charset=utf-8'),
+  '/house.css': ('house.css', 'text/css; charset=utf-8'),
   '/listen.css': ('listen.css', 'text/css; charset=utf-8'),
 }
 _HEADERS = {

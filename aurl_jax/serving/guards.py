@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from aurl_jax.serving import pages
 from aurl_jax.serving.errors import ServeError
 from aurl_jax.serving.metrics import Metrics
 from aurl_jax.serving.settings import LOOPBACK, Settings
@@ -24,8 +25,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OPEN = ('/healthz', '/readyz')
-"""Routes without a token."""
+HEALTH = ('/healthz', '/readyz')
+OPEN = frozenset(HEALTH) | pages.PATHS
+"""Routes without a token: those of health, and the files of the studio."""
 _HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -110,7 +112,12 @@ class Records:
       if message['type'] == 'http.response.start':
         status = message['status']
         more = {**_HEADERS, 'x-request-id': number}
-        told = [(k.encode(), v.encode()) for k, v in more.items()]
+        own = {name.lower() for name, _ in message['headers']}
+        told = [
+          (k.encode(), v.encode())
+          for k, v in more.items()
+          if k.encode() not in own
+        ]
         message = {**message, 'headers': [*message['headers'], *told]}
       await send(message)
 
@@ -175,7 +182,9 @@ class Origins:
     own = origin == f'{scope["scheme"]}://{header(scope, "host")}'
     allowed = origin in self._origins
     if (origin is not None and not (own or allowed)) or (
-      origin is None and site in ('cross-site', 'same-site')
+      origin is None
+      and site in ('cross-site', 'same-site')
+      and not _follows_link(scope)
     ):
       await refuse(
         send,
@@ -210,6 +219,16 @@ class Origins:
     await send({'type': 'http.response.body', 'body': b''})
 
 
+def _follows_link(scope: Scope) -> bool:
+  """Returns whether somebody has followed a link to the studio.
+
+  Its files are the same for all, and no page may hold them in a frame.
+  """
+  told = header(scope, 'sec-fetch-mode'), header(scope, 'sec-fetch-dest')
+  known = scope['method'] == 'GET' and scope['path'] in pages.PATHS
+  return known and told == ('navigate', 'document')
+
+
 def _cors(origin: str) -> list[tuple[bytes, bytes]]:
   return [
     (b'access-control-allow-origin', origin.encode('latin-1')),
@@ -218,7 +237,7 @@ def _cors(origin: str) -> list[tuple[bytes, bytes]]:
 
 
 class Tokens:
-  """Asks for a token on every route but those of health."""
+  """Asks for a token on every route that is not open."""
 
   def __init__(self, app: App, settings: Settings) -> None:
     self._app = app

@@ -4,26 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from aurl_jax.serving import answers, schema
-from aurl_jax.serving.errors import Overloaded
 from aurl_jax.serving.settings import Settings
 from aurl_jax.studies import study as study_lib
 from aurl_jax.studies.study import StudyError
 
-_MOST = 16
-"""Pieces that may wait to be heard."""
 
+def check(wanted: Sequence[str] | None) -> None:
+  """Raises StudyError unless there are studies of these names.
 
-def check(wanted: Sequence[str] | None, waiting: int) -> None:
-  """Raises an error if studies cannot be heard now.
+  Those of other packages are not offered: they may do anything.
 
   Args:
     wanted: Names; None for all of ours.
-    waiting: Pieces that wait already.
-
-  Raises:
-    StudyError: There is none of a name. Those of other packages are not
-      offered: they may do anything.
-    Overloaded: Too many wait.
   """
   for name in wanted or ():
     if name not in study_lib.BUILT_IN:
@@ -32,12 +24,6 @@ def check(wanted: Sequence[str] | None, waiting: int) -> None:
         + ', '.join(study_lib.BUILT_IN),
         code='study.unknown',
       )
-  if waiting >= _MOST:
-    raise Overloaded(
-      'too much music waits to be heard; ask again later',
-      code='overloaded',
-      retry_after=5,
-    )
 
 
 def heard(

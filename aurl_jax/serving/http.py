@@ -1,18 +1,33 @@
 """The engine behind HTTP: routes of FastAPI, and guards in front of them."""
 
 import asyncio
-import functools
 from collections.abc import AsyncIterator, Callable
 from concurrent import futures
 from typing import Any, TypeVar
 
 import fastapi
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import (
+  JSONResponse,
+  PlainTextResponse,
+  Response,
+  StreamingResponse,
+)
 
 import aurl_jax
 from aurl_jax.core.errors import AurlError
 from aurl_jax.generation.errors import RequestError
-from aurl_jax.serving import answers, guards, hearing, reading, schema
+from aurl_jax.generation.piece import Piece
+from aurl_jax.serving import (
+  answers,
+  facts,
+  guards,
+  hearing,
+  pages,
+  reading,
+  schema,
+  turning,
+)
+from aurl_jax.serving.aside import Aside
 from aurl_jax.serving.engine import Engine
 from aurl_jax.serving.errors import fault
 from aurl_jax.serving.jobs import Jobs
@@ -38,6 +53,14 @@ def app(
     settings: Who may ask, and how much.
     ready: Tells whether programs are compiled.
   """
+  api = open_app(engine, settings, ready)
+  return guards.wrap(api, settings, engine.metrics)
+
+
+def open_app(
+  engine: Engine, settings: Settings, ready: Callable[[], bool] = lambda: True
+) -> fastapi.FastAPI:
+  """Returns all routes, without the guards before them; as `app`."""
   api = fastapi.FastAPI(
     title='aurl_jax',
     version=aurl_jax.__version__,
@@ -47,7 +70,8 @@ def app(
     redirect_slashes=False,
   )
   Routes(engine, settings, ready).add(api)
-  return guards.wrap(api, settings, engine.metrics)
+  pages.add(api)
+  return api
 
 
 class Routes:
@@ -60,9 +84,7 @@ class Routes:
     self._engine, self._settings, self._ready = engine, settings, ready
     self._jobs = Jobs(settings.jobs, settings.job_seconds)
     self._pool = futures.ThreadPoolExecutor(_THREADS, 'aurl-http')
-    # Studies take seconds, and must not keep requests from being read.
-    self._studies = futures.ThreadPoolExecutor(1, 'aurl-studies')
-    self._hearing = 0
+    self._studies, self._turns = Aside('studies'), Aside('turns')
 
   def add(self, api: fastapi.FastAPI) -> None:
     """Adds all routes to an application."""
@@ -71,6 +93,7 @@ class Routes:
       ('continue', schema.ContinueBody),
       ('infill', schema.InfillBody),
       ('interpolate', schema.InterpolateBody),
+      ('vary', schema.VaryBody),
     ):
       api.add_api_route(
         f'/v1/{path}',
@@ -81,18 +104,29 @@ class Routes:
         openapi_extra=_takes(kind),
         responses=_ANSWERS,
       )
-    api.add_api_route(
-      '/v1/analyze',
-      self._analyze,
-      methods=['POST'],
-      name='analyze',
-      openapi_extra=_takes(schema.AnalyzeBody),
+    asides: tuple[tuple[str, Any, type[schema.Body]], ...] = (
+      ('analyze', self._analyze, schema.AnalyzeBody),
+      ('turn', self._turn, schema.TurnBody),
     )
+    for path, route, body in asides:
+      api.add_api_route(
+        f'/v1/{path}',
+        route,
+        methods=['POST'],
+        name=path,
+        openapi_extra=_takes(body),
+      )
+    api.add_api_route('/v1/model', self._model, methods=['GET'])
     api.add_api_route('/v1/jobs/{name}', self._job, methods=['GET'])
     api.add_api_route('/v1/jobs/{name}', self._drop, methods=['DELETE'])
     api.add_api_route('/healthz', self._health, methods=['GET'])
     api.add_api_route('/readyz', self._readiness, methods=['GET'])
-    api.add_api_route('/metrics', self._metrics, methods=['GET'])
+    api.add_api_route(
+      '/metrics',
+      self._metrics,
+      methods=['GET'],
+      response_class=PlainTextResponse,
+    )
     api.add_exception_handler(AurlError, _refused)
     api.add_exception_handler(Exception, _fault)
     api.add_exception_handler(404, _missing)
@@ -168,7 +202,7 @@ class Routes:
   async def _answer(self, request: fastapi.Request, ticket: Ticket) -> Response:
     """Waits for pieces, as long as whoever asked does."""
     gone = asyncio.ensure_future(reading.gone(request))
-    done = asyncio.wrap_future(ticket.future)
+    done = _awaited(ticket)
     try:
       either: set[asyncio.Future[Any]] = {gone, done}
       await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -186,7 +220,7 @@ class Routes:
     self, ticket: Ticket, listener: '_Listener'
   ) -> AsyncIterator[bytes]:
     """Tells steps as they come, then the pieces."""
-    done = asyncio.wrap_future(ticket.future)
+    done = _awaited(ticket)
     done.add_done_callback(lambda _: listener.close())
     try:
       while (steps := await listener.next()) is not None:
@@ -209,16 +243,28 @@ class Routes:
       request, schema.AnalyzeBody, self._settings
     )
     music = found.get('music', body.music)
-    hearing.check(body.studies, self._hearing)
-    self._hearing += 1
-    try:
-      told = await asyncio.get_running_loop().run_in_executor(
-        self._studies,
-        functools.partial(hearing.heard, music, body.studies, self._settings),
-      )
-    finally:
-      self._hearing -= 1
+    hearing.check(body.studies)
+    told = await self._studies.run(
+      hearing.heard, music, body.studies, self._settings
+    )
     return JSONResponse(told)
+
+  async def _turn(self, request: fastapi.Request) -> Response:
+    """Music with its latents moved."""
+    body, found = await reading.read(request, schema.TurnBody, self._settings)
+    asked = turning.Turn(dials=body.dials, toward=body.toward, seed=body.seed)
+    music = await self._run(
+      schema.notes, 'music', found.get('music', body.music), self._settings
+    )
+    piece = await self._turns.run(
+      turning.turned, self._engine.composer, music, asked
+    )
+    return JSONResponse(await self._run(answers.pieces, [piece]))
+
+  async def _model(self) -> Response:
+    """What the model can be asked for."""
+    composer = self._engine.composer
+    return JSONResponse(await self._run(facts.of, composer, self._settings))
 
   async def _job(self, request: fastapi.Request, name: str) -> Response:
     """How a job stands, and its pieces."""
@@ -234,6 +280,16 @@ class Routes:
     """Returns what work gives, done in a thread."""
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(self._pool, work, *arguments)
+
+
+def _awaited(ticket: Ticket) -> asyncio.Future[list[Piece]]:
+  """Returns what gives a ticket's pieces, in the loop.
+
+  Where whoever asked has gone nobody looks at its error, which is no fault.
+  """
+  done = asyncio.wrap_future(ticket.future)
+  done.add_done_callback(lambda one: one.cancelled() or one.exception())
+  return done
 
 
 class _Listener:
@@ -301,7 +357,7 @@ def _takes(kind: type[schema.Body]) -> dict[str, Any]:
       'required': True,
       'content': {
         'application/json': {
-          'schema': kind.model_json_schema(),
+          'schema': schema.described(kind),
           'examples': {'plain': {'value': schema.EXAMPLES[kind]}},
         },
         'multipart/form-data': {

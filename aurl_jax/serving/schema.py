@@ -14,7 +14,7 @@ import pydantic
 from pydantic import Field
 
 from aurl_jax.generation.errors import RequestError
-from aurl_jax.generation.remake import Arrange, Between, Like
+from aurl_jax.generation.remake import Arrange, Between, Like, Vary
 from aurl_jax.generation.wish import Wish
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
@@ -25,11 +25,26 @@ _TEXT = 4096
 """Characters of a text at most."""
 _BARS = 4096
 """Values of bars at most."""
+_STRENGTH = 0.4
+"""Of variations, where none is told."""
+TUNE = (
+  'TVRoZAAAAAYAAAABAARNVHJrAAAARwDAAACQPEAEgDxAAJBAQASAQEAAkENABIBDQACQSEAEgEhA'
+  'AJBHQASAR0AAkENABIBDQACQPkAEgD5AAJA8QASAPEAA/y8A'
+)
+"""Two bars of eight notes, for examples: a MIDI file in base64."""
 MUSIC = ('prompt', 'melody', 'accompaniment', 'bass', 'music', 'first', 'last')
 """Fields that hold MIDI."""
 
 Midi = Annotated[
-  str, Field(description='A MIDI file, in base64.', examples=['TVRoZAAAAAY...'])
+  str,
+  Field(
+    description='A MIDI file, in base64.',
+    examples=[TUNE],
+    json_schema_extra={
+      'contentEncoding': 'base64',
+      'contentMediaType': 'audio/midi',
+    },
+  ),
 ]
 Text = Annotated[str, Field(max_length=_TEXT)]
 Pair = tuple[int, int]
@@ -165,7 +180,7 @@ class InfillBody(Sampling):
   prompt: Midi
   rewrite: Pair = Field(
     description='The first bar, from 0, and one past the last.',
-    examples=[[4, 8]],
+    examples=[[1, 2]],
   )
   excerpt: Pair | None = None
   given: Text | None = None
@@ -181,6 +196,30 @@ class InterpolateBody(Sampling):
   last: Midi
 
 
+class VaryBody(Sampling):
+  """A new version of a piece, with its form, bars and meters."""
+
+  music: Midi
+  strength: float | int = Field(
+    default=_STRENGTH, description='How much becomes new, 0..1.'
+  )
+
+
+class TurnBody(Body):
+  """Music with its latents moved, for models that have some."""
+
+  music: Midi
+  dials: dict[Annotated[str, Field(max_length=40)], float | int] = Field(
+    default={},
+    max_length=16,
+    description='Attribute -> how far, in deviations of the data.',
+  )
+  toward: tuple[float | int, float | int] = Field(
+    default=(0.0, 0.0), description='Along two directions of the seed.'
+  )
+  seed: int = Field(default=0, ge=0, lt=1 << 63)
+
+
 class AnalyzeBody(Body):
   """Music to be heard by studies."""
 
@@ -192,12 +231,34 @@ class AnalyzeBody(Body):
 
 EXAMPLES: dict[type[Body], dict[str, Any]] = {
   GenerateBody: {'bars': 4, 'seed': 1, 'temperature': 0.9},
-  ContinueBody: {'prompt': 'TVRoZAAAAAY...', 'bars': 4},
-  InfillBody: {'prompt': 'TVRoZAAAAAY...', 'rewrite': [4, 8]},
-  InterpolateBody: {'first': 'TVRo...', 'last': 'TVRo...', 'n': 4},
-  AnalyzeBody: {'music': 'TVRoZAAAAAY...', 'studies': ['chords']},
+  ContinueBody: {'prompt': TUNE, 'bars': 4},
+  InfillBody: {'prompt': TUNE, 'rewrite': [1, 2]},
+  InterpolateBody: {'first': TUNE, 'last': TUNE, 'n': 4},
+  VaryBody: {'music': TUNE, 'strength': 0.4},
+  TurnBody: {'music': TUNE, 'dials': {'density': 1.5}},
+  AnalyzeBody: {'music': TUNE, 'studies': ['chords']},
 }
 """A body of each kind, for OpenAPI."""
+
+
+def described(kind: type[Body]) -> dict[str, Any]:
+  """Returns the JSON schema of a body, whole in itself: without references."""
+  found = kind.model_json_schema()
+  parts = found.pop('$defs', {})
+
+  def inlined(value: Any) -> Any:
+    if isinstance(value, dict):
+      if '$ref' in value:
+        name = value['$ref'].rpartition('/')[2]
+        rest = {key: part for key, part in value.items() if key != '$ref'}
+        return inlined(parts[name]) | inlined(rest)
+      return {key: inlined(part) for key, part in value.items()}
+    return (
+      [inlined(part) for part in value] if isinstance(value, list) else value
+    )
+
+  whole: dict[str, Any] = inlined(found)
+  return whole
 
 
 def notes(name: str, told: str | bytes, settings: Settings) -> Notes:
@@ -260,6 +321,8 @@ def changes(
       told[name] = notes(name, music, settings)
   if 'first' in told:
     told['remake'] = Between(told.pop('first'), told.pop('last'))
+  if isinstance(body, VaryBody):
+    told['remake'] = Vary(told.pop('music'), told.pop('strength', _STRENGTH))
   for name, read in _READERS.items():
     if name in told:
       told[name] = read(told[name], settings)

@@ -1,4 +1,5 @@
 import io
+import resource
 import zipfile
 
 import pytest
@@ -215,6 +216,75 @@ def test_a_zip_is_opened():
     )
     archive.writestr('a.xml', score([attributes() + head()]))
   assert musicxml.parse(data.getvalue()).parts[0].name == 'Voice 0'
+
+
+def zipped(name, content, method=zipfile.ZIP_DEFLATED):
+  data = io.BytesIO()
+  with zipfile.ZipFile(data, 'w', method) as archive:
+    archive.writestr(
+      'META-INF/container.xml',
+      f'<container><rootfiles><rootfile full-path="{name}"/></rootfiles>'
+      '</container>',
+    )
+    archive.writestr('a.xml', content)
+  return data.getvalue()
+
+
+def test_bombs_in_zips_are_not_unpacked():
+  bomb = zipped('a.xml', b' ' * (65 << 20))
+  assert len(bomb) < 100_000
+  before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  with pytest.raises(DataError, match='more than'):
+    musicxml.parse(bomb)
+  grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+  assert grown < 32 << 10, 'KiB'
+  # One that tells a smaller size gives no more than that.
+  lie = bomb.replace(
+    (65 << 20).to_bytes(4, 'little'), (1 << 10).to_bytes(4, 'little')
+  )
+  assert lie != bomb
+  with pytest.raises(DataError):
+    musicxml.parse(lie)
+
+
+@pytest.mark.parametrize('name', ['../../etc/passwd', '/etc/passwd', '', 'b'])
+def test_a_zip_names_only_what_is_in_it(name):
+  with pytest.raises(DataError, match='not MusicXML'):
+    musicxml.parse(zipped(name, score([attributes() + head()])))
+
+
+def test_a_zip_that_cannot_be_read_is_refused():
+  good = zipped('a.xml', score([attributes() + head()]))
+  empty = io.BytesIO()
+  with zipfile.ZipFile(empty, 'w') as archive:
+    archive.writestr('META-INF/container.xml', '<container/>')
+  encrypted = bytearray(good)
+  at = encrypted.rindex(b'PK\x01\x02')
+  encrypted[at + 8] |= 1
+  unknown = bytearray(good)
+  unknown[at + 10] = 99
+  for data in (empty.getvalue(), bytes(encrypted), bytes(unknown)):
+    with pytest.raises(DataError, match='not MusicXML'):
+      musicxml.parse(data)
+
+
+def test_entities_are_neither_multiplied_nor_fetched(tmp_path):
+  laughs = b'<!ENTITY a0 "aaaaaaaaaa">' + b''.join(
+    b'<!ENTITY a%d "%s">' % (i, b'&a%d;' % (i - 1) * 10) for i in range(1, 10)
+  )
+  secret = tmp_path / 'secret'
+  secret.write_text('secret')
+  told = f'<!ENTITY a9 SYSTEM "{secret.as_uri()}">'.encode()
+  for entities in (laughs, told):
+    data = (
+      b'<?xml version="1.0"?><!DOCTYPE score-partwise ['
+      + entities
+      + b']><score-partwise><work><work-title>&a9;</work-title></work>'
+      b'</score-partwise>'
+    )
+    with pytest.raises(DataError) as caught:
+      musicxml.parse(data)
+    assert 'secret' not in str(caught.value).replace(str(secret), '')
 
 
 @pytest.mark.parametrize(

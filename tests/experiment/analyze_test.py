@@ -201,3 +201,16 @@ def test_features_of_a_folder_without_files(folder):
     'a <b>/002.mid',
     'broken.mid',
   ]
+
+
+def test_names_are_no_formulas_in_the_table(tmp_path):
+  root = tmp_path / 'music'
+  outside.songs(root, ['', ''])
+  names = ['=HYPERLINK("x").mid', '-1+1|cmd.mid']
+  for number, name in enumerate(names):
+    (root / f'00{number}.mid').rename(root / name)
+  analyze.write(root, tmp_path / 'out', 'tops', workers=1, quiet=True)
+  with (tmp_path / 'out' / 'features.csv').open(newline='') as file:
+    rows = list(csv.DictReader(file))
+  assert {row['piece'] for row in rows} == {f"'{name}" for name in names}
+  assert all(float(row['tops.tops']) for row in rows)

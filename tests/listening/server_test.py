@@ -58,7 +58,7 @@ def told(answer, status=200):
 
 
 def test_the_page_loads_nothing_from_elsewhere(ask):
-  for path in ('/', '/listen.js', '/player.js', '/listen.css'):
+  for path in ('/', '/listen.js', '/player.js', '/house.css', '/listen.css'):
     status, headers, content = ask(path)
     assert status == 200
     text = content.decode()

@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 import time
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from aurl_jax.generation import decode, retries
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.request import Request
+from aurl_jax.generation.wish import Wish
 from aurl_jax.serving.engine import Engine
 from aurl_jax.serving.errors import (
   Cancelled,
@@ -103,6 +105,23 @@ def test_no_settings_of_sampling_need_a_program(engine):
     assert ticket.result(120)[0].grammatical
   assert len(engine._lines) == lines
   assert counted(engine) == programs
+
+
+def test_rules_of_new_kinds_wait_for_few_programs(engine, monkeypatch):
+  composer = engine.composer
+  engine.submit(composer.request(bars=1)).result(300)
+  lines = list(engine._lines)
+  line = engine._lines[lines[0]]
+  for number in range(1, 9):
+    monkeypatch.setitem(line.compiled, -number, futures.Future())
+  for key in ('C', 'D minor', 'E'):
+    asked = composer.request(bars=1, wish=Wish(key=key))
+    with pytest.raises(Overloaded) as refused:
+      engine.submit(asked)
+    assert refused.value.code == 'compiling'
+    assert refused.value.retry_after >= 1
+  assert list(engine._lines) == lines
+  assert engine.submit(composer.request(bars=1)).result(120)
 
 
 def counted(engine):

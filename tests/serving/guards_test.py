@@ -11,8 +11,9 @@ import pytest
 pytest.importorskip('fastapi', reason='needs the extra: aurl-jax[serve]')
 pytest.importorskip('uvicorn', reason='needs the extra: aurl-jax[serve]')
 
-from aurl_jax.serving import guards, schema, server
+from aurl_jax.serving import guards, http, pages, schema, server
 from aurl_jax.serving.engine import Engine
+from aurl_jax.serving.settings import Settings
 from tests.serving import stage
 
 MOST = 64 << 10
@@ -166,12 +167,13 @@ def test_a_slow_body_is_given_up(client):
 
 
 def routes(client):
-  told = client.ask('GET', '/openapi.json').json['paths']
+  """All routes of the application itself, told in OpenAPI or not."""
+  api = http.open_app(client.engine, Settings(tokens=('x' * 16,)))
   return [
-    (method.upper(), path.replace('{name}', 'x'))
-    for path, methods in told.items()
-    for method in methods
-  ] + [('GET', '/openapi.json'), ('GET', '/metrics'), ('GET', '/nothing')]
+    (method, route.path.replace('{name}', 'x'))
+    for route in api.routes
+    for method in sorted(route.methods)
+  ] + [('GET', '/nothing'), ('GET', '/studio/../metrics')]
 
 
 @pytest.mark.parametrize(
@@ -179,11 +181,18 @@ def routes(client):
 )
 def test_every_route_but_health_asks_for_a_token(client, token):
   found = routes(client)
-  assert len(found) >= 10
+  told = client.ask('GET', '/openapi.json').json['paths']
+  assert {path.replace('{name}', 'x') for path in told} <= {p for _, p in found}
   for method, path in found:
     answer = client.ask(method, path, b'', token=token)
-    if path in guards.OPEN:
+    if path in guards.HEALTH:
       assert answer.status in (200, 503)
+    elif path in pages.PATHS:
+      # Files of the package, the same for all.
+      assert answer.status in (200, 307)
+      assert stage.TOKEN.encode() not in answer.body
+    elif method == 'HEAD':
+      assert answer.status == 401
     else:
       assert (answer.status, answer.code) == (401, 'token'), (method, path)
       assert answer.headers['www-authenticate'] == 'Bearer'
@@ -196,7 +205,16 @@ def test_a_token_is_no_part_of_a_path_or_of_basic(client):
     'GET', '/metrics', token='', authorization=f'Basic {stage.TOKEN}'
   )
   assert basic.status == 401
-  for path in ('/healthz/', '//healthz', '/healthz/../metrics', '/HEALTHZ'):
+  for path in (
+    '/healthz/',
+    '//healthz',
+    '/healthz/../metrics',
+    '/HEALTHZ',
+    '/studio/../v1/model',
+    '/studio/%2e%2e/v1/model',
+    '/studio/nothing.js',
+    '/studio/studio.js/',
+  ):
     assert client.ask('GET', path, token='').status == 401
 
 
@@ -225,6 +243,17 @@ def test_pages_of_other_sites_may_not_ask(client):
   assert (
     client.ask('GET', '/metrics', sec_fetch_site='cross-site').status == 403
   )
+  # A link to the studio may be followed; its files may not be taken otherwise.
+  link = {'sec_fetch_site': 'cross-site', 'sec_fetch_mode': 'navigate'}
+  for path, dest, status in (
+    ('/studio/', 'document', 200),
+    ('/', 'document', 307),
+    ('/studio/', 'iframe', 403),
+    ('/studio/studio.js', 'script', 403),
+    ('/metrics', 'document', 403),
+  ):
+    answer = client.ask('GET', path, sec_fetch_dest=dest, **link)
+    assert answer.status == status, (path, dest)
   own = f'http://127.0.0.1:{client.port}'
   assert client.ask('GET', '/metrics', origin=own).status == 200
   friend = client.ask('GET', '/metrics', origin='https://friend.example')

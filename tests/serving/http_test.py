@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import re
 
 import pytest
 
@@ -97,6 +98,9 @@ def test_what_the_model_cannot_do_is_told(client):
   tune = stage.base64_of(stage.tune())
   body = {'first': tune, 'last': tune, 'n': 2}
   assert client.post('/v1/interpolate', body).status == 422
+  for path, more in (('vary', {'strength': 0.5}), ('turn', {})):
+    answer = client.post(f'/v1/{path}', {'music': tune, **more})
+    assert (answer.status, path in answer.json) == (422, False)
   infill = client.post('/v1/infill', {'prompt': tune, 'rewrite': [0, 1]})
   assert infill.status == 422
   assert 'rewrite' in infill.json['error']['message']
@@ -122,12 +126,43 @@ def test_health_readiness_and_metrics(client):
       float(line.rpartition(' ')[2])
 
 
-def test_every_route_has_an_example(client):
+def test_what_a_model_can_is_told_before(client):
+  told = client.ask('GET', '/v1/model').json
+  assert told['defaults'] == {'temperature': 0.9, 'top_p': 0.98}
+  assert told['can']['generate'] == told['can']['continue'] == ''
+  tune = stage.base64_of(stage.tune())
+  bodies = {
+    'infill': {'prompt': tune, 'rewrite': [0, 1]},
+    'vary': {'music': tune},
+    'interpolate': {'first': tune, 'last': tune},
+    'turn': {'music': tune},
+  }
+  for name, body in bodies.items():
+    assert told['can'][name]
+    assert client.post(f'/v1/{name}', body).status == 422
+
+
+def test_every_route_has_an_example_that_is_answered(client):
   told = client.ask('GET', '/openapi.json').json
-  for path in ('generate', 'continue', 'infill', 'interpolate', 'analyze'):
-    content = told['paths'][f'/v1/{path}']['post']['requestBody']['content']
-    assert content['application/json']['examples']
+  can = client.ask('GET', '/v1/model').json['can'] | {'analyze': ''}
+  posts = {path for path, found in told['paths'].items() if 'post' in found}
+  assert posts == {f'/v1/{name}' for name in can}
+  for name, why in can.items():
+    content = told['paths'][f'/v1/{name}']['post']['requestBody']['content']
     assert 'multipart/form-data' in content
+    body = content['application/json']['examples']['plain']['value']
+    answer = client.post(f'/v1/{name}', body)
+    assert answer.status == (422 if why else 200), answer.body
+
+
+def test_what_is_told_of_bodies_is_whole_in_itself(client):
+  text = client.ask('GET', '/openapi.json').body.decode()
+  told = json.loads(text)
+  for found in re.findall(r'"\$ref": ?"#/([^"]+)"', text):
+    part = told
+    for name in found.split('/'):
+      part = part[name]
+    assert part
 
 
 def test_answers_carry_a_number_and_headers_for_safety(client):
@@ -177,11 +212,13 @@ def test_every_broken_file_is_read_or_refused(client, shared_data, route):
     assert status == 200 or 400 <= status < 500, path
 
 
-@pytest.mark.slow
-def test_mutated_files_are_read_or_refused(client, shared_data):
+@pytest.mark.parametrize(
+  'count', [25, pytest.param(10_000, marks=pytest.mark.slow)]
+)
+def test_mutated_files_are_read_or_refused(client, shared_data, count):
   files = [p for p in files_of(shared_data) if p.stat().st_size < 20_000]
   draw = random.Random(1)
-  for _ in range(2000):
+  for _ in range(count):
     data = bytearray(draw.choice(files).read_bytes())
     for _ in range(draw.randint(1, 8)):
       at = draw.randrange(len(data) or 1)
