@@ -24,6 +24,7 @@ import argparse
 import asyncio
 import base64
 import collections
+import contextlib
 import json
 import os
 import random
@@ -35,6 +36,7 @@ import serve as serve_bench
 
 JSON = 'application/json'
 AGAIN_SECONDS = 0.2
+NO_CONTENT = 204
 
 
 class Asked(NamedTuple):
@@ -75,7 +77,9 @@ def main() -> int:
     serve_bench.await_ready(port, server)
     told = Told(args.requests, server.pid)
     begun = time.monotonic()
-    asyncio.run(ask_all(args, port, due, told))
+    # Ctrl-C tells what has been until then.
+    with contextlib.suppress(KeyboardInterrupt):
+      asyncio.run(ask_all(args, port, due, told))
     seconds = round(time.monotonic() - begun, 1)
     line = {'bench': f'soak.{args.model}', 'requests': told.done}
     print(json.dumps(line | {'seconds': seconds} | told.line()))
@@ -238,11 +242,14 @@ async def ask_all(
     link = Link(port)
     while told.next():
       asked = draw.choice(due[draw.choices(kinds, shares)[0]])
+      begun = time.monotonic()
       try:
         await answered(link, asked, told)
       except (OSError, asyncio.IncompleteReadError) as error:
         told.faults += 1
-        told.wrong.append({'kind': asked.kind, 'broken': str(error)})
+        seconds = round(time.monotonic() - begun, 1)
+        wrong = {'kind': asked.kind, 'seconds': seconds, 'broken': str(error)}
+        told.wrong.append(wrong)
         link.close()
     link.close()
 
@@ -280,13 +287,16 @@ class Link:
     told = dict(
       line.lower().split(': ', 1) for line in lines.split('\r\n')[1:] if line
     )
-    if 'content-length' in told:
+    status = int(lines.split()[1])
+    if status == NO_CONTENT:
+      body = b''
+    elif 'content-length' in told:
       body = await reader.readexactly(int(told['content-length']))
     else:
       body = await chunks(reader)
     if told.get('connection') == 'close':
       self.close()
-    return int(lines.split()[1]), body
+    return status, body
 
   def close(self) -> None:
     """Leaves."""
