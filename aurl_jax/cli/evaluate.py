@@ -5,6 +5,7 @@ Examples:
   aurl evaluate --model runs/a --against runs/b --reference ~/midi --n 200
   aurl evaluate --model chorale --reference jsb16_valid.json --json
   aurl evaluate --model runs/a --reference ~/held_out --training ~/midi --audio
+  aurl evaluate --model pop --reference pop909/valid --beats align
 
 A model is a run, a bundle, a shipped name, or a folder of MIDI files that it
 has written. The folder DIR gets report.html and report.json: all metrics with
@@ -68,6 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--jobs', type=int, default=1, help='processes that measure pieces'
   )
+  parser.add_argument(
+    '--beats',
+    choices=('keep', 'auto', 'track', 'align'),
+    default='keep',
+    help='of MIDI files whose ticks or bars mean nothing, as in training: '
+    'follow what is heard, or align bars with downbeats (keep)',
+  )
   parser.add_argument('--out', default='out', metavar='DIR')
 
 
@@ -85,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
     audio=args.audio,
     seconds=args.seconds,
     jobs=args.jobs,
+    beats=args.beats,
   )
   report = appraise.write(
     args.model, args.reference, args.out, asked, quiet=args.json

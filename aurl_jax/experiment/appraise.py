@@ -60,6 +60,7 @@ class Asked:
     audio: What hears the sets (`evaluation.embedding`); '' for nothing.
     seconds: Of each piece that are heard.
     jobs: Processes that measure pieces.
+    beats: What is done to bar lines of MIDI files (`music_sets.of_files`).
   """
 
   against: str = ''
@@ -71,6 +72,7 @@ class Asked:
   audio: str = ''
   seconds: float | int = spaces.SECONDS
   jobs: int = 1
+  beats: str = 'keep'
 
 
 class _Reference(NamedTuple):
@@ -118,14 +120,18 @@ def write(
   for name in (model, asked.against) if asked.against else (model,):
     with progress.bar(f'writing {name}', quiet=quiet) as bar:
       count = asked.n or len(real.music.pieces)
-      made = music_sets.music(name, count, asked.seed, bar)
+      made = music_sets.music(name, count, asked.seed, bar, asked.beats)
     part, pairs = _judged(made, real, asked, quiet)
     told.append(part)
     shown.append((made.name, appraise_examples.first(made)))
     nearest = appraise_examples.of_pairs(made, pairs)
     shown.append((f'{made.name}: nearest to training music', nearest))
   report = {
-    'reference': {'name': reference, **_counted(real.music)},
+    'reference': {
+      'name': reference,
+      'beats': asked.beats,
+      **_counted(real.music),
+    },
     'seed': asked.seed,
     'metrics': {m.name: _defined(m) for m in metrics.METRICS},
     'models': told,
@@ -147,7 +153,7 @@ def _saved(
 
 def _read(reference: str, asked: Asked, quiet: bool) -> _Reference:
   """Reads and measures all that sets are held against."""
-  music = music_sets.of_files(reference)
+  music = music_sets.of_files(reference, asked.beats)
   _enough(reference, music)
   views: dict[str, Sound | Latents] = {}
   if asked.audio:
@@ -158,7 +164,9 @@ def _read(reference: str, asked: Asked, quiet: bool) -> _Reference:
   with measuring.begun(music.pieces, asked.jobs) as result:
     if asked.training:
       with progress.bar('training music', quiet=quiet) as bar:
-        judge = appraise_original.of_training(asked.training, told=bar)
+        judge = appraise_original.of_training(
+          asked.training, asked.beats, told=bar
+        )
     vectors = _vectors(music, views, quiet)
     with progress.bar(f'measuring {music.name}', quiet=quiet) as bar:
       measured = result(bar)

@@ -137,17 +137,20 @@ class Judge:
     return [Pair(number, bar, source.piece, source.bar, notes)]
 
 
-def of_training(name: str, told: progress.Report | None = None) -> Judge:
+def of_training(
+  name: str, beats: str = 'keep', told: progress.Report | None = None
+) -> Judge:
   """Returns the judge by a folder of MIDI files, or by JSON of frames.
 
   Args:
     name: As of `music_sets.of_files`.
+    beats: Likewise.
     told: Is told how far the baseline is.
 
   Raises:
     DataError: There is no such music.
   """
-  found = music_sets.of_files(name)
+  found = music_sets.of_files(name, beats)
   pieces = dict(zip(found.names, found.pieces, strict=True))
   corpus = Corpus(pieces, CELLS)
   own = corpus.baseline(_BASELINE, told)

@@ -4,7 +4,7 @@ import pathlib
 from typing import NamedTuple
 
 from aurl_jax.core.errors import DataError, MidiError
-from aurl_jax.data import frames, sources
+from aurl_jax.data import frames, preprocess, sources
 from aurl_jax.deploy import bundle as bundle_lib
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.experiment import generate, progress
@@ -35,7 +35,11 @@ class Music(NamedTuple):
 
 
 def music(
-  name: str, count: int, seed: int, told: progress.Report | None = None
+  name: str,
+  count: int,
+  seed: int,
+  told: progress.Report | None = None,
+  beats: str = 'keep',
 ) -> Music:
   """Returns what a model writes, or what a folder of MIDI files holds.
 
@@ -44,6 +48,7 @@ def music(
     count: Pieces that a model writes.
     seed: Of the first of them.
     told: Is told how many are written, of how many.
+    beats: As of `of_files`.
 
   Raises:
     DataError: There is no such music, or nothing of it can be read.
@@ -52,7 +57,7 @@ def music(
   path = pathlib.Path(name).expanduser()
   bundled = (path / bundle_lib.CONFIG).exists()
   if path.is_dir() and not Workdir(path).holds_run and not bundled:
-    return of_files(name)
+    return of_files(name, beats)
   composer = generate.load(name)
   pieces: list[Notes] = []
   while len(pieces) < count:
@@ -65,14 +70,22 @@ def music(
   return Music(name, pieces, names, composer)
 
 
-def of_files(name: str) -> Music:
+def of_files(name: str, beats: str = 'keep') -> Music:
   """Returns the pieces of a folder of MIDI files, or of JSON of frames.
 
   Files that hold no music are counted and left out.
 
+  Args:
+    name: Of the folder or the file.
+    beats: What is done to tempo maps and bar lines of MIDI files
+      (`data.preprocess.Preprocess.beats`): music whose ticks mean nothing is
+      judged fairly only as a model has learnt it.
+
   Raises:
     DataError: There is no such file or folder, or it holds no music.
+    ValueError: There is no such way with beats.
   """
+  prepared = preprocess.Preprocess(beats=beats)
   path = pathlib.Path(name).expanduser()
   if path.is_file():
     pieces = frames.read(path)
@@ -85,7 +98,7 @@ def of_files(name: str) -> Music:
     except (MidiError, OSError):
       unread += 1
       continue
-    pieces.append(notes)
+    pieces.append(prepared(notes))
     names.append(source.name)
   if not pieces:
     raise DataError(
