@@ -25,7 +25,7 @@ _NAMES = ('reach', 'out_reach', 'reaches')
 
 
 def rounded(x: Float[Array, '*n'], reach: nnx.Param | None) -> Any:
-  """Returns values at the nearest of 255 levels up to their reach.
+  """Returns values at the nearest of 256 levels up to their reach.
 
   Args:
     x: The values.
@@ -55,7 +55,7 @@ def _rounded(
 ) -> Float[Array, '*n']:
   wide = x.astype(jnp.float32)
   step = jnp.where(reach > 0, reach / _MOST, 1.0)
-  levels = jnp.clip(jnp.round(wide / step), -_MOST, _MOST)
+  levels = jnp.clip(jnp.round(wide / step), -_MOST - 1, _MOST)
   return jnp.where(reach > 0, levels * step, wide).astype(x.dtype)
 
 

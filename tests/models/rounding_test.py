@@ -14,7 +14,7 @@ from tests.generation import writers
 def linear(x, kernel, reach):
   """A product of 8 bits by 8 bits, in whole numbers."""
   step, scale = reach / 127, np.abs(kernel).max(0) / 127
-  left = np.clip(np.rint(x / step), -127, 127).astype(np.int64)
+  left = np.clip(np.rint(x / step), -128, 127).astype(np.int64)
   right = np.rint(kernel / scale).astype(np.int64)
   return (left @ right) * step * scale
 
