@@ -36,6 +36,7 @@ VERBS = {
   'original': 'say what music shares with the training music of a model',
   'bundle': 'turn a run into one folder that anyone can load',
   'quantise': 'make a model smaller: its weights in 8 or 4 bits',
+  'export': 'turn a bundle into ONNX or StableHLO, held against the model',
   'doctor': 'check devices, versions and data, and name the remedies',
 }
 """Verb -> what it does; each is a module of `aurl_jax.cli`."""
@@ -44,6 +45,7 @@ _HEAVY = (
   'bench',
   'demo',
   'evaluate',
+  'export',
   'generate',
   'latents',
   'listen',

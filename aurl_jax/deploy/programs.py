@@ -8,10 +8,10 @@ phone or a page needs no port of them.
 
 A program has `constants`, lists of numbers or truths, and `functions` by name.
 Values are flat arrays, numbered: the inputs of a function first, then what its
-`code` makes, in order. A line of code is `[operation, type, arguments]`; an argument
-`n >= 0` is a value, `-1 - n` the constant `n`; types are `i` (int32), `b` (0 or
-1) and `f` (float32). Operations work element by element, and an argument of one
-element goes with any; beside these there are
+`code` makes, in order. A line of code is `[operation, type, arguments]`; an
+argument `n >= 0` is a value, `-1 - n` the constant `n`; types are `i` (int32),
+`b` (0 or 1) and `f` (float32). Operations work element by element, and an
+argument of one element goes with any; beside these there are
 
   repeat [x, n]            x, of one element, n times
   same [x]                 x in another shape

@@ -408,7 +408,7 @@ def _walked(
     return new, places.coordinates(new)
 
   steps = (jnp.moveaxis(ids, 1, 0), segments.T > 0)
-  state, found = jax.lax.scan(take, places.init((len(ids),)), steps)
+  state, found = jax.lax.scan(take, places.init((ids.shape[0],)), steps)
   return jnp.moveaxis(found, 0, 1), state
 
 
