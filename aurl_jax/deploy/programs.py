@@ -21,7 +21,7 @@ argument of one element goes with any; beside these there are
   take [x, i]              the elements at each of i
   join [x, y, …]           one behind the other
   put [x, i, y]            x with y from i on; as it was if i is outside
-  any [x]                  whether one is true
+  any [x], sum [x], least [x]   whether one is true; of all elements
 
 whose `first`, `stop`, `stride` and `n` are plain numbers. Axes: `f` fields, `v`
 ids of one.
@@ -69,6 +69,7 @@ _PLAIN = {
     'log1p',
   )
 } | {'select_n': 'select', 'convert_element_type': 'as'}
+_ALL = {'reduce_or': 'any', 'reduce_sum': 'sum', 'reduce_min': 'least'}
 _SAME = ('reshape', 'squeeze', 'copy', 'expand_dims', 'stop_gradient')
 _CALLS = ('jit', 'pjit', 'closed_call', 'core_call', 'custom_jvp_call')
 
@@ -259,8 +260,8 @@ class _Function:
       return ['repeat', kind, given[:1], size]
     if name in ('concatenate', 'stack') and _is_flat(eqn):
       return ['join', kind, given]
-    if name == 'reduce_or' and size == 1:
-      return ['any', kind, given]
+    if name in _ALL and size == 1:
+      return [_ALL[name], kind, given]
     return _of_place(name, eqn, given, kind, size)
 
 

@@ -63,6 +63,12 @@ const OPERATIONS = {
     out.set(x);
     if (i[0] >= 0 && i[0] <= x.length - y.length) out.set(y, i[0]);
   },
+  sum: (out, x) => {
+    out[0] = x.reduce((total, value) => total + value, 0);
+  },
+  least: (out, x) => {
+    out[0] = x.reduce((a, b) => Math.min(a, b));
+  },
   any: (out, x) => {
     out[0] = x.some((value) => value) ? 1 : 0;
   },
@@ -87,7 +93,9 @@ function sizeOf(operation, args, rest) {
     case 'take': return args[1].length;
     case 'join': return args.reduce((sum, x) => sum + x.length, 0);
     case 'put': return args[0].length;
-    case 'any': return 1;
+    case 'any':
+    case 'sum':
+    case 'least': return 1;
     default: return Math.max(...args.map((x) => x.length));
   }
 }

@@ -71,6 +71,8 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
   'join': lambda *parts: np.concatenate(parts),
   'put': _put,
   'any': lambda x: np.any(x, keepdims=True),
+  'sum': lambda x: np.sum(x, keepdims=True),
+  'least': lambda x: np.min(x, keepdims=True),
 }
 
 
