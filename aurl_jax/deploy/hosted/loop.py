@@ -61,8 +61,8 @@ class Loop:
       seed: Of the draw.
     """
     rules, lead, fields = self.rules, self.told['lead'], self.rules.fields
-    ids = [np.array(x) for x in self.told['opening'] if prompt is None]
-    ids = ids or [np.array(x) for x in prompt]
+    begun = self.told['opening'] if prompt is None else prompt
+    ids = [np.array(step, np.int64) for step in begun]
     state, clock = rules('init', steps), rules('start')
     for step in ids:
       state = rules('advance', *state, step)
