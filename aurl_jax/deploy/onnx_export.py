@@ -73,12 +73,15 @@ def write(
   contents[GRAMMAR] = programs.to_json(told).encode()
   contents |= {name: _hosted(name) for name in _HOSTED}
 
-  def measured(made: pathlib.Path) -> Parity | None:
+  def measured(work: pathlib.Path) -> Parity | None:
     if prompts is None:
       return None
-    return parity.measure(composer, prompts, Host(made))
+    return parity.measure(composer, prompts, Host(work))
 
-  return exports.write(folder, KIND, _facts(composer), contents, measured)
+  facts = _facts(composer) | {
+    'inputs': {k: [x.name for x in v.graph.input] for k, v in made.items()}
+  }
+  return exports.write(folder, KIND, facts, contents, measured)
 
 
 class Host:
