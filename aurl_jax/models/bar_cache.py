@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from aurl_jax.core.typing import Size
 from aurl_jax.models import bar_plan, bar_summary, structured
 from aurl_jax.models.blocked import MASKED
 
@@ -54,7 +55,7 @@ class BarLayer:
   mass: Float[Array, 'n s']
 
 
-def init_places(batch: int, length: int) -> BarPlaces:
+def init_places(batch: Size, length: int) -> BarPlaces:
   """Returns the places of no steps, with room for `length`."""
   none = jnp.full((batch, length), -1, jnp.int32)
   return BarPlaces(bars=none, slot=none[:, 0], slot_bars=none)
