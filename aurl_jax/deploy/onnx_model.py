@@ -36,8 +36,7 @@ def check(model: Model) -> None:
   config = model.config
   if config.has_latents:
     raise BundleError(
-      'a model with latents is not exported to ONNX yet; export it to '
-      'stablehlo, or take one of mode transformer',
+      'models with latents are not exported yet; take one of mode transformer',
       code='export',
     )
   for name, known in _KINDS.items():

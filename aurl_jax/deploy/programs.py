@@ -77,7 +77,7 @@ _CALLS = ('jit', 'pjit', 'closed_call', 'core_call', 'custom_jvp_call')
 class Clock(NamedTuple):
   """Where a row stands: steps read, and the clock of `tokens.places`."""
 
-  count: Int[Array, '']
+  read: Int[Array, '']
   places: Any
 
 
@@ -136,12 +136,12 @@ def _tick(model: Model, clock: Clock, step: Int[Array, ' f']) -> Clock:
   places = clock.places
   if places is not None:
     places = model.places.advance(places, step)
-  return Clock(clock.count + 1, places)
+  return Clock(clock.read + 1, places)
 
 
 def _where(model: Model, clock: Clock) -> Int[Array, ' 2']:
   """Returns place and cell of the step that was read last."""
-  place, cell = clock.count - 1, jnp.int32(0)
+  place, cell = clock.read - 1, jnp.int32(0)
   if clock.places is not None:
     found = model.places.coordinates(clock.places)
     bar, position, _, _, order = (found[i] for i in range(5))

@@ -77,11 +77,12 @@ def write(
       'than the cache, which is at most the context',
       code='export',
     )
-  if model.config.pattern == 'hierarchy':
-    raise BundleError(
-      "model.pattern 'hierarchy' is not exported yet; take a model of another",
-      code='export',
-    )
+  for name, which in (('pattern', 'hierarchy'), ('mode', 'vae')):
+    if getattr(model.config, name).startswith(which):
+      raise BundleError(
+        f'models of model.{name} {which!r} are not exported yet; take another',
+        code='export',
+      )
   _check_installed()
   made = _Programs(model, composer.params, sizes.prompt, room)
   contents = {f'{k}.bin': bytes(v.serialize()) for k, v in made.all().items()}

@@ -131,8 +131,11 @@ def of_config(config: Mapping[str, Any]) -> Packing | None:
   if config.get('weights') != PACKED:
     return None
   told = config.get('packing')
-  whole = isinstance(told, Mapping) and {'bits', 'group'} == set(told)
-  if not whole or any(type(value) is not int for value in told.values()):
+  if (
+    not isinstance(told, Mapping)
+    or set(told) != {'bits', 'group'}
+    or any(type(value) is not int for value in told.values())
+  ):
     raise BundleError(
       f"config.json: 'packing' is {told!r}, not its bits and group; make the "
       'bundle again with `aurl quantise`',

@@ -61,7 +61,7 @@ def init_places(batch: Size, length: int) -> BarPlaces:
   return BarPlaces(bars=none, slot=none[:, 0], slot_bars=none)
 
 
-def init_layer(rows: int, length: int, width: int, dtype: str) -> BarLayer:
+def init_layer(rows: Size, length: int, width: int, dtype: str) -> BarLayer:
   """Returns an empty layer.
 
   Args:

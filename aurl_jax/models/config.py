@@ -154,8 +154,8 @@ class ModelConfig:
       logits are float32 always.
     activations: Bits that the inputs of matrix products are rounded to, 8, as
       a quantised model computes; 0 leaves them as they are. Their reaches are
-      parameters, which a gradient does not move once they have been seen
-      (`models.rounding`, `deploy.calibrate`).
+      parameters, whose gradients are none (`models.rounding`), so that runs of
+      training have 0.
     remat: What the backward pass recomputes of a block: `none`, `full`,
       `dots` (keeps matrix products, recomputes the rest), or `attention`
       (norm, projections, rotation and mixing; keeps what the MLP needs).

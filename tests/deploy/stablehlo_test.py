@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -5,6 +6,9 @@ import pytest
 from aurl_jax.core.errors import BundleError
 from aurl_jax.deploy import bundle, stablehlo
 from aurl_jax.deploy.stablehlo import Sizes
+from aurl_jax.models.config import ModelConfig
+from aurl_jax.models.functional import Model
+from aurl_jax.tokens.places import Places
 from tests.deploy import exported
 
 pytest.importorskip('flatbuffers', reason='the extra export is not installed')
@@ -77,3 +81,43 @@ def test_sizes_that_do_not_fit_are_refused(made, tmp_path, sizes):
 
 def test_the_bundle_is_left_as_it_was(made):
   assert bundle.load(made[0]).model.config.attention == 'auto'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'pattern': 'bars', 'positions': 'barwise'},
+    {'positions': 'musical', 'width': 64},
+    {'positions': 'relative'},
+  ],
+  ids=str,
+)
+def test_patterns_that_onnx_does_not_know_are_exported(changes, tmp_path):
+  tokenizer = exported.COMPOUND
+  values = {'width': 32, 'layers': 1, 'heads': 2, 'context': 64} | changes
+  config = ModelConfig(head_width=8, **values)
+  model = Model.build(config, tokenizer.codec.sizes, Places.of(tokenizer))
+  composer = exported.Composer(
+    model=model, params=model.init(jax.random.key(0)), tokenizer=tokenizer
+  )
+  own = bundle.save(tmp_path / 'bundle', composer)
+  rows = exported.rows('plain')
+  found = stablehlo.write(tmp_path / 'out', own, rows, SIZES)['parity']
+  assert found['largest'] < 1e-4
+  assert found['agreement'] == 1.0
+
+
+def test_what_is_not_exported_is_named(tmp_path):
+  config = ModelConfig(
+    width=16, layers=1, heads=2, context=64, pattern='hierarchy'
+  )
+  tokenizer = exported.COMPOUND
+  model = Model.build(config, tokenizer.codec.sizes, Places.of(tokenizer))
+  composer = exported.Composer(
+    model=model, params=model.init(jax.random.key(0)), tokenizer=tokenizer
+  )
+  own = bundle.save(tmp_path / 'bundle', composer)
+  with pytest.raises(BundleError, match="'hierarchy' are not exported") as e:
+    stablehlo.write(tmp_path / 'out', own, None, SIZES)
+  assert e.value.code == 'export'

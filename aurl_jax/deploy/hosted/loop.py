@@ -6,6 +6,7 @@ prints the ids, a step a line. One row; `loop.js` is the same in JavaScript.
 """
 
 import json
+import os
 import pathlib
 import sys
 from typing import Any
@@ -19,7 +20,7 @@ from aurl_jax.deploy.hosted.rules import Rules
 class Loop:
   """The graphs of an export, and the rules of what they write."""
 
-  def __init__(self, folder: str | pathlib.Path) -> None:
+  def __init__(self, folder: str | os.PathLike[str]) -> None:
     """Loads an export."""
     folder = pathlib.Path(folder)
     self.told = json.loads((folder / 'manifest.json').read_text())['model']
