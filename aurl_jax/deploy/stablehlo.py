@@ -77,7 +77,9 @@ def write(
       'than the cache, which is at most the context',
       code='export',
     )
-  for name, which in (('pattern', 'hierarchy'), ('mode', 'vae')):
+  # Bars are planned by numbers of rows, which here are none.
+  unknown = ('pattern', 'hierarchy'), ('pattern', 'bars'), ('mode', 'vae')
+  for name, which in unknown:
     if getattr(model.config, name).startswith(which):
       raise BundleError(
         f'models of model.{name} {which!r} are not exported yet; take another',

@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from aurl_jax.core.typing import Size
 from aurl_jax.models import bar_plan, bar_summary, structured
 from aurl_jax.models.blocked import MASKED
 
@@ -55,13 +54,13 @@ class BarLayer:
   mass: Float[Array, 'n s']
 
 
-def init_places(batch: Size, length: int) -> BarPlaces:
+def init_places(batch: int, length: int) -> BarPlaces:
   """Returns the places of no steps, with room for `length`."""
   none = jnp.full((batch, length), -1, jnp.int32)
   return BarPlaces(bars=none, slot=none[:, 0], slot_bars=none)
 
 
-def init_layer(rows: Size, length: int, width: int, dtype: str) -> BarLayer:
+def init_layer(rows: int, length: int, width: int, dtype: str) -> BarLayer:
   """Returns an empty layer.
 
   Args:

@@ -87,13 +87,12 @@ def test_the_bundle_is_left_as_it_was(made):
 @pytest.mark.parametrize(
   'changes',
   [
-    {'pattern': 'bars', 'positions': 'barwise'},
     {'positions': 'musical', 'width': 64},
     {'positions': 'relative'},
   ],
   ids=str,
 )
-def test_patterns_that_onnx_does_not_know_are_exported(changes, tmp_path):
+def test_positions_that_onnx_does_not_know_are_exported(changes, tmp_path):
   tokenizer = exported.COMPOUND
   values = {'width': 32, 'layers': 1, 'heads': 2, 'context': 64} | changes
   config = ModelConfig(head_width=8, **values)
@@ -108,16 +107,15 @@ def test_patterns_that_onnx_does_not_know_are_exported(changes, tmp_path):
   assert found['agreement'] == 1.0
 
 
-def test_what_is_not_exported_is_named(tmp_path):
-  config = ModelConfig(
-    width=16, layers=1, heads=2, context=64, pattern='hierarchy'
-  )
+@pytest.mark.parametrize('pattern', ['bars', 'hierarchy'])
+def test_what_is_not_exported_is_named(pattern, tmp_path):
+  config = ModelConfig(width=16, layers=1, heads=2, context=64, pattern=pattern)
   tokenizer = exported.COMPOUND
   model = Model.build(config, tokenizer.codec.sizes, Places.of(tokenizer))
   composer = exported.Composer(
     model=model, params=model.init(jax.random.key(0)), tokenizer=tokenizer
   )
   own = bundle.save(tmp_path / 'bundle', composer)
-  with pytest.raises(BundleError, match="'hierarchy' are not exported") as e:
+  with pytest.raises(BundleError, match=f"'{pattern}' are not exported") as e:
     stablehlo.write(tmp_path / 'out', own, None, SIZES)
   assert e.value.code == 'export'
