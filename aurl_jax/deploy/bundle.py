@@ -43,7 +43,6 @@ from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.functional import Model
 from aurl_jax.tokens import tokenizer as tokenizer_lib
 from aurl_jax.tokens.places import Places
-from aurl_jax.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
 """Of the layout above; a bundle of a later one is refused."""
@@ -86,23 +85,12 @@ def save(
   folder = pathlib.Path(folder)
   _check_free(folder)
   _check_defaults(folder, composer.defaults)
-  model_config, tokenizer = composer.model.config, composer.tokenizer
-  config: dict[str, Any] = {
-    'format': FORMAT,
-    'model': dataclasses.asdict(model_config),
-    'tokenizer': tokenizer_lib.save(tokenizer),
-    'weights': dtype,
-    'request': dict(composer.defaults),
-  }
-  if packing is not None:
-    config |= {'weights': weights.PACKED, 'packing': vars(packing)}
-  if composer.dials is not None:
-    config['dials'] = composer.dials.told
+  config = _told(composer, dtype, packing)
   arrays = weights.arrays(composer.params)
   contents = {
     WEIGHTS: weights.to_bytes(arrays, dtype, packing),
     CONFIG: config_lib.to_json(config).encode(),
-    CARD: (card or _card(arrays, model_config, tokenizer)).encode(),
+    CARD: (card or _card(arrays, composer)).encode(),
   }
   contents |= _of_priors(composer.priors)
   if composer.index is not None:
@@ -110,6 +98,24 @@ def save(
   if report is not None:
     contents[REPORT] = config_lib.to_json(dict(report)).encode()
   return _write(folder, contents)
+
+
+def _told(
+  composer: Composer, dtype: str, packing: Packing | None
+) -> dict[str, Any]:
+  """Returns the config of a bundle."""
+  config: dict[str, Any] = {
+    'format': FORMAT,
+    'model': dataclasses.asdict(composer.model.config),
+    'tokenizer': tokenizer_lib.save(composer.tokenizer),
+    'weights': dtype,
+    'request': dict(composer.defaults),
+  }
+  if packing is not None:
+    config |= {'weights': weights.PACKED, 'packing': vars(packing)}
+  if composer.dials is not None:
+    config['dials'] = composer.dials.told
+  return config
 
 
 def add_index(
@@ -430,12 +436,9 @@ def _dials(
     raise BundleError(str(error), code='format') from error
 
 
-def _card(
-  arrays: Mapping[str, np.ndarray],
-  model_config: ModelConfig,
-  tokenizer: Tokenizer,
-) -> str:
+def _card(arrays: Mapping[str, np.ndarray], composer: Composer) -> str:
   """Returns what the parts themselves tell, for a bundle without a card."""
+  model_config, tokenizer = composer.model.config, composer.tokenizer
   size = sum(array.size for array in arrays.values())
   return (
     '# Model card\n\n'

@@ -70,22 +70,7 @@ def write(
   composer = bundle_lib.load(bundle)
   model = _portable(composer.model)
   room = sizes.room or model.config.context
-  if not 1 <= sizes.prompt < room <= model.config.context:
-    raise BundleError(
-      f'prompts of {sizes.prompt} steps and a cache of {room} do not fit a '
-      f'context of {model.config.context}; a prompt is at least 1, and shorter '
-      'than the cache, which is at most the context',
-      code='export',
-    )
-  # Bars are planned by numbers of rows, which here are none.
-  unknown = ('pattern', 'hierarchy'), ('pattern', 'bars'), ('mode', 'vae')
-  for name, which in unknown:
-    if getattr(model.config, name).startswith(which):
-      raise BundleError(
-        f'models of model.{name} {which!r} are not exported yet; take another',
-        code='export',
-      )
-  _check_installed()
+  _check(model, sizes.prompt, room)
   made = _Programs(model, composer.params, sizes.prompt, room)
   contents = {f'{k}.bin': bytes(v.serialize()) for k, v in made.all().items()}
   flat = weights.arrays(composer.params)
@@ -100,12 +85,32 @@ def write(
     'platforms': list(PLATFORMS),
   }
 
-  def measured(made: pathlib.Path) -> Parity | None:
+  def measured(work: pathlib.Path) -> Parity | None:
     if prompts is None:
       return None
-    return parity.measure(composer, prompts, load(made))
+    return parity.measure(composer, prompts, load(work))
 
   return exports.write(folder, KIND, facts, contents, measured)
+
+
+def _check(model: Model, prompt: int, room: int) -> None:
+  """Raises BundleError unless programs of these sizes can be made."""
+  if not 1 <= prompt < room <= model.config.context:
+    raise BundleError(
+      f'prompts of {prompt} steps and a cache of {room} do not fit a '
+      f'context of {model.config.context}; a prompt is at least 1, and shorter '
+      'than the cache, which is at most the context',
+      code='export',
+    )
+  # Bars are planned by numbers of rows, which here are none.
+  unknown = ('pattern', 'hierarchy'), ('pattern', 'bars'), ('mode', 'vae')
+  for name, which in unknown:
+    if getattr(model.config, name).startswith(which):
+      raise BundleError(
+        f'models of model.{name} {which!r} are not exported yet; take another',
+        code='export',
+      )
+  _check_installed()
 
 
 def load(folder: files.StrPath) -> 'Programs':

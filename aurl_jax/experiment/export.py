@@ -47,19 +47,7 @@ def run(
       f'{", ".join(KINDS)}, and 0 prompts or more',
       code='export',
     )
-  rows = None
-  if count:
-    outline = bundle_lib.outline(model)
-    rows = parity.prompts(outline, _music(prompts), count)
-  # Each needs packages that the other does not.
-  if kind == 'onnx':
-    from aurl_jax.deploy import onnx_export
-
-    manifest = onnx_export.write(out, model, rows)
-  else:
-    from aurl_jax.deploy import stablehlo
-
-    manifest = stablehlo.write(out, model, rows)
+  manifest = _written(model, kind, out, prompts, count)
   paths = sorted(pathlib.Path(out).iterdir())
   return {
     'export': str(out),
@@ -68,6 +56,24 @@ def run(
     'files': [path.name for path in paths],
     'parity': manifest['parity'],
   }
+
+
+def _written(
+  model: str, kind: str, out: files.StrPath, prompts: str, count: int
+) -> dict[str, Any]:
+  """Writes an export and returns its manifest."""
+  rows = None
+  if count:
+    outline = bundle_lib.outline(model)
+    rows = parity.prompts(outline, _music(prompts), count)
+  # Each needs packages that the other does not.
+  if kind == 'onnx':
+    from aurl_jax.deploy import onnx_export
+
+    return onnx_export.write(out, model, rows)
+  from aurl_jax.deploy import stablehlo
+
+  return stablehlo.write(out, model, rows)
 
 
 def _music(name: str) -> Iterator[Notes]:

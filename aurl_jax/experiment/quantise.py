@@ -72,12 +72,10 @@ def run(
   if reference:
     report['likelihood'] = _likelihoods(before, after, reference)
   if n:
-    report['speed'] = {
-      'unit': f'steps a second, {_AT_ONCE} pieces of {_SPEED_BARS} bars',
-      'before': _speed(before),
-      'after': _speed(after),
+    report |= {
+      'speed': _speeds(before, after),
+      'samples': _samples(before, after, n),
     }
-    report['samples'] = _samples(before, after, n)
   whole = _saved(out, after, packing, _card(model, report), report)
   return {'bundle': str(out), **whole}
 
@@ -152,6 +150,15 @@ def _likelihoods(
     'before': old[unit],
     'after': new[unit],
     'change': new[unit] / old[unit] - 1,
+  }
+
+
+def _speeds(before: Composer, after: Composer) -> dict[str, Any]:
+  """Returns how fast both write."""
+  return {
+    'unit': f'steps a second, {_AT_ONCE} pieces of {_SPEED_BARS} bars',
+    'before': _speed(before),
+    'after': _speed(after),
   }
 
 

@@ -61,52 +61,53 @@ class Loop:
       temperature: Of the draw; 0 takes the likeliest id.
       seed: Of the draw.
     """
-    rules, lead, fields = self.rules, self.told['lead'], self.rules.fields
+    rules, lead = self.rules, self.told['lead']
     begun = self.told['opening'] if prompt is None else prompt
     ids = [np.array(step, np.int64) for step in begun]
+    given, chance = len(ids), np.random.default_rng(seed)
     state, clock = rules('init', steps), rules('start')
     for step in ids:
       state = rules('advance', *state, step)
-    given, chance = len(ids), np.random.default_rng(seed)
     feed = {'start': np.zeros(1, np.int64), **self.cache(1, steps)}
     feed['state'] = np.zeros((1, self.told['width']), np.float32)
-
-    def draw(which: range, step: np.ndarray) -> None:
-      for field in which:
-        now = {**feed, 'partial': step[None]}
-        logits = self.run(f'field_{field}', now)['logits'][0]
-        if field == 0 and 'weighed' in rules:
-          logits = rules('weighed', *state, logits)[0]
-        may = rules(f'mask_{field}', *state, step)[0]
-        step[field] = _drawn(
-          np.where(may, logits, -np.inf), temperature, chance
-        )
-
+    draw = {'temperature': temperature, 'chance': chance}
     for index in range(steps - 1):
       last, written = ids[index], index + 1 >= given
-      step = np.zeros(fields, np.int64) if written else ids[index + 1]
+      step = np.zeros(rules.fields, np.int64) if written else ids[index + 1]
       feed |= {'first': np.array([index == 0]), 'last': last[None]}
       if written:
-        draw(range(lead), step)
+        self._draw(range(lead), step, feed, state, **draw)
       clock = rules('tick', *clock, last)
-      place, cell = rules('where', *clock)[0].astype(np.int64)
-      feed |= {'ids': last[None], 'following': step[None]}
-      feed |= {
-        'index': np.array(index),
-        'place': place[None],
-        'cell': cell[None],
-      }
-      read = self.run('decoder', feed)
-      feed['state'] = read.pop('hidden')
-      for name, new in read.items():
-        feed[name.replace('new', 'past')][:, :, index] = new[:, :, 0]
+      self._read(feed, index, step, rules('where', *clock)[0])
       if written:
-        draw(range(lead, fields), step)
+        self._draw(range(lead, rules.fields), step, feed, state, **draw)
         ids.append(step)
         state = rules('advance', *state, step)
       if len(ids) >= given and rules('distance', *state)[0][0] <= 0:
         break
     return np.array(ids)
+
+  def _read(self, feed: Any, index: int, step: Any, where: Any) -> None:
+    """Has the decoder read the last step; what it gives goes into the feed."""
+    place, cell = where.astype(np.int64)
+    feed |= {'ids': feed['last'], 'following': step[None]}
+    feed |= {'index': np.array(index), 'place': place[None], 'cell': cell[None]}
+    found = self.run('decoder', feed)
+    feed['state'] = found.pop('hidden')
+    for name, new in found.items():
+      feed[name.replace('new', 'past')][:, :, index] = new[:, :, 0]
+
+  def _draw(
+    self, which: range, step: Any, feed: Any, state: Any, **how: Any
+  ) -> None:
+    """Writes some fields of a step, one after the other."""
+    for field in which:
+      now = {**feed, 'partial': step[None]}
+      logits = self.run(f'field_{field}', now)['logits'][0]
+      if field == 0 and 'weighed' in self.rules:
+        logits = self.rules('weighed', *state, logits)[0]
+      may = self.rules(f'mask_{field}', *state, step)[0]
+      step[field] = _drawn(np.where(may, logits, -np.inf), **how)
 
 
 _PROVIDERS = ['CPUExecutionProvider']
