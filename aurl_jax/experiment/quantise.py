@@ -54,11 +54,7 @@ def run(
     BundleError, DataError: There is no such model or music, the tokenizer holds
       none of the music, or the model cannot be quantised so.
   """
-  if n == 1 or n < 0:
-    raise BundleError(
-      f'{n} pieces cannot be compared; write 2 or more, or 0 for none',
-      code='few',
-    )
+  _check_count(n)
   before = generate.load(model)
   music = _encoded(before, calibrate) if calibrate else []
   after = quantise_lib.quantised(before, packing, music)
@@ -78,6 +74,14 @@ def run(
     }
   whole = _saved(out, after, packing, _card(model, report), report)
   return {'bundle': str(out), **whole}
+
+
+def _check_count(n: int) -> None:
+  if n == 1 or n < 0:
+    raise BundleError(
+      f'{n} pieces cannot be compared; write 2 or more, or 0 for none',
+      code='few',
+    )
 
 
 def music_for(scheme: str, calibrate: str) -> str:
