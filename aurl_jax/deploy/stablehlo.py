@@ -122,9 +122,13 @@ def load(folder: files.StrPath) -> 'Programs':
   folder = pathlib.Path(folder)
   manifest = exports.read(folder, KIND, _names)
   _check_installed()
+  # What else lies there has not been checked.
+  names = sorted(_names(manifest['model']) - {_WEIGHTS})
   calls = {
-    path.stem: jax.export.deserialize(bytearray(path.read_bytes()))
-    for path in sorted(folder.glob('*.bin'))
+    name.removesuffix('.bin'): jax.export.deserialize(
+      bytearray((folder / name).read_bytes())
+    )
+    for name in names
   }
   try:
     flat = safetensors.numpy.load((folder / _WEIGHTS).read_bytes())

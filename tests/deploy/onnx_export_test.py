@@ -163,3 +163,12 @@ def test_an_export_runs_without_the_package(made):
     )
   assert json.loads((folder / 'grammar.json').read_text())['fields'] == 4
   assert manifest['model']['lead'] == 0
+
+
+def test_what_no_manifest_lists_is_not_loaded(made, tmp_path):
+  _, _, folder = made('grid', exported.EIGHT)
+  for path in folder.iterdir():
+    (tmp_path / path.name).write_bytes(path.read_bytes())
+  (tmp_path / 'field_9.onnx').write_bytes(b'no graph')
+  loop = onnx_export.Host(tmp_path).loop
+  assert sorted(loop.graphs) == ['decoder', *(f'field_{k}' for k in range(4))]

@@ -64,6 +64,9 @@ def test_altered_programs_are_not_run(made, tmp_path):
   _, _, folder = made
   for path in folder.iterdir():
     (tmp_path / path.name).write_bytes(path.read_bytes())
+  # What the manifest does not list is not even read.
+  (tmp_path / 'more.bin').write_bytes(b'no program')
+  stablehlo.load(tmp_path)
   (tmp_path / 'step.bin').write_bytes(b'other')
   with pytest.raises(BundleError, match=r'step\.bin') as caught:
     stablehlo.load(tmp_path)

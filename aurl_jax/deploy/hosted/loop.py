@@ -25,9 +25,12 @@ class Loop:
     folder = pathlib.Path(folder)
     self.told = json.loads((folder / 'manifest.json').read_text())['model']
     self.rules = Rules(folder / 'grammar.json')
+    names = [f'field_{k}' for k in range(len(self.told['vocabulary']))]
     self.graphs = {
-      path.stem: ort.InferenceSession(str(path), providers=_PROVIDERS)
-      for path in sorted(folder.glob('*.onnx'))
+      name: ort.InferenceSession(
+        str(folder / f'{name}.onnx'), providers=_PROVIDERS
+      )
+      for name in ('decoder', *names)
     }
 
   def run(self, name: str, feed: dict[str, Any]) -> dict[str, np.ndarray]:
