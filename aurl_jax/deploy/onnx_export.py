@@ -23,6 +23,7 @@ from aurl_jax.core.errors import BundleError
 from aurl_jax.deploy import bundle as bundle_lib
 from aurl_jax.deploy import exports, onnx_model, parity, programs, weights
 from aurl_jax.deploy.composer import Composer
+from aurl_jax.deploy.hosted.loop import Loop
 from aurl_jax.deploy.onnx_graph import WEIGHTS, Store
 from aurl_jax.deploy.parity import Parity
 from aurl_jax.generation.prompt import Prompts
@@ -96,13 +97,12 @@ class Host:
     """
     exports.read(folder, KIND, _names)
     try:
-      from aurl_jax.deploy.hosted.loop import Loop
+      self.loop = Loop(folder)
     except ImportError as error:
       raise BundleError(
         "onnxruntime is not installed; pip install 'aurl-jax[export]'",
         code='extra',
       ) from error
-    self.loop = Loop(folder)
 
   def __call__(self, ids: Int[np.ndarray, 'n t f']) -> list[np.ndarray]:
     """Returns logits of all fields of all steps but the first."""

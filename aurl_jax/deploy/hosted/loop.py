@@ -12,7 +12,6 @@ import sys
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
 from aurl_jax.deploy.hosted.rules import Rules
 
@@ -22,6 +21,9 @@ class Loop:
 
   def __init__(self, folder: str | os.PathLike[str]) -> None:
     """Loads an export."""
+    # Here, since the package that this file is of can do without.
+    import onnxruntime as ort
+
     folder = pathlib.Path(folder)
     self.told = json.loads((folder / 'manifest.json').read_text())['model']
     self.rules = Rules(folder / 'grammar.json')
