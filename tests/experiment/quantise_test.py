@@ -3,11 +3,12 @@ import json
 import pytest
 
 from aurl_jax.cli import __main__ as cli
-from aurl_jax.core.errors import BundleError
+from aurl_jax.configs import base
+from aurl_jax.core.errors import BundleError, ConfigError
 from aurl_jax.deploy import bundle
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.deploy.packing import Packing
-from aurl_jax.experiment import quantise
+from aurl_jax.experiment import quantise, sections
 from aurl_jax.generation.request import Request
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
@@ -107,6 +108,14 @@ def test_what_does_not_fit_is_refused_by_name(home, capsys, words, code):
   assert cli.main([*own, *words]) == 2
   assert json.loads(capsys.readouterr().out)['error']['code'] == code
   assert not (home / 'no').exists()
+
+
+def test_a_model_that_rounds_inputs_is_not_trained():
+  config = base.get_config()
+  config.model.activations = 8
+  with pytest.raises(ConfigError, match=r'model\.activations') as caught:
+    sections.parse(config.to_dict())
+  assert caught.value.code == 'model_config'
 
 
 def test_music_that_the_tokenizer_cannot_hold_is_told(home, tmp_path):
