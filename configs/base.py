@@ -174,6 +174,7 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       piece_layers=2,
       piece_bars=1024,
       dtype='float32',
+      activations=0,
       remat='none',
       scan=False,
       attention='auto',

@@ -35,6 +35,8 @@ VERBS = {
   'latents': 'draw the latent space of a run',
   'original': 'say what music shares with the training music of a model',
   'bundle': 'turn a run into one folder that anyone can load',
+  'quantise': 'make a model smaller: its weights in 8 or 4 bits',
+  'export': 'turn a bundle into ONNX or StableHLO, held against the model',
   'doctor': 'check devices, versions and data, and name the remedies',
 }
 """Verb -> what it does; each is a module of `aurl_jax.cli`."""
@@ -43,12 +45,14 @@ _HEAVY = (
   'bench',
   'demo',
   'evaluate',
+  'export',
   'generate',
   'latents',
   'listen',
   'play',
   'prepare',
   'prior',
+  'quantise',
   'serve',
   'train',
 )

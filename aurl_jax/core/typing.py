@@ -22,3 +22,7 @@ Batch: TypeAlias = dict[str, Any]
 
 Keys: TypeAlias = Key[Array, '...']
 """Random keys of `jax.random.key`: one, or one for each row of a batch."""
+
+Size: TypeAlias = Any
+"""How many: an int, or the symbol of any number in a program that is exported
+(`jax.export.symbolic_shape`)."""

@@ -1,6 +1,7 @@
 """Bundles: a model as one folder of data, nothing in it executable.
 
-    weights.safetensors   parameters, a path each, float32 or float16
+    weights.safetensors   parameters, a path each, float32, float16, or whole
+                          numbers of 8 or 4 bits and their scales
     config.json           sections `model` and `tokenizer`, the dtype of the
                           weights, what a request has by default, how far
                           the dials of its latents turn
@@ -9,6 +10,8 @@
                           (`deploy.priors`)
     originality.safetensors   by what copies of its training music are known,
                           where an index has been made (`deploy.originals`)
+    quantised.json        what was measured of weights in few bits, if they are
+                          (`deploy.packing`)
     digests.json          sha256 of the files above, written last
 
 Shipped models are bundles inside the package, below `bundles/`.
@@ -22,18 +25,16 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from aurl_jax.core import config as config_lib
-from aurl_jax.core import files, trees
+from aurl_jax.core import files
 from aurl_jax.core.errors import AurlError, BundleError, ConfigError
-from aurl_jax.deploy import originals
+from aurl_jax.deploy import originals, weights
 from aurl_jax.deploy import priors as priors_lib
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.deploy.dials import Dials
+from aurl_jax.deploy.packing import Packing
 from aurl_jax.deploy.priors import Priors
 from aurl_jax.evaluation.originality import Index
 from aurl_jax.generation.errors import RequestError
@@ -42,16 +43,14 @@ from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.functional import Model
 from aurl_jax.tokens import tokenizer as tokenizer_lib
 from aurl_jax.tokens.places import Places
-from aurl_jax.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
 """Of the layout above; a bundle of a later one is refused."""
 WEIGHTS = 'weights.safetensors'
 CONFIG = 'config.json'
 CARD = 'MODEL_CARD.md'
+REPORT = 'quantised.json'
 DIGESTS = 'digests.json'
-DTYPES = ('float32', 'float16')
-"""Of stored weights; the model computes with float32 whatever they are."""
 
 
 def save(
@@ -60,6 +59,8 @@ def save(
   *,
   card: str = '',
   dtype: str = 'float32',
+  packing: Packing | None = None,
+  report: Mapping[str, Any] | None = None,
 ) -> pathlib.Path:
   """Writes a bundle; the folder appears whole or not at all.
 
@@ -68,7 +69,10 @@ def save(
     composer: The model. Its defaults are any of
       `generation.request.OF_MODELS`.
     card: The model card, Markdown; '' writes the bare facts.
-    dtype: Of the stored weights, of `DTYPES`; `float16` keeps 11 bits of each.
+    dtype: Of the stored weights, of `deploy.weights.DTYPES`; `float16` keeps 11
+      bits of each.
+    packing: How weights are stored in few bits; None stores the dtype.
+    report: Plain values, what was measured of the weights as they are stored.
 
   Returns:
     The folder.
@@ -81,26 +85,37 @@ def save(
   folder = pathlib.Path(folder)
   _check_free(folder)
   _check_defaults(folder, composer.defaults)
-  model_config, tokenizer = composer.model.config, composer.tokenizer
-  config: dict[str, Any] = {
-    'format': FORMAT,
-    'model': dataclasses.asdict(model_config),
-    'tokenizer': tokenizer_lib.save(tokenizer),
-    'weights': dtype,
-    'request': dict(composer.defaults),
-  }
-  if composer.dials is not None:
-    config['dials'] = composer.dials.told
-  arrays = _arrays(composer.params, dtype)
+  config = _told(composer, dtype, packing)
+  arrays = weights.arrays(composer.params)
   contents = {
-    WEIGHTS: safetensors.numpy.save(arrays),
+    WEIGHTS: weights.to_bytes(arrays, dtype, packing),
     CONFIG: config_lib.to_json(config).encode(),
-    CARD: (card or _card(arrays, model_config, tokenizer)).encode(),
+    CARD: (card or _card(arrays, composer)).encode(),
   }
   contents |= _of_priors(composer.priors)
   if composer.index is not None:
     contents[originals.NAME] = originals.to_bytes(composer.index)
+  if report is not None:
+    contents[REPORT] = config_lib.to_json(dict(report)).encode()
   return _write(folder, contents)
+
+
+def _told(
+  composer: Composer, dtype: str, packing: Packing | None
+) -> dict[str, Any]:
+  """Returns the config of a bundle."""
+  config: dict[str, Any] = {
+    'format': FORMAT,
+    'model': dataclasses.asdict(composer.model.config),
+    'tokenizer': tokenizer_lib.save(composer.tokenizer),
+    'weights': dtype,
+    'request': dict(composer.defaults),
+  }
+  if packing is not None:
+    config |= {'weights': weights.PACKED, 'packing': vars(packing)}
+  if composer.dials is not None:
+    config['dials'] = composer.dials.told
+  return config
 
 
 def add_index(
@@ -137,8 +152,8 @@ def load(
   contents = _read(folder)
   config = _config(folder, contents[CONFIG])
   found = _outline(folder, contents, config, allow)
-  dtype = config.get('weights', 'float32')
-  params = _params(folder, found.model, contents[WEIGHTS], dtype)
+  where = folder / WEIGHTS
+  params = weights.params(where, found.model, contents[WEIGHTS], config)
   priors = _priors(folder, found.model.config, params, contents)
   return dataclasses.replace(found, params=params, priors=priors)
 
@@ -196,6 +211,37 @@ def sections(path_or_name: str | os.PathLike[str]) -> dict[str, Any]:
   folder = _find(path_or_name)
   config = _config(folder, _read(folder)[CONFIG])
   return {name: config[name] for name in ('model', 'tokenizer')}
+
+
+def card(path_or_name: str | os.PathLike[str]) -> str:
+  """Returns the model card of a bundle; raises as `load`."""
+  return _read(_find(path_or_name))[CARD].decode()
+
+
+def report(path_or_name: str | os.PathLike[str]) -> dict[str, Any] | None:
+  """Returns what was measured of weights in few bits, None of others.
+
+  Raises:
+    BundleError: As `load`.
+  """
+  found = _read(_find(path_or_name)).get(REPORT)
+  return None if found is None else config_lib.from_json(found)
+
+
+def stored(
+  path_or_name: str | os.PathLike[str],
+) -> tuple[dict[str, np.ndarray], Packing | None]:
+  """Returns the weights of a bundle as they are stored, and how.
+
+  Raises:
+    BundleError, ConfigError: As `load`.
+  """
+  folder = _find(path_or_name)
+  contents = _read(folder)
+  config = _config(folder, contents[CONFIG])
+  model = _outline(folder, contents, config, ()).model
+  told = weights.shapes(model), contents[WEIGHTS], config
+  return weights.checked(folder / WEIGHTS, *told), weights.of_config(config)
 
 
 def shipped() -> list[str]:
@@ -280,7 +326,9 @@ def _read(folder: pathlib.Path) -> dict[str, bytes]:
   try:
     digests = json.loads((folder / DIGESTS).read_bytes())
     names = [WEIGHTS, CONFIG, CARD]
-    names += [n for n in (priors_lib.NAME, originals.NAME) if n in digests]
+    names += [
+      n for n in (priors_lib.NAME, originals.NAME, REPORT) if n in digests
+    ]
     contents = {name: (folder / name).read_bytes() for name in names}
   except FileNotFoundError as error:
     if not (folder / DIGESTS).exists():
@@ -336,33 +384,6 @@ def _config(folder: pathlib.Path, data: bytes) -> dict[str, Any]:
   return config
 
 
-def _arrays(params: Mapping[str, Any], dtype: str) -> dict[str, np.ndarray]:
-  """Returns the parameters as they are stored, by path."""
-  return {
-    path: _stored(path, np.asarray(jax.device_get(leaf)), dtype)
-    for path, leaf in _by_path(params).items()
-  }
-
-
-def _stored(path: str, array: np.ndarray, dtype: str) -> np.ndarray:
-  """Returns an array as it is stored."""
-  if dtype not in DTYPES:
-    raise BundleError(
-      f'weights cannot be stored as {dtype!r}; choose one of '
-      + ', '.join(DTYPES),
-      code='dtype',
-    )
-  with np.errstate(over='ignore'):
-    stored = np.ascontiguousarray(array, dtype=dtype)
-  if not np.isfinite(stored).all():
-    raise BundleError(
-      f'{path} holds numbers that {dtype} cannot; store float32, or take an '
-      'earlier checkpoint if they are no numbers at all',
-      code='dtype',
-    )
-  return stored
-
-
 def _check_defaults(folder: pathlib.Path, told: Any) -> None:
   """Raises BundleError unless a request can have these values."""
   try:
@@ -374,37 +395,6 @@ def _check_defaults(folder: pathlib.Path, told: Any) -> None:
       f'{folder}: the defaults of its requests, {told!r}, cannot be: {error}',
       code='format',
     ) from error
-
-
-def _params(
-  folder: pathlib.Path, model: Model, data: bytes, dtype: str
-) -> dict[str, Any]:
-  """Returns the parameters as float32, checked against the model's."""
-  try:
-    arrays = safetensors.numpy.load(data)
-  except safetensors.SafetensorError as error:
-    raise BundleError(
-      f'{folder / WEIGHTS} is no safetensors file: {error}', code='format'
-    ) from error
-  like = jax.eval_shape(model.init, jax.random.key(0))
-  wanted = {path: (x.shape, dtype) for path, x in _by_path(like).items()}
-  found = {path: (x.shape, str(x.dtype)) for path, x in arrays.items()}
-  if wanted != found:
-    names = sorted(
-      path
-      for path in wanted.keys() | found.keys()
-      if wanted.get(path) != found.get(path)
-    )
-    raise BundleError(
-      f'{folder / WEIGHTS} does not fit {CONFIG}: {", ".join(names[:5])} '
-      'differ or are missing',
-      code='other_model',
-    )
-  widened = {
-    tuple(path.split('/')): array.astype(np.float32)
-    for path, array in arrays.items()
-  }
-  return trees.nest(widened)
 
 
 def _of_priors(priors: Priors | None) -> dict[str, bytes]:
@@ -446,12 +436,9 @@ def _dials(
     raise BundleError(str(error), code='format') from error
 
 
-def _card(
-  arrays: Mapping[str, np.ndarray],
-  model_config: ModelConfig,
-  tokenizer: Tokenizer,
-) -> str:
+def _card(arrays: Mapping[str, np.ndarray], composer: Composer) -> str:
   """Returns what the parts themselves tell, for a bundle without a card."""
+  model_config, tokenizer = composer.model.config, composer.tokenizer
   size = sum(array.size for array in arrays.values())
   return (
     '# Model card\n\n'
@@ -460,7 +447,3 @@ def _card(
     f'tokenizer {type(tokenizer).__name__}.\n\n'
     'Its data, licence and quality have not been told.\n'
   )
-
-
-def _by_path(tree: Mapping[str, Any]) -> dict[str, Any]:
-  return {'/'.join(path): leaf for path, leaf in trees.flatten(tree)}

@@ -202,6 +202,12 @@ def check(run: RunConfig) -> None:
   learning.check_controls(run.data.controls, run.tokenizer)
   learning.check_latents(run.model, run.data.batching, run.loss, run.objective)
   learning.check_heard(run.model, run.loss, run.data.controls)
+  if run.model.activations:
+    raise ConfigError(
+      f'model.activations: {run.model.activations} is of models that `aurl '
+      'quantise` has made, which are not trained; set it to 0',
+      code='model_config',
+    )
   learning.check_gan(run.gan, run.model, run.train)
   # The buckets, if there are any, must fit context and batch.
   gather.shapes(run.rows)

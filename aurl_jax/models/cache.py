@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from aurl_jax.core.typing import Size
 from aurl_jax.models import bar_cache, cached, hierarchy_cache, latent
 from aurl_jax.models.bar_cache import BarLayer, BarPlaces
 from aurl_jax.models.config import ModelConfig
@@ -72,7 +73,7 @@ class Cache:
 
 def init(
   config: ModelConfig,
-  batch: int,
+  batch: Size,
   length: int,
   start: Int[Array, ' b'] | None = None,
   places: Any = None,
@@ -367,7 +368,7 @@ def _filled(
   )
 
 
-def _before(config: ModelConfig, batch: int) -> Float[Array, 'b d'] | None:
+def _before(config: ModelConfig, batch: Size) -> Float[Array, 'b d'] | None:
   """Returns room for the state before a step, None without a lead."""
   if not config.lead:
     return None
@@ -408,7 +409,7 @@ def _walked(
     return new, places.coordinates(new)
 
   steps = (jnp.moveaxis(ids, 1, 0), segments.T > 0)
-  state, found = jax.lax.scan(take, places.init((len(ids),)), steps)
+  state, found = jax.lax.scan(take, places.init((ids.shape[0],)), steps)
   return jnp.moveaxis(found, 0, 1), state
 
 

@@ -24,7 +24,7 @@ def qkv(
   block: Block, x: Float[Array, 'b 1 d'], rope: Rope | None
 ) -> tuple[Float[Array, 'n g k'], Float[Array, 'n 1 k'], Float[Array, 'n 1 k']]:
   """As `Block.qkv`, of one step: a plain product, no weight transposed."""
-  x = block.attention_norm(x)[:, 0]
+  x = block.attention.read(block.attention_norm(x)[:, 0])
   if block.attention.grouped:
     q, key, value = _grouped(block, x)
   else:

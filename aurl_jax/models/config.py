@@ -152,6 +152,10 @@ class ModelConfig:
       `models.heard`. `loss.auxiliary` weighs them.
     dtype: What activations are computed in; parameters, norms, softmax and
       logits are float32 always.
+    activations: Bits that the inputs of matrix products are rounded to, 8, as
+      a quantised model computes; 0 leaves them as they are. Their reaches are
+      parameters, whose gradients are none (`models.rounding`), so that runs of
+      training have 0.
     remat: What the backward pass recomputes of a block: `none`, `full`,
       `dots` (keeps matrix products, recomputes the rest), or `attention`
       (norm, projections, rotation and mixing; keeps what the MLP needs).
@@ -174,6 +178,7 @@ class ModelConfig:
   dropout: float = 0.1
   rope_base: float = 10_000.0
   dtype: str = 'float32'
+  activations: int = 0
   remat: str = 'none'
   scan: bool = False
   attention: str = 'auto'
@@ -292,6 +297,11 @@ def _check_values(config: ModelConfig) -> None:
   _require(config.context >= 2, 'context', 'must be at least 2')
   _require(0 <= config.dropout < 1, 'dropout', 'must lie in [0, 1)')
   _require(config.rope_base > 1, 'rope_base', 'must be above 1')
+  _require(
+    config.activations in (0, 8),
+    'activations',
+    f'{config.activations} bits are not computed with; choose 8, or 0 for none',
+  )
 
 
 def _check_latents(config: ModelConfig) -> None:

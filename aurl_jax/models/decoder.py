@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from aurl_jax.core import random
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.core.typing import Keys
-from aurl_jax.models import bar_plan, structured
+from aurl_jax.models import bar_plan, rounding, structured
 from aurl_jax.models import positions as positions_lib
 from aurl_jax.models.attention import attend, visible, weights
 from aurl_jax.models.bar_summary import BarSummary
@@ -103,6 +103,9 @@ class Attention(nnx.Module):
     if config.pattern == 'bars':
       self.summary = BarSummary(h, k)
     self.out_kernel = normal(out, (h, k, d), residual_scale(config))
+    if config.activations:
+      self.reach, self.out_reach = rounding.new(), rounding.new()
+    self.is_rounded = config.activations > 0
 
   def kernels(
     self, dtype: Any
@@ -126,11 +129,16 @@ class Attention(nnx.Module):
     Float[Array, 'b h t k'], Float[Array, 'b c t k'], Float[Array, 'b c t k']
   ]:
     """Returns queries and keys, turned by their positions, and values."""
+    x = self.read(x)
     q, k, v = (self._heads(x, kernel) for kernel in self.kernels(x.dtype))
     if rope is None:
       return q, k, v
     q = positions_lib.rotate(q, *positions_lib.spread(rope, q.shape[1]))
     return q, positions_lib.rotate(k, *rope), v
+
+  def read(self, x: Float[Array, '*n d']) -> Float[Array, '*n d']:
+    """Returns steps as the projections read them."""
+    return rounding.rounded(x, self.reach) if self.is_rounded else x
 
   def _heads(
     self, x: Float[Array, 'b t d'], kernel: Float[Array, 'd h k']
@@ -144,6 +152,8 @@ class Attention(nnx.Module):
     kernel = self.out_kernel[...].astype(mixed.dtype)
     b, h, t, k = mixed.shape
     rows = jnp.swapaxes(mixed, 1, 2).reshape(b, t, h * k)
+    if self.is_rounded:
+      rows = rounding.rounded(rows, self.out_reach)
     return project(rows, kernel.reshape(h * k, -1))
 
 

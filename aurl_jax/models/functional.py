@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from aurl_jax.core import random
 from aurl_jax.core.errors import ConfigError
-from aurl_jax.core.typing import Keys
+from aurl_jax.core.typing import Keys, Size
 from aurl_jax.models import cache as cache_lib
 from aurl_jax.models import chunk, fitting
 from aurl_jax.models import latent as latent_lib
@@ -232,7 +232,7 @@ class Model:
 
   def init_cache(
     self,
-    batch: int,
+    batch: Size,
     length: int,
     start: Int[Array, ' b'] | None = None,
     latents: Latents | None = None,
@@ -249,7 +249,7 @@ class Model:
       self.config, batch, length, start, self.places, latents
     )
 
-  def prior_mean(self, batch: int) -> Latents:
+  def prior_mean(self, batch: Size) -> Latents:
     """Returns the latents in the middle of the standard normal: zeros."""
     latent = self.config.latent
     return Latents(

@@ -11,6 +11,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from aurl_jax.models import rounding
 from aurl_jax.models.layers import INIT_SCALE, Embedding, Linear
 from aurl_jax.models.products import against
 
@@ -37,6 +38,7 @@ def project_on(
 ) -> Float[Array, '*n v']:
   """Returns the products of states with the rows of a field, float32."""
   table = embedding.table(field).astype(state.dtype)
+  state = rounding.rounded(state, embedding.reach(field))
   rows = state.reshape(-1, state.shape[-1])
   return against(rows, table).reshape(*state.shape[:-1], len(table))
 

@@ -5,6 +5,7 @@ dtype of their input. Axes: `b` batch, `t` time, `d` model width, `f` fields.
 """
 
 import functools
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from aurl_jax.core.typing import Keys
+from aurl_jax.models import rounding
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.products import project
 
@@ -51,9 +53,12 @@ class Linear(nnx.Module):
     self, inside: int, outside: int, key: PRNGKeyArray, scale: float
   ) -> None:
     self.kernel = normal(key, (inside, outside), scale)
+    # Of the inputs, where they are rounded; see `with_reaches`.
+    self.reach: nnx.Param | None = nnx.data(None)
 
   def __call__(self, x: Float[Array, '*n i']) -> Float[Array, '*n o']:
     """Returns `x @ kernel` in the dtype of `x`."""
+    x = rounding.rounded(x, self.reach)
     return project(x, self.kernel[...].astype(x.dtype))
 
 
@@ -133,6 +138,12 @@ class Embedding(nnx.Module):
         }
       )
     self.pitches = pitches
+    # Of states that are compared with each table, where those are rounded.
+    self.reaches: Mapping[str, nnx.Param] | None = nnx.data(None)
+
+  def reach(self, field: int) -> nnx.Param | None:
+    """Returns how far states reach that are compared with a field's rows."""
+    return None if self.reaches is None else self.reaches[str(field)]
 
   def table(self, field: int) -> Float[Array, 'v d']:
     """Returns the rows of one field, float32."""
@@ -152,6 +163,21 @@ class Embedding(nnx.Module):
     """Returns the sum over fields of the rows of `ids`, float32."""
     rows = (self.lookup(f, ids[..., f]) for f in range(ids.shape[-1]))
     return sum(rows, start=jnp.zeros((), jnp.float32))
+
+
+def with_reaches(module: nnx.Module, embedding: Embedding) -> None:
+  """Gives all linear maps of a module, and a head, reaches of their inputs.
+
+  Args:
+    module: The network.
+    embedding: Its part whose tables the head compares with.
+  """
+  for _, part in nnx.iter_modules(module):
+    if isinstance(part, Linear):
+      part.reach = rounding.new()
+  embedding.reaches = nnx.Dict(
+    {field: rounding.new() for field in embedding.tables}
+  )
 
 
 def dropout(

@@ -33,7 +33,7 @@ Rope = tuple[Float[Array, 'b _ t half'], Float[Array, 'b _ t half']]
 _BASES = {'bar': 100.0, 'position': 100.0, 'time': 10_000.0, 'pitch': 100.0}
 STRIDE = 64
 """Steps from bar to bar; those of a longer bar share the last."""
-_DIGIT = 256
+DIGIT = 256
 """A coordinate is two digits of this base: 65,535 at most."""
 
 
@@ -50,11 +50,11 @@ def angles(
   """
   # Tables, because XLA takes cosines for cheap and computes them again in
   # every loop that reads them: ten times the cost of the rotation.
-  turned = np.arange(context)[:, None] * _speeds(head_dim // 2, base)
+  cos, sin = index_tables(context, head_dim // 2, base)
   pick = lambda table: jnp.take(  # noqa: E731
-    jnp.asarray(table, jnp.float32), positions, axis=0, mode='clip'
+    jnp.asarray(table), positions, axis=0, mode='clip'
   )[:, None]
-  return pick(np.cos(turned)), pick(np.sin(turned))
+  return pick(cos), pick(sin)
 
 
 def musical(
@@ -147,6 +147,14 @@ def spread(rope: Rope, heads: int) -> Rope:
   return jnp.repeat(cos, groups, axis=1), jnp.repeat(sin, groups, axis=1)
 
 
+def index_tables(
+  context: int, half: int, base: float
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns cosine and sine of each index, float32 `[context, half]`."""
+  turned = np.arange(context)[:, None] * _speeds(half, base)
+  return np.cos(turned).astype(np.float32), np.sin(turned).astype(np.float32)
+
+
 def _product(
   x: Float[Array, 'b t i'], matrix: Float[np.ndarray, 'i o']
 ) -> Float[Array, 'b t o']:
@@ -181,16 +189,29 @@ def _turns(
   Far from 0 the product of value and speed has few digits left in float32;
   the sum of the angles of two digits, from exact tables, has them all.
   """
-  values = jnp.clip(values, 0, _DIGIT**2 - 1)
-  high, low = values // _DIGIT, values % _DIGIT
-  cos, sin = (jnp.take(x, high, axis=0) for x in _tables(half, base, _DIGIT))
-  cos_low, sin_low = (jnp.take(x, low, axis=0) for x in _tables(half, base, 1))
+  values = jnp.clip(values, 0, DIGIT**2 - 1)
+  high, low = values // DIGIT, values % DIGIT
+  cos, sin = (
+    jnp.take(x, high, axis=0) for x in digit_tables(half, base, DIGIT)
+  )
+  cos_low, sin_low = (
+    jnp.take(x, low, axis=0) for x in digit_tables(half, base, 1)
+  )
   return cos * cos_low - sin * sin_low, sin * cos_low + cos * sin_low
 
 
 @functools.lru_cache(maxsize=32)
-def _tables(half: int, base: float, unit: int) -> tuple[np.ndarray, np.ndarray]:
-  turned = np.arange(_DIGIT)[:, None] * unit * _speeds(half, base)
+def digit_tables(
+  half: int, base: float, unit: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns cosine and sine of a digit's values, float32 `[256, half]`.
+
+  Args:
+    half: Pairs of a head.
+    base: Longest wavelength is about `2 pi base`.
+    unit: What the digit counts, 1 or `DIGIT`.
+  """
+  turned = np.arange(DIGIT)[:, None] * unit * _speeds(half, base)
   return np.cos(turned).astype(np.float32), np.sin(turned).astype(np.float32)
 
 

@@ -26,7 +26,7 @@ def against(
   x: Float[Array, 'n i'], table: Float[Array, 'o i']
 ) -> Float[Array, 'n o']:
   """Returns `x @ table.T`, float32; both of one dtype."""
-  if jax.default_backend() == 'cpu' and len(x) in _FEW:
+  if jax.default_backend() == 'cpu' and _is_few(x):
     return _turned(x, table)
   return jnp.einsum('nd,vd->nv', x, table, preferred_element_type=jnp.float32)
 
@@ -35,10 +35,15 @@ def against(
 def _rows(
   x: Float[Array, 'n i'], kernel: Float[Array, 'i o']
 ) -> Float[Array, 'n o']:
-  if len(x) not in _FEW:
+  if not _is_few(x):
     return x @ kernel
   # Of a loop over steps, the kernel is turned once, before it.
   return _turned(x, _kept(kernel.T)).astype(x.dtype)
+
+
+def _is_few(x: Float[Array, 'n i']) -> bool:
+  # The rows of a program that is exported for any batch are no number.
+  return isinstance(x.shape[0], int) and x.shape[0] in _FEW
 
 
 def _turned(

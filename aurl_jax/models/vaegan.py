@@ -23,7 +23,13 @@ from aurl_jax.models.head import FieldHead
 from aurl_jax.models.heard import Heard
 from aurl_jax.models.hierarchy import Hierarchy
 from aurl_jax.models.latent import Posterior
-from aurl_jax.models.layers import Embedding, dropout, normal, unseen
+from aurl_jax.models.layers import (
+  Embedding,
+  dropout,
+  normal,
+  unseen,
+  with_reaches,
+)
 from aurl_jax.models.lead import Lead
 from aurl_jax.models.oneshot import OneShot
 from aurl_jax.parallel.rules import constrain_rows
@@ -69,6 +75,8 @@ class MusicTransformerVAEGAN(nnx.Module):
       self.oneshot = OneShot(config, beat, jax.random.fold_in(key, 2))
     if heard:
       self.heard = Heard(dict(heard), d, jax.random.fold_in(key, 3))
+    if config.activations:
+      with_reaches(self, self.embed)
     self.config = config
 
   def posterior(

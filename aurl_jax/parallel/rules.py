@@ -47,6 +47,8 @@ RULES: tuple[Rule, ...] = (
   (r'(^|/)down/kernel$', P('fsdp', 'tensor')),
   (r'(^|/)start$', P()),
   (r'norm/scale$', P()),
+  (r'(^|/)(out_)?reach$', P()),
+  (r'(^|/)reaches/\d+$', P()),
 )
 """Megatron's split (Shoeybi et al. 2019, section 3) times FSDP's."""
 

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
+from aurl_jax.core.typing import Size
 from aurl_jax.music import notes as notes_lib
 from aurl_jax.tokens import events, heard
 from aurl_jax.tokens.codec import Field
@@ -172,7 +173,7 @@ class Places:
       tuple(table.reshape(-1, columns)[:, at].tolist()) for table in tables
     )
 
-  def init(self, shape: tuple[int, ...] = ()) -> PlaceState:
+  def init(self, shape: tuple[Size, ...] = ()) -> PlaceState:
     """Returns the clock before any step, int32 arrays of a shape."""
     zeros = jnp.zeros(shape, jnp.int32)
     bar = jnp.full(shape, self.meter, jnp.int32)

@@ -38,6 +38,7 @@ OPTIONS = (
   {'metrical': 8, 'shared_pitch': True},
   {'pattern': 'hierarchy'},
   {'lead': 1},
+  {'activations': 8},
   {'heard': 'harmony,section'},
   {
     'mode': 'vae',
