@@ -31,23 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     metavar='PATH',
     help='a folder of MIDI files, or JSON of four-part frames',
   )
+  _add_music(parser)
   parser.add_argument('--against', default='', metavar='MODEL', help='another')
   parser.add_argument(
     '--n', type=int, default=0, help='pieces (as many as the reference has)'
   )
   parser.add_argument('--seed', type=int, default=0)
-  parser.add_argument(
-    '--training',
-    default='',
-    metavar='PATH',
-    help='music that copies are looked for in (the index of the model)',
-  )
-  parser.add_argument(
-    '--styles',
-    default='',
-    metavar='DIR',
-    help='labelled pieces: a folder a style, or info.csv of Groove',
-  )
   parser.add_argument(
     '--encoder',
     default='pop_dials',
@@ -69,6 +58,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--jobs', type=int, default=1, help='processes that measure pieces'
   )
+  parser.add_argument('--out', default='out', metavar='DIR')
+
+
+def _add_music(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of music of people."""
+  parser.add_argument(
+    '--training',
+    default='',
+    metavar='PATH',
+    help='music that copies are looked for in (the index of the model)',
+  )
+  parser.add_argument(
+    '--styles',
+    default='',
+    metavar='DIR',
+    help='labelled pieces: a folder a style, or info.csv of Groove',
+  )
   parser.add_argument(
     '--beats',
     choices=('keep', 'auto', 'track', 'align'),
@@ -76,7 +82,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     help='of MIDI files whose ticks or bars mean nothing, as in training: '
     'follow what is heard, or align bars with downbeats (keep)',
   )
-  parser.add_argument('--out', default='out', metavar='DIR')
 
 
 def run(args: argparse.Namespace) -> int:
