@@ -30,7 +30,7 @@ import numpy as np
 from aurl_jax.core import config as config_lib
 from aurl_jax.core import files
 from aurl_jax.core.errors import AurlError, BundleError, ConfigError
-from aurl_jax.deploy import originals, weights
+from aurl_jax.deploy import hub, originals, weights
 from aurl_jax.deploy import priors as priors_lib
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.deploy.dials import Dials
@@ -51,6 +51,15 @@ CONFIG = 'config.json'
 CARD = 'MODEL_CARD.md'
 REPORT = 'quantised.json'
 DIGESTS = 'digests.json'
+_LAYOUT = (
+  WEIGHTS,
+  CONFIG,
+  CARD,
+  REPORT,
+  DIGESTS,
+  originals.NAME,
+  priors_lib.NAME,
+)
 
 
 def save(
@@ -140,7 +149,8 @@ def load(
   """Returns the model of a bundle, ready to generate.
 
   Args:
-    path_or_name: A bundle's folder, or the name of a shipped model.
+    path_or_name: A bundle's folder, the name of a shipped model, or of a
+      published one, such as `hf:OWNER/NAME` (`deploy.hub`).
     allow: Modules outside `aurl_jax` whose tokenizers may be built.
 
   Raises:
@@ -288,12 +298,14 @@ def _is_bundle(folder: pathlib.Path) -> bool:
 
 
 def _find(path_or_name: str | os.PathLike[str]) -> pathlib.Path:
-  path = pathlib.Path(path_or_name)
-  if path.is_dir():
-    return path
   name = os.fspath(path_or_name)
+  # A name that no system could hold is none, and no error of the system.
+  if os.path.isdir(name):
+    return pathlib.Path(name)
   if name in shipped():
     return shipped_folder(name)
+  if hub.named(name):
+    return hub.fetched(name, _LAYOUT)
   raise BundleError(
     f'no bundle {name!r}: neither a folder nor a shipped model '
     f'({", ".join(shipped()) or "none ships yet"}); `aurl bundle RUN --out '

@@ -13,6 +13,7 @@ originality.safetensors  by what copies of the training music are known
 
 import contextlib
 import dataclasses
+import os
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -123,8 +124,9 @@ class Workdir:
   @property
   def holds_run(self) -> bool:
     """Whether a run was started here; a bundle has a config, too."""
-    is_bundle = (self.root / _OF_BUNDLES).is_file()
-    return self.config.is_file() and not is_bundle
+    # What no system could hold is no run, and no error of the system.
+    is_bundle = os.path.isfile(self.root / _OF_BUNDLES)
+    return os.path.isfile(self.config) and not is_bundle
 
   def read_config(self) -> dict[str, Any]:
     """Returns the stored config.
