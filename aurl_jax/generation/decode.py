@@ -125,8 +125,8 @@ class Batch:
     seeds: Of each.
     numbers: Of each, those of its constraints (`Writer.split`); None where
       all have the writer's.
-    least: Steps that prompts are padded to at least, so that shorter ones
-      need no program of their own.
+    least: Steps that prompts are padded to if none is longer, so that all need
+      one program.
   """
 
   asked: Guided
@@ -229,7 +229,9 @@ class Batch:
   @property
   def width(self) -> int:
     """Steps that the prompts are padded to."""
-    longest = max(self.least, *(len(prompt) for prompt in self.prompts))
+    longest = max(map(len, self.prompts))
+    if self.least >= longest:
+      return self.least
     if longest < _BLOCK:
       return power(longest)
     return -(-longest // _BLOCK) * _BLOCK

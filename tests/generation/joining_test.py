@@ -2,7 +2,11 @@
 
 import pytest
 
-from aurl_jax.generation import joining
+from aurl_jax.generation import decode, joining
+from aurl_jax.generation.guidance import Guided
+from aurl_jax.generation.sampling import Sampler
+from tests.generation import writers
+from tests.tokens import pieces
 
 
 @pytest.mark.parametrize('context', [8, 33, 41, 64, 100, 129, 640, 2048])
@@ -24,3 +28,16 @@ def test_four_bars_go_on_from_four_in_the_smallest_room(steps):
   # The step that ends a piece, too.
   assert joining.padded_width(prompt) + more + 1 <= room
   assert room < joining.padded_width(prompt) + more + 16
+
+
+@pytest.mark.parametrize('steps', [1, 8, 9, 24, 40, 65, 72, 73])
+def test_rows_are_as_wide_as_is_told(steps):
+  model, params = writers.model_of('compound')
+  tokenizer = writers.TOKENIZERS['compound']
+  prompt = tokenizer.encode(pieces.chorale(0, bars=8))[:steps]
+  writer = decode.Writer(model, params, tokenizer.grammar, (), Sampler())
+  batch = decode.Batch(Guided([prompt]), [model.config.context], [0])
+  found = joining.entry(writer, batch)
+  assert found.width == joining.padded_width(steps)
+  rows = found.batch.rows(1, joining.top(model.config.context))
+  assert rows.prompts.shape[1] == found.width
