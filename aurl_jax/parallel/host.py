@@ -73,6 +73,16 @@ def keep_memory(reserve: int = 1 << 28) -> bool:
   return all(done)
 
 
+def give_back() -> bool:
+  """Gives freed memory back to the system; returns whether there was any.
+
+  For a process of many threads, each of which frees what others have asked
+  for. Without a C library that can do so, glibc, there is none.
+  """
+  libc = _glibc()
+  return libc is not None and bool(libc.malloc_trim(0))
+
+
 @contextlib.contextmanager
 def settled() -> Iterator[None]:
   """Leaves what is there already out of garbage collections while entered.
@@ -98,9 +108,7 @@ def tidy() -> None:
   pages as it needs anew: a moment's work, so long as it is not for every one.
   """
   gc.collect()
-  libc = _glibc()
-  if libc is not None:
-    libc.malloc_trim(0)
+  give_back()
 
 
 def _glibc() -> ctypes.CDLL | None:

@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from aurl_jax.core.errors import ConfigError
+from aurl_jax.parallel import host
 from aurl_jax.serving import guards
 from aurl_jax.serving.engine import Engine
 
@@ -28,6 +29,8 @@ CONNECTIONS = 2048
 DRAIN_SECONDS = 60.0
 """For what has been taken, on SIGTERM."""
 _HEAD_BYTES = 32 << 10
+_TICKS = 200
+"""Of a tenth of a second, after which freed memory is given back."""
 
 _log = logging.getLogger(__name__)
 
@@ -106,6 +109,10 @@ class Server(uvicorn.Server):
     late = self._until is not None and time.monotonic() > self._until
     if late or (self._until is not None and self._engine.idle):
       self.should_exit = True
+    if counter % _TICKS == 0:
+      # What is freed lies about in heaps of many threads, 10 to 20 MB more
+      # after 10,000 requests.
+      await asyncio.to_thread(host.give_back)
     return bool(await super().on_tick(counter))
 
 

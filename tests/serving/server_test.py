@@ -18,6 +18,7 @@ pytest.importorskip('uvicorn', reason='needs the extra: aurl-jax[serve]')
 
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.serving import server
+from aurl_jax.serving.engine import Engine
 from aurl_jax.serving.plan import Plan
 from tests.serving import stage
 
@@ -178,3 +179,15 @@ def test_sigterm_lets_it_finish_what_it_has_taken(repository):
   finally:
     process.kill()
     process.communicate()
+
+
+def test_freed_memory_is_given_back_now_and_then(monkeypatch):
+  given = threading.Event()
+  monkeypatch.setattr(server, '_TICKS', 1)
+  monkeypatch.setattr(server.host, 'give_back', given.set)
+  engine = Engine(stage.composer(), stage.PLAN)
+  try:
+    with stage.serving(engine):
+      assert given.wait(30)
+  finally:
+    engine.close(1)
