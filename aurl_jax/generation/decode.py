@@ -125,8 +125,10 @@ class Batch:
     seeds: Of each.
     numbers: Of each, those of its constraints (`Writer.split`); None where
       all have the writer's.
-    least: Steps that prompts are padded to if none is longer, so that all need
-      one program.
+    least: Steps that prompts are padded to at least, so that shorter ones
+      need no program of their own.
+    fixed: Steps that all prompts are padded to, none of which is longer; 0
+      goes by the longest.
   """
 
   asked: Guided
@@ -134,6 +136,7 @@ class Batch:
   seeds: list[int]
   numbers: list[tuple[Any, ...]] | None = None
   least: int = 0
+  fixed: int = 0
 
   @classmethod
   def of(
@@ -160,7 +163,12 @@ class Batch:
     numbers = None if self.numbers is None else self.numbers[rows]
     asked = self.asked.part(rows)
     return Batch(
-      asked, self.budgets[rows], self.seeds[rows], numbers, self.least
+      asked,
+      self.budgets[rows],
+      self.seeds[rows],
+      numbers,
+      self.least,
+      self.fixed,
     )
 
   @property
@@ -229,9 +237,9 @@ class Batch:
   @property
   def width(self) -> int:
     """Steps that the prompts are padded to."""
-    longest = max(map(len, self.prompts))
-    if self.least >= longest:
-      return self.least
+    if self.fixed:
+      return self.fixed
+    longest = max(self.least, *(len(prompt) for prompt in self.prompts))
     if longest < _BLOCK:
       return power(longest)
     return -(-longest // _BLOCK) * _BLOCK

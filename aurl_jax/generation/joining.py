@@ -132,7 +132,7 @@ def entry(writer: Writer, batch: Batch, least: int = 1) -> Entry:
   if batch.numbers is None:
     batch = dataclasses.replace(batch, numbers=[writer.split()[1]])
   width = padded_width(max(least, len(batch.prompts[0])))
-  batch = dataclasses.replace(batch, least=width)
+  batch = dataclasses.replace(batch, fixed=width)
   rows = batch.rows(1, top(writer.model.config.context))
   kind = Kind.of(writer, batch)
   sampler = _numbers(writer.sampler, kind.filters)
