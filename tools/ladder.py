@@ -107,12 +107,8 @@ def climbed(reference: list[Notes], pieces: list[Notes], seed: int):
       },
     }
 
-  first = far(plain)
-  for name, way in corruption.WAYS.items():
-    spoilt = lambda share, way=way: far(  # noqa: E731
-      metrics.table([way(x, share, seed + i) for i, x in enumerate(pieces)])
-    )
-    yield told(name, first, spoilt)
+  far_of = lambda some: far(metrics.table(some))  # noqa: E731
+  yield from spoilt(pieces, far(plain), far_of, seed)
 
 
 def seen(view, reference: list[Notes], pieces: list[Notes], seed: int):
@@ -143,20 +139,27 @@ def seen(view, reference: list[Notes], pieces: list[Notes], seed: int):
       'kernel': floor['kernel']['floor'],
     },
   }
-  first = far(plain)
+  far_of = lambda some: far(view.vectors(some))  # noqa: E731
+  yield from spoilt(pieces, far(plain), far_of, seed)
+
+
+def spoilt(
+  pieces: list[Notes],
+  first: dict,
+  far: Callable[[list[Notes]], dict],
+  seed: int,
+):
+  """Yields a line for each way of spoiling pieces; `first` is of none."""
   for name, way in corruption.WAYS.items():
-    spoilt = lambda share, way=way: far(  # noqa: E731
-      view.vectors([way(x, share, seed + i) for i, x in enumerate(pieces)])
-    )
-    yield told(name, first, spoilt)
+    steps = []
+    for share in corruption.LADDER:
+      some = [way(x, share, seed + i) for i, x in enumerate(pieces)]
+      steps.append({'share': share} | (far(some) if share else first))
+    yield told(name, steps)
 
 
-def told(way: str, first: dict, far: Callable[[float], dict]) -> dict:
+def told(way: str, steps: list[dict]) -> dict:
   """Returns the line of a way, and whether each distance grows."""
-  steps = [
-    {'share': share} | (far(share) if share else first)
-    for share in corruption.LADDER
-  ]
   grows = lambda values: bool(np.all(np.diff(list(values)) > 0))  # noqa: E731
   return (
     {'way': way, 'steps': rounded(steps)}

@@ -56,6 +56,21 @@ def flatten(
       yield (*path, str(name)), value
 
 
+def by_path(nested: Mapping[str, Any]) -> dict[str, Leaf]:
+  """Returns the leaves of nested dicts by their paths, as files name them.
+
+  Example:
+    >>> by_path({'a': {'b': 1}})
+    {'a/b': 1}
+  """
+  return {'/'.join(path): leaf for path, leaf in flatten(nested)}
+
+
+def of_paths(flat: Mapping[str, Leaf]) -> dict[str, Any]:
+  """Returns the nested dicts of what `by_path` gives."""
+  return nest({tuple(path.split('/')): leaf for path, leaf in flat.items()})
+
+
 def names(path: tuple[Any, ...]) -> tuple[str, ...]:
   """Returns the path of a leaf, as jax.tree_util gives it, as texts."""
   return tuple(

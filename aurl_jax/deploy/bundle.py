@@ -51,15 +51,9 @@ CONFIG = 'config.json'
 CARD = 'MODEL_CARD.md'
 REPORT = 'quantised.json'
 DIGESTS = 'digests.json'
-_LAYOUT = (
-  WEIGHTS,
-  CONFIG,
-  CARD,
-  REPORT,
-  DIGESTS,
-  originals.NAME,
-  priors_lib.NAME,
-)
+_ALWAYS = (WEIGHTS, CONFIG, CARD)
+_MAY_BE = (priors_lib.NAME, originals.NAME, REPORT)
+"""Files that not all bundles have."""
 
 
 def save(
@@ -305,7 +299,7 @@ def _find(path_or_name: str | os.PathLike[str]) -> pathlib.Path:
   if name in shipped():
     return shipped_folder(name)
   if hub.named(name):
-    return hub.fetched(name, _LAYOUT)
+    return hub.fetched(name, (*_ALWAYS, DIGESTS, *_MAY_BE))
   raise BundleError(
     f'no bundle {name!r}: neither a folder nor a shipped model '
     f'({", ".join(shipped()) or "none ships yet"}); `aurl bundle RUN --out '
@@ -337,10 +331,8 @@ def _read(folder: pathlib.Path) -> dict[str, bytes]:
   """Returns the files of a bundle whose digests are right."""
   try:
     digests = json.loads((folder / DIGESTS).read_bytes())
-    names = [WEIGHTS, CONFIG, CARD]
-    names += [
-      n for n in (priors_lib.NAME, originals.NAME, REPORT) if n in digests
-    ]
+    names = list(_ALWAYS)
+    names += [name for name in _MAY_BE if name in digests]
     contents = {name: (folder / name).read_bytes() for name in names}
   except FileNotFoundError as error:
     if not (folder / DIGESTS).exists():

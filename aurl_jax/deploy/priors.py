@@ -152,7 +152,7 @@ def from_bytes(data: bytes, where: str, latent: LatentConfig) -> Priors:
   """
   remedy = 'fit the prior again with `aurl prior`'
   header, arrays = sealed.unseal(data, where, FORMAT, remedy)
-  nested = trees.nest({tuple(n.split('/')): x for n, x in arrays.items()})
+  nested = trees.of_paths(arrays)
   try:
     kinds = {
       kind: _whole(kind, config, nested.get(kind, {}))

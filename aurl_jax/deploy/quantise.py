@@ -58,7 +58,7 @@ def quantised(
   stored = packing_lib.pack(arrays, packing)
   shapes = {path: array.shape for path, array in arrays.items()}
   found = packing_lib.unpack(stored, shapes, packing)
-  params = trees.nest({tuple(p.split('/')): x for p, x in found.items()})
+  params = trees.of_paths(found)
   priors = composer.priors
   if priors is not None:
     # The encoder that they are of, in other bits.
@@ -102,7 +102,7 @@ def _calibrated(
   arrays = weights.arrays(params)
   for path, value in reaches(composer, music).items():
     arrays[path] = np.float32(value) * np.ones_like(arrays[path])
-  return model, trees.nest({tuple(p.split('/')): x for p, x in arrays.items()})
+  return model, trees.of_paths(arrays)
 
 
 def _with_reaches(composer: Composer) -> tuple[Model, dict[str, Any]]:
@@ -114,7 +114,7 @@ def _with_reaches(composer: Composer) -> tuple[Model, dict[str, Any]]:
   for path, shape in weights.shapes(model).items():
     if rounding.is_reach(path):
       arrays[path] = np.zeros(shape, np.float32)
-  return model, trees.nest({tuple(p.split('/')): x for p, x in arrays.items()})
+  return model, trees.of_paths(arrays)
 
 
 def _seer(model: Model) -> Any:

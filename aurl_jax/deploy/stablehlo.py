@@ -136,7 +136,7 @@ def load(folder: files.StrPath) -> 'Programs':
     raise BundleError(
       f'{folder / _WEIGHTS} is no safetensors file: {error}', code='format'
     ) from error
-  nested = trees.nest({tuple(p.split('/')): x for p, x in flat.items()})
+  nested = trees.of_paths(flat)
   return Programs(manifest['model'], nested, calls)
 
 

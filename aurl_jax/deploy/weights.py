@@ -31,7 +31,7 @@ def arrays(params: Mapping[str, Any]) -> dict[str, np.ndarray]:
   """Returns parameters by path, in the order of their tree."""
   return {
     path: np.asarray(jax.device_get(leaf))
-    for path, leaf in _by_path(params).items()
+    for path, leaf in trees.by_path(params).items()
   }
 
 
@@ -79,13 +79,13 @@ def params(
     found = {path: x.astype(np.float32) for path, x in stored.items()}
   else:
     found = packing_lib.unpack(stored, wanted, packing)
-  return trees.nest({tuple(p.split('/')): x for p, x in found.items()})
+  return trees.of_paths(found)
 
 
 def shapes(model: Model) -> dict[str, tuple[int, ...]]:
   """Returns the shapes of a model's parameters by path."""
   like = jax.eval_shape(model.init, jax.random.key(0))
-  return {path: tuple(x.shape) for path, x in _by_path(like).items()}
+  return {path: tuple(x.shape) for path, x in trees.by_path(like).items()}
 
 
 def checked(
@@ -165,7 +165,3 @@ def _check_finite(path: str, array: np.ndarray, kind: str) -> None:
       'earlier checkpoint if they are no numbers at all',
       code='dtype',
     )
-
-
-def _by_path(tree: Mapping[str, Any]) -> dict[str, Any]:
-  return {'/'.join(path): leaf for path, leaf in trees.flatten(tree)}

@@ -161,14 +161,12 @@ class Batch:
   def part(self, rows: slice) -> 'Batch':
     """Returns some of the rows, with the seeds that they have here."""
     numbers = None if self.numbers is None else self.numbers[rows]
-    asked = self.asked.part(rows)
-    return Batch(
-      asked,
-      self.budgets[rows],
-      self.seeds[rows],
-      numbers,
-      self.least,
-      self.fixed,
+    return dataclasses.replace(
+      self,
+      asked=self.asked.part(rows),
+      budgets=self.budgets[rows],
+      seeds=self.seeds[rows],
+      numbers=numbers,
     )
 
   @property

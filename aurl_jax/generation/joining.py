@@ -6,6 +6,7 @@ fields, `b` rows, of which there is one.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -159,6 +160,7 @@ def padded_width(steps: int) -> int:
   return whole * 3 // 4 if whole * 3 // 4 >= steps else whole
 
 
+@functools.cache
 def top(context: int) -> int:
   """Returns the index that no row of a context reaches, padding and all."""
   padding = (padded_width(steps) - steps for steps in range(1, context + 1))

@@ -101,7 +101,7 @@ def mixed(args: argparse.Namespace) -> dict[str, list[Asked]]:
   ]
   found: dict[str, list[Asked]] = collections.defaultdict(list)
   for seed in range(args.distinct):
-    kind = ('new', 'on', 'stream', 'job', 'anew')[_KIND[seed % len(_KIND)]]
+    kind = _KINDS[seed % len(_KINDS)]
     body: dict[str, Any] = {'seed': seed, 'temperature': 0.8 + 0.1 * (seed % 4)}
     asked = dict(body)
     if kind == 'on':
@@ -130,8 +130,8 @@ def mixed(args: argparse.Namespace) -> dict[str, list[Asked]]:
   return dict(found) | others(coded(prompts[0].midi()))
 
 
-_KIND = (0, 0, 0, 0, 1, 1, 1, 2, 3, 4)
-"""Of ten requests for pieces, the kinds."""
+_KINDS = (*['new'] * 4, *['on'] * 3, 'stream', 'job', 'anew')
+"""Of ten requests for pieces."""
 _ROUTES = {'on': 'continue', 'anew': 'infill'}
 _SHARES = {
   'new': 40,
