@@ -140,7 +140,10 @@ def _found(source: files.StrPath | Sequence[Source]) -> Sequence[Source]:
 def _short_name(source: files.StrPath | Sequence[Source]) -> str:
   if not isinstance(source, str | os.PathLike):
     return 'pieces'
-  name = pathlib.Path(source).expanduser().resolve().name
+  name = '_'.join(
+    pathlib.Path(part).expanduser().resolve().name
+    for part in sources.parts(source)
+  )
   return re.sub(r'[^A-Za-z0-9]+', '_', name)[:40]
 
 

@@ -139,18 +139,55 @@ def find(source: files.StrPath) -> Sequence[Source]:
   """Returns the sources that a name stands for.
 
   Args:
-    source: `chorales`, a folder that `aurl prepare` made, or one of MIDI.
+    source: `chorales`, a folder that `aurl prepare` made, one of MIDI, or
+      several folders of MIDI with the system's separator of paths (`:`)
+      between them, whose names then begin with those of their folders.
 
   Raises:
-    DataError: There is nothing of use.
+    DataError: There is nothing of use, or two folders share a name.
   """
   if os.fspath(source) == 'chorales':
     return chorales()
+  places = parts(source)
+  if len(places) > 1:
+    return _several(places)
   prepared = pathlib.Path(source, 'records').is_dir()
   return records(source) if prepared else folder(source)
 
 
-def folder(path: files.StrPath) -> list[Source]:
+def parts(source: files.StrPath) -> list[str]:
+  """Returns the folders that a name of one or several stands for.
+
+  Example:
+    >>> parts(os.pathsep.join(['scores', 'drums']))
+    ['scores', 'drums']
+  """
+  name = os.fspath(source)
+  if os.path.exists(name):
+    return [name]
+  return [part for part in name.split(os.pathsep) if part] or [name]
+
+
+def _several(places: Sequence[str]) -> list[Source]:
+  """Returns the files of folders, each told its folder's name first."""
+  found: dict[str, list[MidiFile | Unusable]] = {}
+  for place in places:
+    name = pathlib.Path(place).expanduser().resolve().name
+    if name in found:
+      raise DataError(
+        f'two folders of music are called {name!r}, so that their pieces '
+        'could not be told apart; rename one of them',
+        code='same_name',
+      )
+    found[name] = folder(place)
+  return [
+    dataclasses.replace(source, name=f'{name}/{source.name}')
+    for name, listed in found.items()
+    for source in listed
+  ]
+
+
+def folder(path: files.StrPath) -> list[MidiFile | Unusable]:
   """Returns the MIDI files below a folder, sorted by name.
 
   Links are followed, each folder once. If the first folders are named after
@@ -176,7 +213,7 @@ def folder(path: files.StrPath) -> list[Source]:
     )
   named = [(_name(file, path), file) for file in found]
   told = splits.from_folders([name for name, _ in named])
-  usable: list[Source] = [
+  usable: list[MidiFile | Unusable] = [
     MidiFile(name, file, told.get(name), path) for name, file in named
   ]
   return usable + [

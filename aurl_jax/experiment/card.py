@@ -4,6 +4,7 @@ After Mitchell et al. 2019, "Model Cards for Model Reporting".
 """
 
 import json
+import os
 import pathlib
 import platform
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from aurl_jax import __version__
 from aurl_jax.core import config as config_lib
 from aurl_jax.core import files
 from aurl_jax.core.writers import numbers, read_jsonl
+from aurl_jax.data import sources, splits
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
@@ -30,6 +32,12 @@ _LICENCES = {
     'POP909, Wang et al. 2020, MIT; piano arrangements of commercial pop songs'
   ),
   'groove': 'Groove MIDI Dataset, Gillick et al. 2019, CC BY 4.0',
+  'giantmidi': 'GiantMIDI-Piano, Kong et al. 2020, CC BY 4.0',
+  'openewld': (
+    'OpenEWLD, Simonetta et al. 2018: lead sheets in the public domain'
+  ),
+  'openscore_lieder': 'OpenScore Lieder Corpus, CC0',
+  'openscore_quartets': 'OpenScore String Quartet Corpus, CC0',
 }
 """Of the embedded corpus, and of sets whose frozen splits were asked for."""
 _USE = (
@@ -107,15 +115,39 @@ def _model(parts: Parts) -> str:
 
 
 def _data(parts: Parts, cache: TokenCache) -> str:
-  source = parts.run.data.source
-  known = source if source in _LICENCES else parts.run.data.splits
-  licence = _LICENCES.get(known, 'licence: state it here before you share')
+  data = parts.run.data
+  told = [
+    f'Source: {_source(place, data.splits)}.'
+    for place in sources.parts(data.source)
+  ]
   rows = [
     f'- {name}: {counts["pieces"]:,} pieces, {counts["notes"]:,} notes'
     for name, counts in cache.manifest['splits'].items()
   ]
-  name = pathlib.Path(source).name
-  return '\n'.join([f'Source: `{name}` ({licence}).', '', *rows])
+  return '\n'.join(['\n\n'.join(told), '', *rows])
+
+
+def _source(place: str, table: str) -> str:
+  """Returns the name and the licence of a folder, or of the corpus.
+
+  Args:
+    place: The folder, or `chorales`.
+    table: The frozen table of splits that was asked for; with that of all
+      sets a folder goes by its name.
+  """
+  name = pathlib.Path(place).name
+  known = place if place in _LICENCES else table
+  if table == splits.ALL:
+    known = name
+  licence = _LICENCES.get(known, 'licence: state it here before you share')
+  return f'`{name}` ({licence})'
+
+
+def _place(value: str) -> str:
+  """Returns the last part of each of the folders that a value names."""
+  return os.pathsep.join(
+    pathlib.Path(place).name for place in sources.parts(value)
+  )
 
 
 def _training(
@@ -176,7 +208,7 @@ def _figures(figures: Mapping[str, Any]) -> str:
 def _config(config: Mapping[str, Any]) -> str:
   # A path of the machine that trained it is nobody else's business.
   flat = {
-    name: pathlib.Path(value).name if name in _PATHS else value
+    name: _place(value) if name in _PATHS else value
     for name, value in config_lib.flatten(config).items()
   }
   rows = [f'{name} = {json.dumps(value)}' for name, value in flat.items()]
