@@ -1,4 +1,4 @@
-"""`tools/reproduce.py`: figures that stay as published, and those that do not."""
+"""`tools/reproduce.py`: figures that stay as published, others that do not."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.fixture(scope='module')
-def tool(load_tool):
+def tool(load_tool, tool_folder):
   return load_tool('reproduce')
 
 
