@@ -24,6 +24,7 @@ import json
 import pathlib
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -52,19 +53,23 @@ def main() -> int:
   parser.add_argument('--minutes', type=float, default=3.0)
   parser.add_argument('--form', default='')
   parser.add_argument('--bars', type=int, default=0, help='without a form')
+  parser.add_argument(
+    '--lengths', action='store_true', help='as many bars as the music has'
+  )
   parser.add_argument('--config', default='pop', help='page of the music')
   parser.add_argument('--temperature', type=float)
   parser.add_argument('--seed', type=int, default=0, help='of the first piece')
   parser.add_argument('--out', type=pathlib.Path, default='out')
   args = parser.parse_args()
   asked = {'form': args.form, 'minutes': args.minutes, 'seed': args.seed}
-  if args.bars:
+  if args.bars or args.lengths:
     asked = {'bars': args.bars, 'seed': args.seed}
   if args.temperature is not None:
     asked['temperature'] = args.temperature
   try:
     composer = generate.load(args.model)
-    facts = written(composer, asked, args.n, args.out)
+    lengths = bars_of('train', args.config) if args.lengths else []
+    facts = written(composer, asked, args.n, args.out, lengths)
     real = {name: songs(name, args.config) for name in ('train', 'valid')}
   except AurlError as error:
     print(error, file=sys.stderr)
@@ -77,9 +82,16 @@ def main() -> int:
 
 
 def written(
-  composer: Composer, asked: dict[str, Any], n: int, out: pathlib.Path
+  composer: Composer,
+  asked: dict[str, Any],
+  n: int,
+  out: pathlib.Path,
+  lengths: Sequence[int] = (),
 ) -> list[dict[str, Any]]:
-  """Returns the facts of pieces, and writes those that are not there yet."""
+  """Returns the facts of pieces, and writes those that are not there yet.
+
+  Of each one the bars are one of the lengths, if there are any.
+  """
   out.mkdir(parents=True, exist_ok=True)
   log = out / 'figures.jsonl'
   found: dict[int, dict[str, Any]] = {}
@@ -90,6 +102,9 @@ def written(
   for seed in seeds:
     if seed in found:
       continue
+    if len(lengths):
+      drawn = np.random.default_rng(seed).choice(np.asarray(lengths))
+      asked = asked | {'bars': int(drawn)}
     began = time.monotonic()
     piece = composer.generate(composer.request(**{**asked, 'seed': seed}))[0]
     name = f'piece_{seed}.mid'
@@ -130,6 +145,15 @@ def songs(split: str, page: str = 'pop') -> dict[str, np.ndarray]:
   return columns(rows)
 
 
+def bars_of(split: str, page: str) -> list[int]:
+  """Returns how many bars each piece of a split has, of those with eight."""
+  run = sections.parse(pages.load(pages.find(page)))
+  cache = data.prepared(run, quiet=True)
+  pieces = [run.tokenizer.decode(ids) for ids in cache[split]]
+  counts = [len(time_lib.bar_starts(notes)) for notes in pieces]
+  return [count for count in counts if count >= 2 * structure.STRETCH]
+
+
 def columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
   """Returns the indicators of rows, those that are no number left out."""
   found = {n: np.array([row[n] for row in rows]) for n in structure.BANDS}
@@ -160,6 +184,9 @@ def compared(
   own = columns(facts)
   lines = []
   for name in structure.BANDS:
+    if not len(own[name]):
+      lines.append({'indicator': name, 'pieces': 0})
+      continue
     low, middle, high = np.percentile(real['train'][name], [25, 50, 75])
     median = float(np.median(own[name]))
     floor = structure.wasserstein(real['valid'][name], real['train'][name])

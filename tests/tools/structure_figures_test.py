@@ -94,3 +94,24 @@ def test_pieces_of_so_many_bars_have_no_form(tool, tmp_path):
   assert tool.drafts(rows)['ended'] == 2
   tool.picture(rows, tmp_path)
   assert (tmp_path / 'structure.png').read_bytes()[:4] == b'\x89PNG'
+
+
+def test_pieces_may_be_as_long_as_those_of_the_music(tool, tmp_path):
+  composer = Copier()
+  rows = tool.written(composer, {'bars': 0, 'seed': 1}, 6, tmp_path, [24, 32])
+  found = [asked['bars'] for asked in composer.asked]
+  assert set(found) == {24, 32}
+  again = Copier()
+  tool.written(again, {'bars': 0, 'seed': 1}, 6, tmp_path / 'two', [24, 32])
+  assert [asked['bars'] for asked in again.asked] == found
+  assert len(rows) == 6
+
+
+def test_an_indicator_that_no_piece_has_is_told_so(tool):
+  bands = tool.structure.BANDS
+  real = {
+    name: dict.fromkeys(bands, np.linspace(low, 1, 9))
+    for name, low in (('train', 0.2), ('valid', 0.3))
+  }
+  rows = [{'short': 0.5, 'mid': 0.5, 'long': np.nan}]
+  assert tool.compared(rows, real)[-1] == {'indicator': 'long', 'pieces': 0}
