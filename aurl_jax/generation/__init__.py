@@ -5,6 +5,7 @@ from aurl_jax.core import lazy
 __getattr__, __dir__, __all__ = lazy.attach(
   __name__,
   {
+    'Album': 'aurl_jax.generation.album',
     'Arrange': 'aurl_jax.generation.remake',
     'Between': 'aurl_jax.generation.remake',
     'DecodeError': 'aurl_jax.generation.errors',
