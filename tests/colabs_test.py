@@ -216,6 +216,7 @@ class Shown:
     data = [data for _, data in notebooks.outputs(done)]
     self.folder = folder
     self.said = notebooks.said(done)
+    self.prose = '\n'.join(sources(done, 'markdown'))
     self.pictures = [
       base64.b64decode(part['image/png'])
       for part in data
@@ -295,3 +296,147 @@ def test_quickstart_runs(run):
   losses = [r['loss'] for r in records(shown.folder, 'first') if 'loss' in r]
   assert losses[-1] < losses[0]
   assert len(list((shown.folder / 'written').glob('*.mid'))) == 2
+
+
+@pytest.mark.slow
+def test_your_own_midi_runs(run):
+  shown = run('02_your_own_midi')
+  check_pictures(shown, 1)
+  check_players(shown, 2)
+  lines = (shown.folder / 'data/mine/files.jsonl').read_text().splitlines()
+  why = {row['name']: row['code'] for row in map(json.loads, lines)}
+  assert len(why) == number(shown, r'(\d+) files in my_midi')
+  assert why['readme.mid'] == 'no_header'
+  assert why['cut_off.mid'] == 'voices'
+  assert why['three_notes.mid'] == 'few_notes'
+  assert why['transposed.mid'] == 'duplicate'
+  assert 'exit code 2' in shown.said
+  steps = [row['step'] for row in records(shown.folder, 'mine')]
+  assert max(steps) == 2
+  first, *_ = (r['loss'] for r in records(shown.folder, 'mine'))
+  # Of chorales a model knows much that has learnt them, and nothing one drawn.
+  assert first < 1.5
+
+
+@pytest.mark.slow
+def test_tokens_and_ledger_runs(run):
+  shown = run('03_tokens_and_ledger')
+  check_pictures(shown, 3)
+  check_players(shown, 2)
+  for name in ('compound', 'remi', 'expressive', 'performance'):
+    assert re.search(rf'{name} +written: exact, played: exact', shown.said)
+  assert re.search('grid +written: exact, played: refused', shown.said)
+  written, played = shown.played()
+  assert len(written) == len(played) == 164
+  assert [note[2] for note in written[:4]] == [45, 64, 69, 73]
+  # Of the mean error of onsets, which finer cells make smaller.
+  rows = re.findall(r'^(4|24) +164 +0 +([\d.]+)', shown.said, re.MULTILINE)
+  errors = dict(rows)
+  assert float(errors['24']) < float(errors['4']) / 2
+
+
+@pytest.mark.slow
+def test_generation_and_control_runs(run):
+  shown = run('04_generation_and_control')
+  check_pictures(shown, 1)
+  check_players(shown, 7)
+  table = re.findall(r'^(\w+) +(\d\.\d+) +(\d+)$', shown.said, re.MULTILINE)
+  kept = {name: (float(share), int(broken)) for name, share, broken in table}
+  assert {'key', 'chords', 'density', 'rhythm'} <= set(kept)
+  assert set(kept.values()) == {(1.0, 0)}
+  ruled, _, before, anew, *_ = shown.played()
+  of_d_minor = {2, 4, 5, 7, 9, 10, 0, 1}
+  assert {note[2] % 12 for note in ruled} <= of_d_minor
+  # Eighths at 96 beats a minute.
+  places = {round(note[0] / (60 / 96 / 2), 2) for note in ruled}
+  assert all(place == int(place) for place in places)
+  assert before == ruled
+  assert anew != before
+  # Four beats a bar: the first bar of each is the same.
+  bar = 4 * 60 / 96
+  assert [n for n in anew if n[0] < bar] == [n for n in before if n[0] < bar]
+  asked, heard = re.search(
+    r'asked for \[(.*)\] heard \[(.*)\]', shown.said
+  ).groups()
+  assert len(asked.split(',')) == len(heard.split(','))
+  assert int(heard.split(',')[-1]) > int(heard.split(',')[0])
+
+
+@pytest.mark.slow
+def test_latent_space_runs(run):
+  shown = run('05_latent_space')
+  check_pictures(shown, 6)
+  check_players(shown, 6)
+  assert number(shown, r'F1 of notes that came back: ([\d.]+)') > 0.5
+  turned = re.findall(r'^(-2|2) +([\d.]+) +([\d.]+)$', shown.said, re.MULTILINE)
+  (less, more) = (tuple(map(float, row[1:])) for row in turned)
+  assert more[0] > 1.5 * less[0]
+  assert more[1] > less[1] + 3
+  narrow, wide = (
+    records(shown.folder, f'width_{width}')[-1]['valid/loss']
+    for width in (16, 48)
+  )
+  assert f"'width_16': {narrow}" in shown.said
+  assert f"'width_48': {wide}" in shown.said
+  assert 'model.width' in (shown.folder / 'both.html').read_text()
+
+
+@pytest.mark.slow
+def test_evaluation_runs(run):
+  shown = run('06_evaluation')
+  check_pictures(shown, 3)
+  check_players(shown, 2)
+  assert len(shown.sounds) == 2
+  report = json.loads((shown.folder / 'judged/report.json').read_text())
+  told = report['models'][0]['sets']['frechet']
+  assert told['low'] < told['estimate'] < told['high']
+  # The notebook's own functions and the report of the command.
+  said = number(shown, r'Fréchet distance: ([\d.]+);')
+  assert abs(said - told['plain']) < 0.06
+  heard = json.loads((shown.folder / 'test/report.json').read_text())
+  counts = heard['listeners']
+  assert counts['through'] == 12
+  assert counts['failed_checks'] >= 1 or counts['counted'] == 12
+  (contrast,) = heard['results']['contrasts'].values()
+  mean, low, high = contrast['mean']
+  # Simulated listeners prefer the first system in three of four answers.
+  assert low <= 0.25 <= high
+  assert 0 < low <= mean <= high
+  assert 'No person answered here' in shown.prose
+
+
+@pytest.mark.slow
+def test_studies_runs(run):
+  shown = run('07_studies')
+  check_pictures(shown, 5)
+  check_players(shown, 2)
+  rows = (shown.folder / 'heard/features.csv').read_text().splitlines()
+  midi = list((shown.folder / 'chorales').glob('*.mid'))
+  assert len(rows) - 1 == len(midi) > 8
+  assert (shown.folder / 'heard/index.html').stat().st_size > 10_000
+  kept = re.search(r"kept: \{'chords': ([\d.]+)", shown.said)
+  assert float(kept[1]) == 1.0
+  # Of the song that the notebook puts together.
+  assert 'form: AABA A8A8B8A8' in shown.said
+
+
+@pytest.mark.slow
+def test_scale_out_runs(run):
+  shown = run('08_scale_out')
+  check_pictures(shown, 3)
+  assert '8 devices: cpu' in shown.said
+  assert 'data 2 × fsdp 2 × tensor 2 on cpu' in shown.said
+  runs = [records(shown.folder, n) for n in ('data_8', 'fsdp_8', 'all_three')]
+  losses = np.array([[r['loss'] for r in run if 'loss' in r] for run in runs])
+  assert np.ptp(losses, axis=0).max() < 1e-4
+  assert losses[0, -1] < losses[0, 0]
+  table = re.findall(
+    r'^(data 8|fsdp 8) +([\d.]+) +([\d.]+) +([\d.]+)$',
+    shown.said,
+    re.MULTILINE,
+  )
+  costs = {name: tuple(map(float, row)) for name, *row in table}
+  # docs/scaling.md: 0.7 and 0.9 MB, and an eighth of the matrices.
+  assert abs(costs['data 8'][0] - 0.7) < 0.06
+  assert abs(costs['fsdp 8'][0] - 0.9) < 0.06
+  assert costs['fsdp 8'][1] < costs['data 8'][1]

@@ -45,13 +45,13 @@ class Piece:
   """
 
   notes: Notes
-  ids: np.ndarray
+  ids: np.ndarray = dataclasses.field(repr=False)
   seed: int
   ended: bool
   grammatical: bool
   kept: Mapping[str, Kept] = dataclasses.field(default_factory=dict)
   retries: tuple[Retry, ...] = ()
-  more: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  more: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
   index: Index | None = dataclasses.field(default=None, repr=False)
 
   @functools.cached_property
