@@ -57,7 +57,7 @@ def sources(notebook, kind='code'):
 def commands(notebook):
   """Each line of shell that begins with `aurl`, as words."""
   for source in sources(notebook):
-    if source.startswith('%%bash'):
+    if source.startswith('%%bash -e'):
       text = source.replace('\\\n', ' ')
       for line in text.splitlines()[1:]:
         if line.strip().startswith('aurl '):
@@ -148,6 +148,11 @@ def test_every_verb_and_flag_exists(told, name, capsys):
       build_parser(words[0]).parse_args(words)
     except SystemExit:
       pytest.fail(f'aurl {shlex.join(words)}: {capsys.readouterr().err}')
+
+
+def test_a_command_that_fails_ends_its_cell(told):
+  shells = [t for name in NAMES for t in sources(told[name]) if '%%' in t]
+  assert {text.splitlines()[0] for text in shells} == {'%%bash -e'}
 
 
 def test_the_commands_are_found(told):
