@@ -1,4 +1,4 @@
-"""The form of the notebooks; what they show is in integration/colabs_test.py."""
+"""The form of the notebooks; `integration/colabs_test` has what they show."""
 
 import ast
 import base64
@@ -24,7 +24,6 @@ NAMES = (
   '07_studies',
   '08_scale_out',
 )
-_FRAME = re.compile('srcdoc="(.*?)"', re.DOTALL)
 _VARIABLE = re.compile(r'\$\(\(.*?\)\)|\$\w+')
 
 
