@@ -142,11 +142,16 @@ def test_your_own_midi_runs(run):
   assert why['three_notes.mid'] == 'few_notes'
   assert why['transposed.mid'] == 'duplicate'
   assert 'exit code 2' in shown.said
-  steps = [row['step'] for row in records(shown.folder, 'mine')]
-  assert max(steps) == 2
-  first, *_ = (r['loss'] for r in records(shown.folder, 'mine'))
+  judged = {
+    row['step']: row['valid/loss']
+    for row in records(shown.folder, 'mine')
+    if 'valid/loss' in row
+  }
+  assert sorted(judged) == [0, 2]
+  before = number(shown, r'held-out files: ([\d.]+) before')
+  assert abs(before - judged[0]) < 0.001
   # Of chorales a model knows much that has learnt them, and nothing one drawn.
-  assert first < 1.5
+  assert judged[0] < 1.5
 
 
 @pytest.mark.slow
