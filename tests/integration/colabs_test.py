@@ -192,6 +192,8 @@ def test_generation_and_control_runs(run):
   ).groups()
   assert len(asked.split(',')) == len(heard.split(','))
   assert int(heard.split(',')[-1]) > int(heard.split(',')[0])
+  # Of a piece of the training music.
+  assert number(shown, r'the longest has (\d+) notes') >= 12
 
 
 @pytest.mark.slow
