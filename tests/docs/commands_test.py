@@ -109,7 +109,7 @@ def fault_of(command):
     gone = [w for w in rest if '/' in w and not (pages.ROOT / w).exists()]
     return f'no {gone}' if gone else None
   if program == 'pip' or program.endswith('/pip'):
-    return fault_of_install(rest)
+    return fault_of_install(rest, (pages.ROOT / command.where).parent)
   return None
 
 
@@ -155,6 +155,8 @@ def loaded(page):
 
 def fault_of_page(words):
   pairs = [w for w in words if not PLACEHOLDER.fullmatch(w.split('=')[-1])]
+  if '--help' in pairs:
+    return None
   if pairs and not any(w.startswith('--config=') for w in words):
     pairs = ['--config=base', *pairs]
   try:
@@ -196,7 +198,7 @@ def flags_of(program):
   return set().union(*found.values())
 
 
-def fault_of_install(words):
+def fault_of_install(words, folder):
   known = tomllib.loads((pages.ROOT / 'pyproject.toml').read_text())
   extras = known['project']['optional-dependencies']
   for word, after in itertools.pairwise([*words, '']):
@@ -204,7 +206,8 @@ def fault_of_install(words):
       unknown = set(asked[1].split(',')) - set(extras)
       if unknown:
         return f'no extra {unknown}'
-    if word == '-r' and not (pages.ROOT / after).exists():
+    found = [home / after for home in (pages.ROOT, folder)]
+    if word == '-r' and not any(path.exists() for path in found):
       return f'no {after}'
   return None
 

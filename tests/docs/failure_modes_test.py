@@ -50,7 +50,7 @@ def said_by(node):
 
 @functools.cache
 def said():
-  """All texts of the package and of what installs it, `…` for what is put in."""
+  """All texts of the package and of what installs it, `…` for values."""
   texts = set()
   for path in (pages.ROOT / 'aurl_jax').rglob('*.py'):
     for node in ast.walk(ast.parse(path.read_text())):

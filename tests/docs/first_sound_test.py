@@ -1,7 +1,7 @@
 """What the first page tells a newcomer to type, typed.
 
 The very lines of the README, one after the other in an empty folder with a home
-of its own, which holds the MIDI. What takes long is asked for less of: see LESS.
+of its own, which holds the MIDI. What takes long is asked for less of: `LESS`.
 """
 
 import json
