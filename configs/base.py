@@ -49,6 +49,7 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       source='chorales',
       batching='pack',
       buckets='',
+      context=0,
       bucket_rows=0,
       workers=0,
       max_bad=1.0,

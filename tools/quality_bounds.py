@@ -3,7 +3,8 @@
   python tools/quality_bounds.py [--out tests/regression/bounds.json]
 
 For each model a corpus of held-out music (POP909 valid with its beats aligned,
-the chorales of JSB valid; AURL_DATA): excerpts of eight bars, one a piece. Of
+the chorales of JSB valid, the valid splits of the page `multi`; AURL_DATA):
+excerpts of eight bars, one a piece. Of
 each metric the share of music between the 10th and the 90th percentile; of
 sets of so many excerpts as the test writes, drawn 200 times, the 5th and the
 95th percentile of `self_bleu` and `distinct`; and of the excerpts by
@@ -25,6 +26,8 @@ import aurl_jax
 from aurl_jax.data import frames
 from aurl_jax.data.preprocess import Preprocess
 from aurl_jax.evaluation import diversity, metrics
+from aurl_jax.experiment import data as prepared
+from aurl_jax.experiment import pages, sections
 from aurl_jax.music import midi, time
 from aurl_jax.music.notes import Notes
 
@@ -69,9 +72,20 @@ def _chorales(data: pathlib.Path) -> list[Notes]:
   return [excerpt(notes, 0) for notes in found]
 
 
+def _multi(data: pathlib.Path) -> list[Notes]:
+  """Returns excerpts of those pieces that have as many bars."""
+  del data  # The page finds it.
+  run = sections.parse(pages.load(pages.find('multi')))
+  cache = prepared.prepared(run, quiet=True)
+  pieces = [run.tokenizer.decode(ids) for ids in cache['valid']]
+  long = [notes for notes in pieces if len(time.bar_starts(notes)) > BARS]
+  return [excerpt(notes, 0) for notes in long]
+
+
 CORPORA: dict[str, Callable[[pathlib.Path], list[Notes]]] = {
   'chorale': _chorales,
   'pop': _pop,
+  'multi': _multi,
 }
 """Shipped model -> excerpts of music that it was not trained on."""
 

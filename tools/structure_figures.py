@@ -1,14 +1,18 @@
 """Long pieces against songs: how they return to themselves.
 
   python tools/structure_figures.py pop --n 50 --minutes 3 --out out
+  python tools/structure_figures.py multi --config multi --n 100 --out out
+  python tools/structure_figures.py chorale --config chorale --bars 12 --out out
 
-A model writes pieces of forms that are drawn (or of `--form`). Of these and of
-the songs of POP909, prepared as for the page `pop` (AURL_DATA), the indicators
-of `evaluation.structure` are worked out. Prints a line of JSON for each of
-them: the median of the pieces, the quartiles of the train split, whether the
-median lies between them, the Wasserstein distance of pieces to the train
-split, and the floor, that of the valid split to it. Then a line on the drafts:
-how many stretches were written, drawn again, and stay weak, and how pieces end.
+A model writes pieces of forms that are drawn (or of `--form`), or with `--bars`
+pieces of so many bars and no form. Of these and of the music of a page,
+prepared as for training (`--config`, by default `pop`; AURL_DATA), the
+indicators of `evaluation.structure` are worked out. Prints a line of JSON for
+each of them: the median of the pieces, the quartiles of the train split,
+whether the median lies between them, the Wasserstein distance of pieces to the
+train split, and the floor, that of the valid split to it. Then a line on the
+drafts: how many stretches were written, drawn again, and stay weak, and how
+pieces end.
 
 The folder gets the pieces as MIDI files, with their forms as markers,
 `figures.jsonl`, and `structure.png`: plan and matrix of the first five. What is
@@ -32,6 +36,7 @@ from aurl_jax.experiment import data, generate, pages, sections
 from aurl_jax.generation import longer
 from aurl_jax.generation.form import Form
 from aurl_jax.generation.judge import busy
+from aurl_jax.generation.piece import Piece
 from aurl_jax.music import midi
 from aurl_jax.music import time as time_lib
 from aurl_jax.music.notes import Notes
@@ -46,17 +51,21 @@ def main() -> int:
   parser.add_argument('--n', type=int, default=50)
   parser.add_argument('--minutes', type=float, default=3.0)
   parser.add_argument('--form', default='')
+  parser.add_argument('--bars', type=int, default=0, help='without a form')
+  parser.add_argument('--config', default='pop', help='page of the music')
   parser.add_argument('--temperature', type=float)
   parser.add_argument('--seed', type=int, default=0, help='of the first piece')
   parser.add_argument('--out', type=pathlib.Path, default='out')
   args = parser.parse_args()
   asked = {'form': args.form, 'minutes': args.minutes, 'seed': args.seed}
+  if args.bars:
+    asked = {'bars': args.bars, 'seed': args.seed}
   if args.temperature is not None:
     asked['temperature'] = args.temperature
   try:
     composer = generate.load(args.model)
     facts = written(composer, asked, args.n, args.out)
-    real = {name: songs(name) for name in ('train', 'valid')}
+    real = {name: songs(name, args.config) for name in ('train', 'valid')}
   except AurlError as error:
     print(error, file=sys.stderr)
     return error.exit_code
@@ -91,20 +100,31 @@ def written(
       'took': round(time.monotonic() - began, 1),
       'seconds': piece.report['seconds'],
       'grammatical': piece.grammatical,
-      'form': piece.report['form'],
+      'ended': piece.ended,
       **indicators(piece.notes),
-      **longer.resampled(piece),
-      **end(piece.notes, Form.parse(piece.report['form']).bars),
-      'written': piece.more['written'],
+      **_formed(piece, asked.get('bars', 0)),
     }
     with log.open('a') as file:
       file.write(json.dumps(found[seed]) + '\n')
   return [found[seed] for seed in seeds]
 
 
-def songs(split: str) -> dict[str, np.ndarray]:
-  """Returns the indicators of a split, by name."""
-  run = sections.parse(pages.load('pop'))
+def _formed(piece: Piece, bars: int) -> dict[str, Any]:
+  """Returns how a piece ends, and of one with a form how it was written."""
+  if bars:
+    return {'form': '', **end(piece.notes, bars)}
+  form = piece.report['form']
+  return {
+    'form': form,
+    **longer.resampled(piece),
+    **end(piece.notes, Form.parse(form).bars),
+    'written': piece.more['written'],
+  }
+
+
+def songs(split: str, page: str = 'pop') -> dict[str, np.ndarray]:
+  """Returns the indicators of a split of a page's music, by name."""
+  run = sections.parse(pages.load(pages.find(page)))
   cache = data.prepared(run, quiet=True)
   rows = [indicators(run.tokenizer.decode(ids)) for ids in cache[split]]
   return columns(rows)
@@ -162,13 +182,14 @@ def compared(
 def drafts(facts: list[dict[str, Any]]) -> dict[str, Any]:
   """Returns the line on drafts, ends and lengths."""
   total = {
-    name: sum(row[name] for row in facts)
+    name: sum(row.get(name, 0) for row in facts)
     for name in ('stretches', 'drawn_again', 'weak')
   }
   seconds = [row['seconds'] for row in facts]
   return {
     **total,
     'grammatical': all(row['grammatical'] for row in facts),
+    'ended': sum(row['ended'] for row in facts),
     'hangs': max(row['hangs'] for row in facts),
     'busy': round(float(np.mean([row['busy'] for row in facts])), 3),
     'seconds': [round(v, 1) for v in (min(seconds), max(seconds))],
@@ -183,7 +204,7 @@ def picture(facts: list[dict[str, Any]], out: pathlib.Path) -> None:
     notes = midi.read(out / row['file']).notes
     told = ', '.join(f'{name} {row[name]:.2f}' for name in structure.BANDS)
     title = f'seed {row["seed"]}: {told}'
-    plan = list(Form.parse(row['form']).sections)
+    plan = list(Form.parse(row['form']).sections) if row['form'] else []
     rows.append((title, plan, structure.similarity(notes)))
   files.write_atomic(out / 'structure.png', structure_plot.draw(rows))
 

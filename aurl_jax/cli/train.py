@@ -2,7 +2,7 @@ r"""Train a model on a folder of MIDI, or go on with a run.
 
 Examples:
   aurl train --data ~/midi --workdir runs/mine
-  aurl train --data ~/midi --from runs/other --workdir runs/mine
+  aurl train --data ~/midi --from pop --workdir runs/mine
   aurl train --config quickstart --workdir runs/quickstart
   aurl train --config base --data ~/midi --workdir runs/big \
     --set model.width=512 --set train.steps=20000
@@ -12,6 +12,7 @@ interrupted, nothing lost, run it again.
 """
 
 import argparse
+import os
 import pathlib
 
 from aurl_jax.cli import output
@@ -23,9 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--config',
     metavar='PAGE',
-    help='a page by path or shipped name (default: base, or the stored one)',
+    help='a page by path or shipped name (default: base, with --from '
+    'finetune, or the stored one)',
   )
-  parser.add_argument('--data', metavar='FOLDER', help='MIDI to train on')
+  parser.add_argument(
+    '--data', metavar='FOLDER', help='MIDI to train on; several with : between'
+  )
   parser.add_argument(
     '--from',
     dest='begin_from',
@@ -45,17 +49,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
 
 
+def _source(asked: str) -> str:
+  """Returns the folders asked for from the root on; they have to be there."""
+  # Said before the libraries load.
+  given = pathlib.Path(asked)
+  names = [asked] if given.exists() else asked.split(os.pathsep)
+  for name in names:
+    if not pathlib.Path(name).exists():
+      raise DataError(
+        f'{name} does not exist; give a folder that holds MIDI files',
+        code='no_folder',
+      )
+  return os.pathsep.join(str(pathlib.Path(name).resolve()) for name in names)
+
+
 def run(args: argparse.Namespace) -> int:
   """Trains to the end and prints the last figures."""
   overrides = list(args.set)
   if args.data:
-    if not pathlib.Path(args.data).exists():
-      # Said before the libraries load.
-      raise DataError(
-        f'{args.data} does not exist; give a folder that holds MIDI files',
-        code='no_folder',
-      )
-    overrides.append(f'data.source={pathlib.Path(args.data).resolve()}')
+    overrides.append(f'data.source={_source(args.data)}')
   from aurl_jax.experiment import beginning, pages, train, workdir
 
   folder = workdir.Workdir(pathlib.Path(args.workdir))
@@ -64,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
     other = str(pathlib.Path(other).resolve())
   config = None
   if args.config or not folder.holds_run:
-    config = pages.load(pages.find(args.config or 'base'))
+    page = args.config or (beginning.page(other) if other else 'base')
+    config = pages.load(pages.find(page))
     if other:
       config = beginning.like(config, other)
     config = pages.override(config, overrides)

@@ -61,7 +61,8 @@ def like(values: Mapping[str, Any], name: str) -> dict[str, Any]:
   """Returns a config that begins with another model, and is built like it.
 
   Sections `model` and `tokenizer` become the other's, so that any page goes
-  with any model; `train.begin_from` names it.
+  with any model; `train.begin_from` names it. Controls and objectives that
+  the other's tokenizer has no ids for are dropped.
 
   Args:
     values: The sections of a page.
@@ -70,21 +71,55 @@ def like(values: Mapping[str, Any], name: str) -> dict[str, Any]:
   Raises:
     BundleError, ConfigError: There is no such model.
   """
-  folder = Workdir(pathlib.Path(name))
-  if folder.holds_run:
-    told = sections.completed(folder.read_config())
-  else:
-    told = bundle.sections(name)
+  told = _built(name)
   own = {key: told['model'].get(key, v) for key, v in values['model'].items()}
   if values['model']['mode'] == 'vae_gan' and own['mode'] == 'vae':
     # The same network; the page brings the critic.
     own['mode'] = 'vae_gan'
   return {
     **values,
+    **_tellable(values, told['tokenizer']),
     'model': own,
     'tokenizer': dict(told['tokenizer']),
     'train': {**values['train'], 'begin_from': name},
   }
+
+
+def page(name: str) -> str:
+  """Returns the shipped page by which one goes on from a model.
+
+  Args:
+    name: A run, a bundle, or a shipped name.
+
+  Raises:
+    BundleError, ConfigError: There is no such model.
+
+  Example:
+    >>> page('chorale'), page('pop_dials')
+    ('finetune', 'finetune_dials')
+  """
+  latents = _built(name)['model'].get('mode', 'transformer') != 'transformer'
+  return 'finetune_dials' if latents else 'finetune'
+
+
+def _built(name: str) -> Mapping[str, Any]:
+  """Returns the sections `model` and `tokenizer` of another model."""
+  folder = Workdir(pathlib.Path(name))
+  if folder.holds_run:
+    return sections.completed(folder.read_config())
+  return bundle.sections(name)
+
+
+def _tellable(
+  values: Mapping[str, Any], tokenizer: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Returns the sections that tell pieces, without what has no ids."""
+  data, objective = dict(values['data']), dict(values['objective'])
+  if not tokenizer.get('controls'):
+    data['controls'] = 'none'
+  if not tokenizer.get('infill'):
+    objective |= {'causal': 1.0, 'bars': 0.0, 'tracks': 0.0, 'given': 0.0}
+  return {'data': data, 'objective': objective}
 
 
 def _check_ids(other: Composer, parts: Parts, name: str) -> None:

@@ -253,10 +253,10 @@ def split_batches(
 ) -> Iterable[Batch]:
   """Returns the batches of one pass over a split, each step once.
 
-  In rows that are packed, which has the least padding, or in buckets if
-  training is in buckets, and so without neighbours in a row; padded for a
-  model that expects none or whose latents are of one piece a row. `mixture`
-  is as for `options`.
+  In rows of the model's context that are packed, which has the least padding,
+  or in buckets if training is in buckets, and so without neighbours in a row;
+  padded for a model that expects none or whose latents are of one piece a row.
+  `mixture` is as for `options`.
   """
   alone = run.model.has_latents or not run.model.packed
   mode = 'pad' if alone else 'pack'
@@ -270,7 +270,7 @@ def split_batches(
     process_index=index,
     process_count=count,
     quarantine=noted,
-    **options(run, mode, mixture),
+    **options(run, mode, mixture) | {'context': run.model.context},
   )
 
 

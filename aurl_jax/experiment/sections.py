@@ -82,7 +82,9 @@ class RunConfig:
     """How the rows of training batches are filled."""
     return {
       'batch_size': self.train.batch_size,
-      'context': self.model.context,
+      'context': min(
+        self.data.context or self.model.context, self.model.context
+      ),
       'seed': self.seed,
       'mode': self.data.batching,
       'buckets': self.data.contexts,

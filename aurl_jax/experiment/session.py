@@ -90,7 +90,7 @@ def train(
     judges = [*_judges(parts, cache, session), *([gate] if gate else [])]
     told = _told(parts, cache, folder, session)
     state = loop.fit(
-      resumed.state if resumed else beginning.state(parts),
+      resumed.state if resumed else _begun(parts, cache, session),
       _step(parts, cache, kept, session),
       batches,
       [*judges, *told, *keeper.callbacks, save, profile, _TIDY],
@@ -101,6 +101,23 @@ def train(
     )
     state = keeper.hand_back(kept, parts.abstract_state(), state)
   return state_lib.eval_params(state)
+
+
+def _begun(parts: Parts, cache: TokenCache, session: Session) -> Any:
+  """Returns the state before the first step.
+
+  What begins with another model is judged first, as at the end, so that the
+  records tell what the training does to it (step 0).
+  """
+  state = beginning.state(parts)
+  if not parts.run.train.begin_from or 'valid' not in cache:
+    return state
+  judge = evaluate.judge(parts, cache, 'valid', noted=session.noted)
+  found = judge(state_lib.eval_params(state))
+  record = {'step': 0} | {f'valid/{name}': v for name, v in found.items()}
+  for writer in session.writers:
+    writer.write(record)
+  return state
 
 
 def _keeper(parts: Parts, cache: TokenCache) -> keeping.Keeper:

@@ -28,6 +28,8 @@ class DataConfig:
       in `data.buckets`.
     buckets: Contexts of the buckets, such as `64,128,256`; '' takes the
       model's, halved thrice.
+    context: Steps of a row of training, at most; 0 for those of the model. A
+      model is judged by rows of its own context.
     bucket_rows: Rows of every bucket are a multiple of this; 0 takes
       `train.batch_size`.
     workers: Processes that make batches ahead; 0 for none.
@@ -47,6 +49,7 @@ class DataConfig:
   source: str = 'chorales'
   batching: str = 'pack'
   buckets: str = ''
+  context: int = 0
   bucket_rows: int = 0
   workers: int = 0
   max_bad: float = 1.0
@@ -62,8 +65,10 @@ class DataConfig:
       raise ConfigError(
         f'data.batching is {self.batching!r}; choose pack, pad, crop or bucket'
       )
-    if min(self.bucket_rows, self.workers) < 0:
-      raise ConfigError('data.bucket_rows and data.workers must be 0 or more')
+    if min(self.bucket_rows, self.workers, self.context) < 0:
+      raise ConfigError(
+        'data.bucket_rows, data.workers and data.context must be 0 or more'
+      )
     if not 0 <= self.max_bad <= 100:
       raise ConfigError(f'data.max_bad {self.max_bad} is not a percentage')
     _ = self.options, self.contexts

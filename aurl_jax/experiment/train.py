@@ -8,6 +8,7 @@ import jax
 
 from aurl_jax.core import logs
 from aurl_jax.core.errors import Interrupted
+from aurl_jax.core.writers import numbers, read_jsonl
 from aurl_jax.data import report
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.data.quarantine import Quarantine
@@ -127,6 +128,7 @@ def _work(
       params = session.train(parts, cache, folder, here)
       progress.say(_ENDING, quiet=quiet)
       figures = _figures(parts, cache, params, here.noted)
+      figures |= _before(folder)
     return _leave(parts, cache, folder, params, figures, writers)
 
 
@@ -186,6 +188,19 @@ def _figures(
   if parts.run.logging.baseline:
     figures |= evaluate.baseline(parts, cache)
   return figures
+
+
+def _before(folder: Workdir) -> dict[str, float]:
+  """Returns what the records tell of the model that the run began with."""
+  if jax.process_index() > 0:
+    return {}
+  begun = [r for r in read_jsonl(folder.metrics) if r['step'] == 0]
+  figures = numbers(begun[-1]) if begun else {}
+  return {
+    f'before/{name}': value
+    for name, value in figures.items()
+    if name in ('valid/loss', 'valid/perplexity', 'valid/bits_per_note')
+  }
 
 
 def _leave(

@@ -167,3 +167,39 @@ def test_chorales_are_kept_where_the_environment_says(
 def test_no_records_names_the_command_that_makes_them(tmp_path):
   with pytest.raises(DataError, match='aurl prepare'):
     sources.records(tmp_path)
+
+
+def test_several_folders_are_one_set_whose_names_begin_with_theirs(tmp_path):
+  for name in ('songs/train/a.mid', 'songs/valid/b.mid', 'drums/a.mid'):
+    write(tmp_path / name)
+  asked = os.pathsep.join(str(tmp_path / name) for name in ('songs', 'drums'))
+  found = sources.find(asked)
+  assert names(found) == [
+    'songs/train/a.mid',
+    'songs/valid/b.mid',
+    'drums/a.mid',
+  ]
+  assert [source.split for source in found] == ['train', 'valid', None]
+  assert all(len(source.read().notes) == 1 for source in found)
+
+
+def test_a_folder_whose_name_has_the_separator_is_one(tmp_path):
+  odd = tmp_path / f'a{os.pathsep}b'
+  write(odd / 'c.mid')
+  assert names(sources.find(odd)) == ['c.mid']
+
+
+def test_folders_of_one_name_are_refused(tmp_path):
+  for name in ('one/songs', 'two/songs'):
+    write(tmp_path / name / 'a.mid')
+  asked = os.pathsep.join(str(tmp_path / n / 'songs') for n in ('one', 'two'))
+  with pytest.raises(DataError, match="'songs'") as info:
+    sources.find(asked)
+  assert info.value.code == 'same_name'
+
+
+def test_one_of_several_folders_that_is_not_there_is_named(tmp_path):
+  write(tmp_path / 'songs' / 'a.mid')
+  gone = tmp_path / 'gone'
+  with pytest.raises(DataError, match=r'gone does not exist'):
+    sources.find(f'{tmp_path / "songs"}{os.pathsep}{gone}')

@@ -8,10 +8,12 @@ import pytest
 
 from aurl_jax.cli.__main__ import main
 from aurl_jax.core.errors import BundleError, ConfigError
+from aurl_jax.core.writers import read_jsonl
 from aurl_jax.experiment import (
   beginning,
   build,
   bundle,
+  evaluate,
   generate,
   pages,
   sections,
@@ -170,3 +172,27 @@ def test_the_command_line_begins_goes_on_and_refuses_another(
   other = [str(home / 'run') if w == str(home / 'bundle') else w for w in words]
   assert main(other) == 2
   assert 'train.begin_from' in capsys.readouterr().err
+
+
+def test_the_other_is_judged_before_the_first_step(home, tmp_path):
+  folder = Workdir(tmp_path / 'run')
+  change = f'train.begin_from={home / "bundle"}'
+  result = train.run(page(home, change, 'train.steps=1'), folder)
+  first = read_jsonl(folder.metrics)[0]
+  assert first['step'] == 0
+  assert result['before/valid/loss'] == first['valid/loss']
+  # What the other run said of itself in the end, of the same pieces.
+  own = evaluate.run(None, Workdir(home / 'run'))
+  assert first['valid/loss'] == pytest.approx(own['valid/loss'], rel=1e-5)
+  again = train.run(page(home, change, 'train.steps=2'), folder)
+  assert again['before/valid/loss'] == result['before/valid/loss']
+  assert again['valid/loss'] != result['valid/loss']
+
+
+@pytest.mark.parametrize('name', ['chorale', 'pop', 'pop_dials'])
+def test_each_shipped_model_goes_on_without_a_page(name, tmp_path):
+  values = beginning.like(pages.load(pages.find(beginning.page(name))), name)
+  run = sections.parse(values)
+  assert run.train.begin_from == name
+  assert run.data.controls == ('bars' if name == 'pop' else 'none')
+  assert run.objective.infills == (name == 'pop')

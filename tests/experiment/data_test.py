@@ -130,3 +130,15 @@ def test_pieces_with_latents_are_judged_alone(music):
   )
   assert most(plain) > 1
   assert most(run) == 1
+
+
+def test_rows_of_training_may_be_shorter_than_those_that_judge(music):
+  run = run_of(music, **{'data.context': 48, 'model.context': 64})
+  cache, mesh = data.prepared(run, quiet=True), mesh_lib.alone()
+  assert data.largest(run)[1] == 48
+  first = next(iter(data.train_batches(run, cache, mesh)))
+  assert first['segments'].shape[1] == 48
+  judged = list(data.split_batches(run, cache, 'valid', mesh))
+  assert {batch['segments'].shape[1] for batch in judged} == {64}
+  longer = run_of(music, **{'data.context': 99, 'model.context': 64})
+  assert data.largest(longer)[1] == 64

@@ -83,3 +83,14 @@ def test_a_median_is_inside_or_not_and_distances_are_by_the_floor(tool):
   assert found['short']['by_floor'] == pytest.approx(2, abs=0.05)
   assert found['long']['pieces'] == 1
   assert dataclasses.is_dataclass(Piece)
+
+
+def test_pieces_of_so_many_bars_have_no_form(tool, tmp_path):
+  composer = Copier()
+  rows = tool.written(composer, {'bars': 24, 'seed': 5}, 2, tmp_path)
+  assert composer.asked[0] == {'bars': 24, 'seed': 5}
+  assert [row['form'] for row in rows] == ['', '']
+  assert rows[0]['hangs'] == pytest.approx(1 / 16)
+  assert tool.drafts(rows)['ended'] == 2
+  tool.picture(rows, tmp_path)
+  assert (tmp_path / 'structure.png').read_bytes()[:4] == b'\x89PNG'
