@@ -4,11 +4,13 @@ import dataclasses
 import functools
 import pathlib
 import tempfile
+from typing import Any
 
 import aurl_jax
 from aurl_jax.core.errors import AurlError
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.generation import Wish
+from aurl_jax.music import midi, time
 
 MODELS = {'pop': 'pop, piano', 'chorale': 'chorale, four voices'}
 """Shipped model -> what it is called on the page."""
@@ -70,7 +72,7 @@ def write(
     'tempo': 0 if prompt else int(tempo),
   }
   asked = {rule: value for rule, value in rules.items() if value}
-  changes = {'prompt': prompt, 'excerpt': (0, _SOME)} if prompt else {}
+  changes = _going_on(prompt) if prompt else {}
   request = composer.request(
     bars=min(max(int(bars), 1), MOST_BARS),
     seed=int(seed),
@@ -85,6 +87,13 @@ def write(
     for suffix in ('mid', 'png', 'wav')
   ]
   return Made(*paths, told=_told(piece))
+
+
+def _going_on(path: str) -> dict[str, Any]:
+  """Returns what a request says of a prompt: its first bars, if it has many."""
+  notes = midi.read(path).notes
+  bars = len(time.bar_starts(notes))
+  return {'prompt': notes, 'excerpt': (0, min(bars, _SOME))}
 
 
 def _told(piece: aurl_jax.Piece) -> str:

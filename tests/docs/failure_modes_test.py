@@ -76,13 +76,13 @@ def faults_of(entry):
   named = re.findall(r'`(tests/[\w/]+\.py)::(\w+)`', entry['Test'])
   found += [] if named else ['no test']
   for path, name in named:
-    if name not in tests_of(path):
+    if name not in functions_of(path):
       found.append(f'{path} has no {name}')
   return found
 
 
 @functools.cache
-def tests_of(path):
+def functions_of(path):
   whole = pages.ROOT / path
   if not whole.exists():
     return set()

@@ -6,10 +6,14 @@ import re
 import sys
 import tomllib
 
+import numpy as np
 import pytest
 
 from aurl_jax.core.errors import AurlError
+from aurl_jax.generation.frame import Kept
+from aurl_jax.generation.piece import Piece
 from aurl_jax.music import midi
+from aurl_jax.music.notes import Notes
 from tests.serving import stage
 
 
@@ -18,18 +22,50 @@ def folder(repository):
   return repository / 'examples' / 'space'
 
 
-@pytest.fixture(scope='module')
-def music(folder):
-  """The module that does the work, with a small untrained model."""
-  spec = importlib.util.spec_from_file_location('music', folder / 'music.py')
+class Stand:
+  """A model that writes one piece, whatever it is asked for, and keeps that."""
+
+  def __init__(self):
+    self.real = stage.composer('compound')
+    self.asked = []
+
+  def request(self, **changes):
+    return self.real.request(**changes)
+
+  def generate(self, request):
+    self.real.check(request)
+    self.asked.append(request)
+    ids = np.zeros((4, 7), np.int32)
+    kept = {'key': Kept(1.0, 0)} if request.wish else {}
+    return [
+      Piece(
+        notes=stage.TUNE,
+        ids=ids,
+        seed=request.seed,
+        ended=True,
+        grammatical=True,
+        kept=kept,
+      )
+    ]
+
+
+def loaded(folder, name):
+  spec = importlib.util.spec_from_file_location(name, folder / f'{name}.py')
   module = importlib.util.module_from_spec(spec)
-  # Its dataclass asks for it by name, and the page imports it.
-  sys.modules['music'] = module
+  # Dataclasses ask for their module by name, and the page imports it.
+  sys.modules[name] = module
   spec.loader.exec_module(module)
-  real = module.model
-  module.model = lambda name: stage.composer('compound')
+  return module
+
+
+@pytest.fixture
+def music(folder, monkeypatch):
+  """The module that does the work."""
+  module = loaded(folder, 'music')
+  stand = Stand()
+  monkeypatch.setattr(module, 'model', lambda name: stand)
+  module.stand = stand
   yield module
-  module.model = real
   del sys.modules['music']
 
 
@@ -38,34 +74,41 @@ def test_it_works_without_gradio(folder):
 
 
 def test_a_piece_is_written_and_shown(music):
-  made = music.write(bars=2, seed=3)
-  read = midi.read(made.midi)
-  assert read.issues == ()
+  made = music.write(bars=2, seed=3, temperature=0.5)
+  assert midi.read(made.midi).issues == ()
   assert pathlib.Path(made.roll).read_bytes()[:4] == b'\x89PNG'
   assert pathlib.Path(made.sound).read_bytes()[:4] == b'RIFF'
   assert 'seed 3' in made.told
-  again = music.write(bars=2, seed=3)
-  assert pathlib.Path(again.midi).read_bytes() == (
-    pathlib.Path(made.midi).read_bytes()
-  )
-  assert again.midi != made.midi
+  (asked,) = music.stand.asked
+  assert (asked.bars, asked.seed, asked.temperature) == (2, 3, 0.5)
+  assert asked.wish in (None, ())
+  assert music.write(bars=2, seed=3).midi != made.midi
 
 
-def test_rules_are_kept_and_told(music):
-  made = music.write(bars=2, key=' C ', chords='', tempo=96)
-  notes = midi.read(made.midi).notes
-  assert not set(notes.pitch % 12) & {1, 3, 6, 8, 10}
+def test_rules_are_asked_for_and_told(music):
+  made = music.write(bars=2, key=' C ', chords='C | G', tempo=96)
+  wish = music.stand.asked[0].wish
+  wish = wish[0] if isinstance(wish, tuple) else wish
+  assert (wish.key, wish.chords, wish.tempo) == ('C', 'C | G', 96)
   assert 'key 100%' in made.told
 
 
-def test_it_goes_on_from_a_file(music, tmp_path):
+def test_lengths_beyond_the_page_are_cut(music):
+  music.write(bars=1000)
+  assert music.stand.asked[0].bars == music.MOST_BARS
+
+
+@pytest.mark.parametrize(('bars', 'kept'), [(1, 1), (9, 4)])
+def test_it_goes_on_from_the_first_bars_of_a_file(music, tmp_path, bars, kept):
   path = tmp_path / 'mine.mid'
-  path.write_bytes(stage.tune())
-  given = midi.read(path).notes
-  notes = midi.read(music.write(bars=1, prompt=str(path)).midi).notes
-  per_beat = notes.ticks_per_beat // given.ticks_per_beat
-  first = notes.onset < 16 * per_beat
-  assert list(notes.pitch[first]) == list(given.pitch)
+  onsets = range(0, 16 * bars, 4)
+  given = Notes.build(4, {'onset': onsets, 'duration': 4, 'pitch': 60})
+  midi.write(given, path)
+  music.write(bars=1, prompt=str(path), tempo=96)
+  (asked,) = music.stand.asked
+  assert asked.excerpt == (0, kept)
+  assert asked.prompt == given
+  assert asked.wish in (None, ())
 
 
 @pytest.mark.parametrize(
@@ -99,20 +142,18 @@ def test_what_a_space_reads_stands_in_its_files(folder, repository):
 
 @pytest.mark.slow
 def test_the_shipped_models_write(folder):
-  spec = importlib.util.spec_from_file_location('real', folder / 'music.py')
-  module = importlib.util.module_from_spec(spec)
-  sys.modules['real'] = module
-  spec.loader.exec_module(module)
+  module = loaded(folder, 'music')
   for name in module.MODELS:
-    made = module.write(name, bars=2)
-    assert len(midi.read(made.midi).notes) > 0
+    made = module.write(name, bars=2, key='C')
+    notes = midi.read(made.midi).notes
+    assert len(notes) > 0
+    assert not set(notes.pitch % 12) & {1, 3, 6, 8, 10}
+  del sys.modules['music']
 
 
-def test_the_page_is_built_and_answers(music, folder, monkeypatch):
+def test_the_page_is_built_and_answers(music, folder):
   pytest.importorskip('gradio', reason='the page needs gradio')
-  spec = importlib.util.spec_from_file_location('app', folder / 'app.py')
-  app = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(app)
+  app = loaded(folder, 'app')
   page = app.build()
   labels = {block.label for block in page.blocks.values() if block.label}
   assert {'Key', 'Chords', 'Piano roll', 'Sound', 'MIDI'} <= labels
