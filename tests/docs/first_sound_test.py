@@ -1,7 +1,8 @@
-"""What the first page tells a newcomer to type, typed.
+"""What the first pages tell a newcomer to type, typed.
 
-The very lines of the README, one after the other in an empty folder with a home
-of its own, which holds the MIDI. What takes long is asked for less of: `LESS`.
+The very lines of the README and of the questions, one after the other in an
+empty folder with a home of its own, which holds the MIDI. What takes long is
+asked for less of: `LESS`.
 """
 
 import json
@@ -77,6 +78,21 @@ def test_the_commands_of_first_sound(home):
   assert len(list((home / 'out').glob('*.mid'))) == 4
   assert (home / 'out' / 'index.html').exists()
   assert (home / 'runs' / 'mine' / 'config.json').exists()
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_questions(tmp_path):
+  page = pages.read(pages.ROOT / 'docs' / 'faq.md')
+  shown = pages.commands(page)
+  assert len(shown) >= 20
+  for command in shown:
+    if command.words[0] == 'aurl':
+      typed(command.words, tmp_path)
+    else:
+      assert command.words[0] in ('cp', 'mkdir')
+      line = ' '.join(command.words)
+      subprocess.run(line, shell=True, cwd=tmp_path, check=True)
+  assert list((tmp_path / 'mine_out').glob('*.mid'))
 
 
 @pytest.mark.slow
