@@ -38,12 +38,13 @@ def build() -> gradio.Blocks:
         )
         temperature = gradio.Slider(0, 2, 1, step=0.05, label='Temperature')
         seed = gradio.Number(1, precision=0, label='Seed')
+        button = gradio.Button('Write', variant='primary')
         prompt = gradio.File(
           label='Go on from this MIDI file',
           file_types=['.mid', '.midi'],
           type='filepath',
+          height=120,
         )
-        button = gradio.Button('Write', variant='primary')
       with gradio.Column():
         roll = gradio.Image(label='Piano roll', type='filepath')
         sound = gradio.Audio(label='Sound', type='filepath')

@@ -102,10 +102,12 @@ def _told(piece: aurl_jax.Piece) -> str:
   if piece.kept:
     kept = ', '.join(f'{name} {k.share:.0%}' for name, k in piece.kept.items())
     lines.append(f'Rules kept: {kept}.')
-  if piece.originality is not None:
+  if piece.index is not None and piece.originality is not None:
+    run = piece.originality.run
     lines.append(
-      f'The longest run of notes that training music has, too: '
-      f'{piece.originality.run.notes if piece.originality.run else 0}.'
+      f'No run of {piece.index.notes} notes stands in the training music.'
+      if run is None
+      else f'{run.notes} notes in a row stand in the training music, too.'
     )
   return ' '.join(lines)
 
