@@ -67,6 +67,14 @@ class TokenSplit:
   bars: Int64[np.ndarray, ' bars']
   checks: UInt32[np.ndarray, ' blocks']
 
+  def __repr__(self) -> str:
+    """Returns what it is in a line; its arrays have millions of numbers."""
+    steps, fields = self.ids.shape
+    return (
+      f'TokenSplit({self.name!r}: {len(self):,} pieces, {steps:,} steps of '
+      f'{fields} fields, in {os.fspath(self.folder)!r})'
+    )
+
   def __len__(self) -> int:
     return len(self.offsets) - 1
 

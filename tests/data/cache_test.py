@@ -43,6 +43,12 @@ def test_what_goes_in_comes_out(folder):
   }
 
 
+def test_a_split_is_told_in_a_line(folder):
+  told = repr(cache.TokenCache.open(folder)['train'])
+  assert "'train': 3 pieces, 38 steps of 2 fields" in told
+  assert len(told.splitlines()) == 1
+
+
 def test_the_header_is_plain_npy_and_memory_mapped(folder):
   stored = np.load(folder / 'train' / 'ids.npy')
   assert stored.shape == (38, 2)
