@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 
@@ -56,6 +57,14 @@ def test_links_that_a_reader_follows_are_no_fault(outside, tmp_path):
   assert outside(tmp_path) == [
     'a.css: from elsewhere: https://x.example/f.woff'
   ]
+
+
+def test_every_page_stands_in_the_navigation(repository):
+  told = (repository / 'mkdocs.yml').read_text().partition('\nnav:')[2]
+  docs = repository / 'docs'
+  # Decisions are put in by the build, one after the other.
+  names = {path.name for path in docs.glob('*.md')}
+  assert names - set(re.findall(r': (\S+\.md)$', told, re.MULTILINE)) == set()
 
 
 @pytest.fixture(scope='module')
