@@ -359,7 +359,8 @@ def test_constraints_pin_every_dependency_without_an_address():
   assert [pin for pin in pins if not form.fullmatch(pin)] == []
   pinned = {normal(pin.partition('==')[0]) for pin in pins}
   settings = project()['project']
-  needs = settings['dependencies'] + settings['optional-dependencies']['dev']
+  extras = settings['optional-dependencies']
+  needs = settings['dependencies'] + extras['dev'] + extras['docs']
   names = {normal(re.split(r'[\[<>=!~; ]', need)[0]) for need in needs}
   assert sorted(names - pinned) == []
 

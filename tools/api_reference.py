@@ -48,17 +48,22 @@ def main() -> int:
 
 def build(package: pathlib.Path) -> str:
   """Returns the page for all public modules of a package."""
-  modules = []
+  texts = [module(name, path) for name, path in modules(package)]
+  return '\n'.join([_HEAD, *texts])
+
+
+def modules(package: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
+  """Gives name and file of each public module of a package, by their files."""
   for path in sorted(package.rglob('*.py')):
     words = path.relative_to(package.parent).with_suffix('').parts
     if words[-1] == '__init__':
       words = words[:-1]
     if not any(word.startswith('_') for word in words):
-      modules.append(_module('.'.join(words), path))
-  return '\n'.join([_HEAD, *modules])
+      yield '.'.join(words), path
 
 
-def _module(name: str, path: pathlib.Path) -> str:
+def module(name: str, path: pathlib.Path) -> str:
+  """Returns what the page says of one module."""
   tree = ast.parse(path.read_text(), filename=str(path))
   parts = [f'## {name}\n', _text(ast.get_docstring(tree))]
   for node in _public(tree):

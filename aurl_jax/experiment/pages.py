@@ -185,7 +185,7 @@ def _check_keys(argv: Sequence[str], stored: dict[str, Any] | None) -> None:
 def _given(argv: Sequence[str]) -> dict[str, str]:
   """Returns what the flags say, of `--name=value` and of `--name value`."""
   given = {}
-  for word, after in zip(argv, [*argv[1:], ''], strict=True):
+  for word, after in zip(argv, [*argv, ''][1:], strict=True):
     name, equals, value = word.lstrip('-').partition('=')
     given[name] = value if equals else after
   return given

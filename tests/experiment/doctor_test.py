@@ -28,3 +28,9 @@ def test_what_is_optional_is_a_note(monkeypatch):
   (row,) = [r for r in doctor.examine() if r['check'] == 'fluidsynth']
   assert row['status'] == 'note'
   assert 'install fluidsynth' in row['remedy']
+
+
+def test_a_gpu_that_jax_does_not_use_is_a_note(monkeypatch):
+  monkeypatch.setattr(shutil, 'which', lambda name: f'/usr/bin/{name}')
+  (row,) = [r for r in doctor.examine() if r['check'] == 'devices']
+  assert (row['status'], 'aurl_jax[cuda]' in row['remedy']) == ('note', True)

@@ -138,6 +138,7 @@ def test_main_flags():
   assert str(asked.workdir) == 'runs/x'
   assert (asked.mode, asked.allow) == ('evaluate', ('mine',))
   assert pages.parse(['--workdir=runs/x']).config is None
+  assert pages.parse([]).workdir is None
 
 
 @pytest.mark.parametrize(
