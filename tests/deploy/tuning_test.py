@@ -38,7 +38,9 @@ def odd(params):
   return trees.of_paths(arrays)
 
 
-@pytest.fixture(scope='module', params=['lead', 'grid'])
+@pytest.fixture(
+  scope='module', params=['grid', pytest.param('lead', marks=pytest.mark.slow)]
+)
 def composer(request):
   return exported.composer(request.param)
 
@@ -124,7 +126,11 @@ def apart(composer, other, rows):
   )
 
 
-@pytest.mark.parametrize('inputs', [False, True], ids=['weights', 'inputs'])
+@pytest.mark.parametrize(
+  'inputs',
+  [False, pytest.param(True, marks=pytest.mark.slow)],
+  ids=['weights', 'inputs'],
+)
 def test_fine_tuning_brings_a_model_nearer_to_what_it_was(inputs):
   composer, plain, found, told, rows = fine_tuned(inputs)
   assert [step for step, _ in told] == list(range(1, 31))
@@ -139,6 +145,7 @@ def test_fine_tuning_brings_a_model_nearer_to_what_it_was(inputs):
   assert reaches[0] == reaches[1]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_model():
   composer = exported.composer('grid')
   asked = Tuning(steps=2, rows=2, length=8)
