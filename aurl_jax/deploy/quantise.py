@@ -67,9 +67,8 @@ def quantised(
   if music:
     model, params = _calibrated(composer, music)
   if tuning is not None:
-    before = Network(composer.model, composer.params)
-    after = Network(model, params)
-    params = tuning_lib.tuned(before, after, packing, lessons, tuning, tell)
+    pair = Network(composer.model, composer.params), Network(model, params)
+    params = tuning_lib.tuned(*pair, packing, lessons, tuning, tell)
   arrays = weights.arrays(params)
   stored = packing_lib.pack(arrays, packing)
   shapes = {path: array.shape for path, array in arrays.items()}
