@@ -27,7 +27,7 @@ from aurl_jax.models.config import LatentConfig
 from aurl_jax.models.latent import Latents, Posterior
 from aurl_jax.tokens.sounds import SCALES
 
-_COUNTED = ('density', 'syncopation')
+COUNTED = ('density', 'syncopation')
 """Attributes that are whole numbers over the beats of a slot."""
 
 
@@ -133,7 +133,7 @@ class Dials:
     """Returns the dims of an attribute, moved in its own unit."""
     middle, width = SCALES[name]
     wanted = told * width + middle + move
-    if name in _COUNTED:
+    if name in COUNTED:
       wanted = diffused(wanted * self.beats) / self.beats
     moved: np.ndarray = (wanted - middle) / width
     return moved

@@ -1,6 +1,7 @@
 """A bundle as ONNX graphs with rules, loops and a page that run them.
 
 decoder.onnx, field_0.onnx …   see `deploy.onnx_model`
+encoder.onnx    of a model with latents, see `deploy.onnx_encoder`
 weights.bin     of all graphs, as the bundle stores them
 grammar.json    rules and clock of the tokenizer (`deploy.programs`)
 loop.py, rules.py              write with onnxruntime and numpy alone
@@ -23,11 +24,13 @@ from aurl_jax.core.errors import BundleError
 from aurl_jax.deploy import bundle as bundle_lib
 from aurl_jax.deploy import exports, onnx_model, parity, programs, weights
 from aurl_jax.deploy.composer import Composer
+from aurl_jax.deploy.dials import COUNTED
 from aurl_jax.deploy.hosted.loop import Loop
 from aurl_jax.deploy.onnx_graph import WEIGHTS, Store
 from aurl_jax.deploy.parity import Parity
 from aurl_jax.generation.prompt import Prompts
 from aurl_jax.generation.request import Request
+from aurl_jax.tokens import sounds
 
 KIND = 'onnx'
 GRAMMAR = 'grammar.json'
@@ -111,6 +114,8 @@ class Host:
     fields = range(loop.rules.fields)
     feed = {'start': np.zeros(rows, np.int64), **loop.cache(rows, steps)}
     feed['state'] = np.zeros((rows, loop.told['width']), np.float32)
+    if loop.told['latent']:
+      feed |= loop.latents(loop.encode(ids[:, :-1]))
     clocks = [loop.rules('start')] * rows
     found: list[list[np.ndarray]] = [[] for _ in fields]
     for index in range(steps):
@@ -120,9 +125,10 @@ class Host:
         for clock, step in zip(clocks, last, strict=True)
       ]
       where = [loop.rules('where', *clock)[0] for clock in clocks]
-      place, cell = np.stack(where).astype(np.int64).T
+      place, cell, *time = np.stack(where).astype(np.int64).T
       feed |= {'ids': last.astype(np.int64), 'last': last.astype(np.int64)}
       feed |= {'index': np.array(index), 'place': place, 'cell': cell}
+      feed['time'] = time[0] if time else place
       feed |= dict.fromkeys(('following', 'partial'), after.astype(np.int64))
       feed['first'] = np.full(rows, index == 0)
       early = [loop.run(f'field_{f}', feed)['logits'] for f in fields[:lead]]
@@ -140,6 +146,8 @@ def _names(model: Any) -> set[str]:
   """Returns the files that are read of an export."""
   fields = range(len(model['vocabulary']))
   graphs = {f'field_{field}.onnx' for field in fields}
+  if model['latent']:
+    graphs.add('encoder.onnx')
   return graphs | {'decoder.onnx', WEIGHTS, GRAMMAR}
 
 
@@ -156,6 +164,31 @@ def _facts(composer: Composer) -> dict[str, Any]:
     'context': config.context,
     'lead': config.lead,
     'opening': opening.tolist(),
+    'latent': _latent(composer) if config.has_latents else None,
+  }
+
+
+def _latent(composer: Composer) -> dict[str, Any]:
+  """Returns what a loop has to know of latents, and of what turns them."""
+  latent, dials = composer.model.config.latent, composer.dials
+  found = {}
+  for dim, name in enumerate(latent.dial_names if dials else ()):
+    assert dials is not None
+    middle, width = sounds.SCALES[name]
+    found[name] = {
+      'dim': dim,
+      'middle': middle,
+      'width': width,
+      'deviation': dials.deviations[name],
+      'counted': latent.beats if name in COUNTED else 0,
+      'holds': dict(dials.holds.get(name, {})),
+    }
+  return {
+    'slots': latent.slots,
+    'slot': latent.slot,
+    'piece': latent.piece,
+    'beats': latent.beats,
+    'dials': found,
   }
 
 

@@ -12,19 +12,18 @@ words. Axes: `b` rows, `f` fields, `d` width, `c` heads of keys, `g` query heads
 that share one, `s` steps the cache has room for, `k` width of a head, `v` ids.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from aurl_jax.core.errors import BundleError
-from aurl_jax.deploy.onnx_graph import Graph, Store
+from aurl_jax.deploy import onnx_encoder
+from aurl_jax.deploy.onnx_graph import Store
+from aurl_jax.deploy.onnx_parts import Parts
 from aurl_jax.models import positions
 from aurl_jax.models.blocked import MASKED
 from aurl_jax.models.functional import Model
 
-_EPSILON = 1e-6
-_OCTAVE = 12
 _KINDS = {
   'positions': ('rope', 'barwise', 'none'),
   'pattern': ('full', 'window'),
@@ -35,10 +34,7 @@ def check(model: Model) -> None:
   """Raises BundleError unless a model can be told as graphs (code `export`)."""
   config = model.config
   if config.has_latents:
-    raise BundleError(
-      'models with latents are not exported yet; take one of mode transformer',
-      code='export',
-    )
+    onnx_encoder.check(model)
   for name, known in _KINDS.items():
     if getattr(config, name) not in known:
       raise BundleError(
@@ -59,85 +55,12 @@ def graphs(model: Model, store: Store) -> dict[str, Any]:
   found = {'decoder': _Decoder(model, store).made()}
   for field in range(len(model.vocabulary)):
     found[f'field_{field}'] = _Head(model, store).made(field)
+  if model.config.has_latents:
+    found['encoder'] = onnx_encoder.EncoderGraph(model, store).made()
   return found
 
 
-class _Parts:
-  """What the graphs of a model have in common."""
-
-  name = ''
-
-  def __init__(self, model: Model, store: Store) -> None:
-    self.model, self.config = model, model.config
-    self.graph = Graph(self.name, store)
-    self.shapes = store.shapes
-
-  def number(self, value: float) -> str:
-    return self.graph.constant(value, 'float32')
-
-  def rows(self, owner: str, field: int) -> str:
-    """Returns the table of a field, `[v, d]`."""
-    own = self.graph.parameter(f'{owner}embed/tables/{field}')
-    pitches = self.model.places.pitches if self.config.shared_pitch else ()
-    if owner or not pitches or not any(pitches[field]):
-      return own
-    op, table = self.graph.op, self.graph.table
-    classes = self.graph.parameter('embed/shared/class')
-    turn = table('classes', np.arange(128) % _OCTAVE)
-    shared = op(
-      'Add',
-      self.graph.parameter('embed/shared/pitch'),
-      op('Gather', classes, turn),
-    )
-    of_id = np.array(pitches[field])
-    known = (of_id > 0).astype(np.float32)[:, None]
-    added = op('Gather', shared, table(f'pitch_{field}', of_id))
-    return op('Add', own, op('Mul', table(f'known_{field}', known), added))
-
-  def looked_up(self, owner: str, ids: str, fields: Sequence[int]) -> str:
-    """Returns the sum of the rows of some fields of ids `[b, f]`."""
-    found = ''
-    for field in fields:
-      of_field = self.graph.op(
-        'Gather', ids, self.graph.constant(field), axis=1
-      )
-      rows = self.graph.op('Gather', self.rows(owner, field), of_field)
-      found = self.graph.op('Add', found, rows) if found else rows
-    return found
-
-  def norm(self, x: str, path: str) -> str:
-    op = self.graph.op
-    power = op('ReduceMean', op('Mul', x, x), self.graph.constant([-1]))
-    root = op('Sqrt', op('Add', power, self.number(_EPSILON)))
-    scale = self.graph.parameter(f'{path}/scale')
-    return op('Mul', op('Div', x, root), scale)
-
-  def rounded(self, x: str, path: str) -> str:
-    """Returns inputs as the model rounds them, those of a reach's path."""
-    if path not in self.shapes:
-      return x
-    reach = self.graph.reach(path)
-    if reach <= 0:
-      return x
-    step = self.number(reach / 127)
-    zero = self.graph.constant(0, 'int8')
-    whole = self.graph.op('QuantizeLinear', x, step, zero)
-    return self.graph.op('DequantizeLinear', whole, step, zero)
-
-  def linear(self, x: str, path: str) -> str:
-    x = self.rounded(x, f'{path}/reach')
-    return self.graph.op('MatMul', x, self.graph.parameter(f'{path}/kernel'))
-
-  def gelu(self, x: str) -> str:
-    op, number = self.graph.op, self.number
-    cube = op('Mul', op('Mul', x, x), x)
-    inside = op('Add', x, op('Mul', cube, number(0.044715)))
-    bent = op('Tanh', op('Mul', inside, number((2 / np.pi) ** 0.5)))
-    half = op('Mul', x, number(0.5))
-    return op('Mul', half, op('Add', bent, number(1.0)))
-
-
-class _Decoder(_Parts):
+class _Decoder(Parts):
   """The graph that reads a step."""
 
   name = 'decoder'
@@ -157,11 +80,36 @@ class _Decoder(_Parts):
       told = self.looked_up('lead/', after, range(config.lead))
       x = graph.op('Add', x, told)
     seen, turned = self._seen(), self._turned()
+    latents = self._latents() if config.has_latents else ''
     for layer in range(config.layers):
+      if latents:
+        told = self.linear(latents, f'decoder/layers/{layer}/latent')
+        x = graph.op('Add', x, told)
       x = self._block(x, layer, seen, turned)
     hidden = self.norm(x, 'decoder/norm')
     graph.output(hidden, 'hidden', ['b', config.width])
     return graph.model()
+
+  def _latents(self) -> str:
+    """Returns what latents tell the step (`models.latent.told`), `[b, n]`."""
+    graph, op, latent = self.graph, self.graph.op, self.config.latent
+    constant, parts = graph.constant, []
+    time = graph.input('time', 'int64', ['b'])
+    if self.model.places.frames:
+      time = op('Add', time, constant(1))
+    if latent.slot:
+      held = graph.input('slots', 'float32', ['b', latent.slots, latent.slot])
+      pads = constant([0, 0, 0, 0, latent.reach, 0])
+      held = op('Pad', held, pads, self.number(0.0))
+      first = op('Unsqueeze', self.slot_of(time), constant([1]))
+      index = op('Add', first, constant(np.arange(latent.reach)[None]))
+      index = op('Unsqueeze', index, constant([2]))
+      near = op('GatherND', held, index, batch_dims=1)
+      wide = latent.reach * latent.slot
+      parts.append(op('Reshape', near, constant([-1, wide])))
+    if latent.piece:
+      parts.append(graph.input('piece', 'float32', ['b', latent.piece]))
+    return op('Concat', *parts, axis=1) if len(parts) > 1 else parts[0]
 
   def _seen(self) -> str:
     """Returns which steps of the cache the step sees, `[b, 1, 1, s]`."""
@@ -240,7 +188,7 @@ class _Decoder(_Parts):
     path = f'decoder/layers/{layer}'
     q, k, v = self._qkv(x, path)
     if turned is not None:
-      q, k = self._rotated(q, turned), self._rotated(k, turned)
+      q, k = self.rotated(q, turned), self.rotated(k, turned)
     for name, new in (('key', k), ('value', v)):
       shape = ['b', self.config.key_heads, 1, self.config.head_dim]
       graph.output(new, f'new_{name}_{layer}', shape)
@@ -249,35 +197,14 @@ class _Decoder(_Parts):
     mixed = self.rounded(mixed, f'{path}/attention/out_reach')
     kernel = graph.parameter(f'{path}/attention/out_kernel')
     x = op('Add', x, op('MatMul', mixed, kernel))
-    return op('Add', x, self._mlp(self.norm(x, f'{path}/mlp_norm'), path))
-
-  def _mlp(self, x: str, path: str) -> str:
-    op = self.graph.op
-    wide = self.linear(x, f'{path}/mlp/wide')
-    if self.config.mlp == 'swiglu':
-      gate = self.linear(x, f'{path}/mlp/gate')
-      wide = op('Mul', op('Mul', gate, op('Sigmoid', gate)), wide)
-    else:
-      wide = self.gelu(wide)
-    return self.linear(wide, f'{path}/mlp/narrow')
+    return op('Add', x, self.mlp(self.norm(x, f'{path}/mlp_norm'), path))
 
   def _qkv(self, x: str, path: str) -> tuple[str, str, str]:
     """Returns queries `[b, h, 1, k]`, keys and values `[b, c, 1, k]`."""
     config, graph = self.config, self.graph
     x = self.norm(x, f'{path}/attention_norm')
     path = f'{path}/attention'
-    x = self.rounded(x, f'{path}/reach')
-    rows = config.heads * config.head_dim
-    few = config.key_heads * config.head_dim
-    if config.key_heads == config.heads:
-      fused = graph.op('MatMul', x, graph.parameter(f'{path}/qkv_kernel'))
-      sizes = graph.constant([rows, rows, rows])
-      parts = graph.ops('Split', 3, fused, sizes, axis=1)
-    else:
-      q = graph.op('MatMul', x, graph.parameter(f'{path}/q_kernel'))
-      fused = graph.op('MatMul', x, graph.parameter(f'{path}/kv_kernel'))
-      sizes = graph.constant([few, few])
-      parts = [q, *graph.ops('Split', 2, fused, sizes, axis=1)]
+    parts = self.projected(x, path)
     heads = (config.heads, config.key_heads, config.key_heads)
     q, k, v = (
       graph.op('Reshape', part, graph.constant([-1, h, 1, config.head_dim]))
@@ -291,15 +218,6 @@ class _Decoder(_Parts):
     groups = config.heads // config.key_heads
     shape = [-1, config.key_heads, groups, config.head_dim]
     return self.graph.op('Reshape', q, self.graph.constant(shape))
-
-  def _rotated(self, x: str, turned: tuple[str, str]) -> str:
-    op, half = self.graph.op, self.config.head_dim // 2
-    sizes = self.graph.constant([half, half])
-    real, imaginary = self.graph.ops('Split', 2, x, sizes, axis=3)
-    cos, sin = turned
-    first = op('Sub', op('Mul', real, cos), op('Mul', imaginary, sin))
-    second = op('Add', op('Mul', imaginary, cos), op('Mul', real, sin))
-    return op('Concat', first, second, axis=3)
 
   def _mixed(self, q: str, k: str, v: str, layer: int, seen: str) -> str:
     """Returns the mixture of the cache's values and the step's own."""
@@ -318,7 +236,7 @@ class _Decoder(_Parts):
     return op('Add', op('MatMul', before, values), op('Mul', new, v))
 
 
-class _Head(_Parts):
+class _Head(Parts):
   """The graphs that predict a field."""
 
   name = 'field'

@@ -13,11 +13,14 @@ they are. Axes: `i` inputs, `o` outputs, `g` groups of inputs.
 import dataclasses
 import math
 from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from aurl_jax.core.errors import BundleError
+from aurl_jax.deploy import levels as levels_lib
 from aurl_jax.models import rounding
 
 SCALE = ':scale'
@@ -26,8 +29,6 @@ REST = 'float16'
 """Dtype of what is not stored in few bits."""
 _SMALL = 1024
 """Arrays of fewer numbers are not worth their scales."""
-_RATIOS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
-"""Shares of the largest weight that a group of 4 bits may end at."""
 _SCALES = {8: 'float32', 4: 'float16'}
 """Dtype of scales: half precision costs groups of 32 half a bit a weight."""
 
@@ -58,7 +59,7 @@ class Packing:
   @property
   def most(self) -> int:
     """The largest whole number, 127 or 7."""
-    return 2 ** (self.bits - 1) - 1
+    return levels_lib.most(self.bits)
 
   @property
   def dtype(self) -> str:
@@ -146,8 +147,8 @@ def kept(path: str) -> str:
   return 'float32' if rounding.is_reach(path) else REST
 
 
-def matrix(path: str, array: np.ndarray) -> np.ndarray:
-  """Returns a parameter as a matrix `[i, o]`.
+def matrix(path: str, array: Any) -> Any:
+  """Returns a parameter, of numpy or of JAX, as a matrix `[i, o]`.
 
   Outputs of a table are its rows: its ids are what a head compares with.
   """
@@ -155,6 +156,11 @@ def matrix(path: str, array: np.ndarray) -> np.ndarray:
   if _is_table(path):
     return array.reshape(outside, inside).T
   return array.reshape(inside, outside)
+
+
+def unfolded(path: str, found: Any, shape: tuple[int, ...]) -> Any:
+  """Returns a matrix `[i, o]` in the shape of its parameter."""
+  return (found.T if _is_table(path) else found).reshape(shape)
 
 
 def levels_of(
@@ -176,39 +182,24 @@ def quantise(
 ) -> tuple[Int[np.ndarray, 'i o'], Float[np.ndarray, 'g o']]:
   """Returns whole numbers, int8, and their scales as they are stored."""
   inside, outside = weights.shape
+  levels, scales = levels_lib.quantise(grouped(weights, packing), packing.bits)
+  whole = levels.astype(np.int8).reshape(-1, outside)[:inside]
+  return whole, scales.astype(_SCALES[packing.bits])
+
+
+def grouped(weights: Any, packing: Packing, xp: ModuleType = np) -> Any:
+  """Returns a matrix `[i, o]` as groups of inputs `[g, w, o]`.
+
+  Args:
+    weights: Of numpy, or of JAX.
+    packing: How they are stored.
+    xp: `numpy` or `jax.numpy`.
+  """
+  inside, outside = weights.shape
   groups = _groups(inside, packing)
   wide = min(packing.group or inside, inside)
-  padded = np.zeros((groups * wide, outside), np.float32)
-  padded[:inside] = weights
-  parts = padded.reshape(groups, wide, outside)
-  largest = np.abs(parts).max(axis=1)
-  best = np.full(largest.shape, np.inf)
-  scales = np.zeros(largest.shape, _SCALES[packing.bits])
-  for ratio in _RATIOS if packing.bits == 4 else (1.0,):
-    some = (ratio * largest / packing.most).astype(scales.dtype)
-    levels = _rounded(parts, some, packing)
-    error = ((levels * some[:, None].astype(np.float32) - parts) ** 2).sum(1)
-    better = error < best
-    best = np.where(better, error, best)
-    scales = np.where(better, some, scales)
-  levels = _rounded(parts, scales, packing).astype(np.int8)
-  return levels.reshape(-1, outside)[:inside], scales
-
-
-def _rounded(
-  parts: Float[np.ndarray, 'g w o'],
-  scales: Float[np.ndarray, 'g o'],
-  packing: Packing,
-) -> Float[np.ndarray, 'g w o']:
-  wide = scales.astype(np.float32)[:, None]
-  # A group of zeros, or of numbers that are none beside its scale, is zeros.
-  levels = np.divide(
-    parts,
-    wide,
-    out=np.zeros_like(parts),
-    where=np.broadcast_to(wide > 0, parts.shape),
-  )
-  return np.clip(np.round(levels), -packing.most, packing.most)
+  more = groups * wide - inside
+  return xp.pad(weights, ((0, more), (0, 0))).reshape(groups, wide, outside)
 
 
 def _times(
@@ -234,8 +225,7 @@ def _unfolded(
   path: str, found: np.ndarray, shape: tuple[int, ...]
 ) -> np.ndarray:
   """Returns a matrix `[i, o]` in the shape of its parameter."""
-  rows = found.T if _is_table(path) else found
-  return np.ascontiguousarray(rows).reshape(shape)
+  return np.ascontiguousarray(unfolded(path, found, shape))
 
 
 def _is_table(path: str) -> bool:

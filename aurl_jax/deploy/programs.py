@@ -88,8 +88,9 @@ def program(model: Model, grammar: Grammar) -> dict[str, Any]:
   step), `mask_0` … of each field (state, step so far), `weighed` (state, logits
   of field 0) if the grammar has it, `start` of the clock, `tick` (clock, step)
   and `where` (clock), which gives what the decoder wants to know of the step:
-  its place for the rotation, and its cell in the bar. States and clocks are
-  several values, as many as `init` and `start` give.
+  its place for the rotation, and its cell in the bar; and of a model with
+  latents its cell since the beginning, and its position in the bar. States and
+  clocks are several values, as many as `init` and `start` give.
 
   Args:
     model: Whose steps they are.
@@ -139,16 +140,20 @@ def _tick(model: Model, clock: Clock, step: Int[Array, ' f']) -> Clock:
   return Clock(clock.read + 1, places)
 
 
-def _where(model: Model, clock: Clock) -> Int[Array, ' 2']:
-  """Returns place and cell of the step that was read last."""
+def _where(model: Model, clock: Clock) -> Int[Array, ' _']:
+  """Returns where the step stands that was read last."""
   place, cell = clock.read - 1, jnp.int32(0)
+  time = position = jnp.int32(0)
   if clock.places is not None:
     found = model.places.coordinates(clock.places)
-    bar, position, _, _, order = (found[i] for i in range(5))
+    bar, position, time, _, order = (found[i] for i in range(5))
     cell = jnp.minimum(position, max(model.config.metrical, 1) - 1)
     if model.config.positions == 'barwise':
       place = STRIDE * bar + jnp.minimum(order, STRIDE - 1)
-  return jnp.stack([place, cell])
+  told = [place, cell]
+  if model.config.has_latents:
+    told += [time, position]
+  return jnp.stack(told)
 
 
 class _Program:

@@ -18,9 +18,11 @@ from aurl_jax.core import trees
 from aurl_jax.core.errors import BundleError
 from aurl_jax.deploy import packing as packing_lib
 from aurl_jax.deploy import priors as priors_lib
+from aurl_jax.deploy import tuning as tuning_lib
 from aurl_jax.deploy import weights
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.deploy.packing import Packing
+from aurl_jax.deploy.tuning import Network, Told, Tuning
 from aurl_jax.models import rounding
 from aurl_jax.models.functional import Model
 
@@ -31,7 +33,13 @@ _ROWS, _STEPS = 8, 512
 
 
 def quantised(
-  composer: Composer, packing: Packing, music: Sequence[np.ndarray] = ()
+  composer: Composer,
+  packing: Packing,
+  music: Sequence[np.ndarray] = (),
+  tuning: Tuning | None = None,
+  *,
+  lessons: Sequence[np.ndarray] = (),
+  tell: Told = lambda step, loss: None,
 ) -> Composer:
   """Returns a model that computes with weights as they will be stored.
 
@@ -40,10 +48,14 @@ def quantised(
     packing: How its weights will be stored.
     music: Ids of pieces that tell how far the inputs of products reach; none
       leaves inputs as they are.
+    tuning: How it is fine-tuned to what it was; None for not at all.
+    lessons: Ids of pieces that it is fine-tuned by.
+    tell: Is told of each step of that.
 
   Raises:
-    BundleError: It is quantised already (code `packing`), or has latents and
-      inputs were to be rounded (`latents`).
+    BundleError: It is quantised already (code `packing`), has latents and
+      inputs were to be rounded or it to be fine-tuned (`latents`), or cannot
+      be fine-tuned so (`tuning`).
   """
   model, params = composer.model, composer.params
   if model.config.activations:
@@ -54,6 +66,9 @@ def quantised(
     )
   if music:
     model, params = _calibrated(composer, music)
+  if tuning is not None:
+    pair = Network(composer.model, composer.params), Network(model, params)
+    params = tuning_lib.tuned(*pair, packing, lessons, tuning, tell)
   arrays = weights.arrays(params)
   stored = packing_lib.pack(arrays, packing)
   shapes = {path: array.shape for path, array in arrays.items()}

@@ -78,7 +78,7 @@ def run(model: str, stand: Stand, *, quiet: bool = False) -> None:
   sockets = server.listen(server.Address(stand.host, stand.port))
   _log_requests()
   engine = Engine(generate.load(model), plan)
-  ready = server.Readiness(engine, warming.warm)
+  ready = server.Readiness(engine, warming.warm, warming.behind)
   home = address(*sockets.getsockname()[:2])
   progress.say(
     f'{model} at {home}/v1/generate, the studio at {home}/studio/; /readyz '

@@ -20,6 +20,8 @@ from aurl_jax.generation.sampling import Sampler
 _WIDTHS = (8, 40, 72, 104, 136)
 """Steps that prompts are padded to, such as hold 2, 4, 6 and 8 bars of 16ths
 behind a step that begins; then by halves and doubles."""
+_PAD = 32
+"""Prompts are read in multiples of it, if they are longer."""
 _BARS = 4
 """That go on from as many fit into the smallest room."""
 ROOM = 256
@@ -132,9 +134,10 @@ def entry(writer: Writer, batch: Batch, least: int = 1) -> Entry:
   """
   if batch.numbers is None:
     batch = dataclasses.replace(batch, numbers=[writer.split()[1]])
-  width = padded_width(max(least, len(batch.prompts[0])))
+  context = writer.model.config.context
+  width = width_in(context, max(least, len(batch.prompts[0])))
   batch = dataclasses.replace(batch, fixed=width)
-  rows = batch.rows(1, top(writer.model.config.context))
+  rows = batch.rows(1, top(context))
   kind = Kind.of(writer, batch)
   sampler = _numbers(writer.sampler, kind.filters)
   return Entry(
@@ -158,6 +161,28 @@ def padded_width(steps: int) -> int:
       return width
   whole = 1 << (steps - 1).bit_length()
   return whole * 3 // 4 if whole * 3 // 4 >= steps else whole
+
+
+def width_in(context: int, steps: int) -> int:
+  """Returns how many steps a prompt is padded to, for a model of a context.
+
+  No model reads more than its context, in whole pads.
+
+  Example:
+    >>> width_in(640, 200), width_in(640, 600)
+    (256, 640)
+  """
+  return min(padded_width(steps), -(-context // _PAD) * _PAD)
+
+
+def widths(context: int) -> tuple[int, ...]:
+  """Returns all widths that prompts of a model can have.
+
+  Example:
+    >>> widths(300)
+    (8, 40, 72, 104, 136, 192, 256, 320)
+  """
+  return tuple(sorted({width_in(context, n) for n in range(1, context)}))
 
 
 @functools.cache

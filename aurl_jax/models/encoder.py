@@ -22,7 +22,7 @@ from aurl_jax.models.hierarchy import Stack
 from aurl_jax.models.latent import Latents, Posterior
 from aurl_jax.models.layers import INIT_SCALE, Linear, RMSNorm, normal
 
-_LOG_VARIANCE = 5.0
+LOG_VARIANCE = 5.0
 """Bound of log-variances: a deviation from 0.08 to 12."""
 
 
@@ -94,7 +94,7 @@ def _halves(
 ) -> tuple[Float[Array, '*n _'], Float[Array, '*n _']]:
   """Returns the mean and the bounded log-variance that a map gives."""
   mean, log = jnp.split(x.astype(jnp.float32), 2, axis=-1)
-  return mean, _LOG_VARIANCE * jnp.tanh(log / _LOG_VARIANCE)
+  return mean, LOG_VARIANCE * jnp.tanh(log / LOG_VARIANCE)
 
 
 def plain(config: ModelConfig) -> ModelConfig:

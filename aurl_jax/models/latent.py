@@ -23,7 +23,7 @@ from aurl_jax.core.errors import ConfigError
 from aurl_jax.core.typing import Keys
 from aurl_jax.models.config import LatentConfig
 
-_CERTAIN = -5.0
+CERTAIN = -5.0
 """Log-variance of a dial: a deviation of 0.08."""
 _TIME = 2
 """Index of the time among the coordinates of a step."""
@@ -118,7 +118,7 @@ def with_dials(
   count = len(attributes)
   known = jnp.where(posterior.used[..., None], jnp.stack(attributes, -1), 0)
   mean = posterior.mean.slots.at[..., :count].set(known)
-  log = posterior.log_variance.slots.at[..., :count].set(_CERTAIN)
+  log = posterior.log_variance.slots.at[..., :count].set(CERTAIN)
   return dataclasses.replace(
     posterior,
     mean=dataclasses.replace(posterior.mean, slots=mean),

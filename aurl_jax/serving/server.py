@@ -181,17 +181,23 @@ def config(app: guards.App) -> uvicorn.Config:
 class Readiness:
   """Warms an engine in a thread of its own, and tells when it is done."""
 
-  def __init__(self, engine: Engine, warm: Any) -> None:
+  def __init__(
+    self, engine: Engine, warm: Any, behind: Any = lambda engine: None
+  ) -> None:
     """Begins.
 
     Args:
       engine: What is warmed.
       warm: Called with it.
+      behind: Called with it then, when it is ready already.
     """
     self._done = False
     self.error: BaseException | None = None
     self._thread = threading.Thread(
-      target=self._run, args=(engine, warm), name='aurl-warm', daemon=True
+      target=self._run,
+      args=(engine, warm, behind),
+      name='aurl-warm',
+      daemon=True,
     )
     self._thread.start()
 
@@ -203,8 +209,9 @@ class Readiness:
     """Waits until they are, or cannot be."""
     self._thread.join()
 
-  def _run(self, engine: Engine, warm: Any) -> None:
+  def _run(self, engine: Engine, warm: Any, behind: Any) -> None:
     begun = time.monotonic()
     warm(engine)
     self._done = True
     _log.info('ready after %.0f s', time.monotonic() - begun)
+    behind(engine)

@@ -3,17 +3,20 @@
 import contextlib
 import struct
 from collections.abc import Sequence
+from concurrent import futures
 
 from aurl_jax.core.errors import AurlError, MidiError
 from aurl_jax.deploy.composer import Composer
+from aurl_jax.generation import joining
 from aurl_jax.generation.request import Request
 from aurl_jax.music import midi
+from aurl_jax.serving import hearing, schema
 from aurl_jax.serving.engine import Engine
-from aurl_jax.serving.settings import MIDI
+from aurl_jax.serving.settings import MIDI, Settings
 
-WIDTHS = (8, 72, 104, 136)
-"""Steps of prompts whose programs are compiled; longer ones compile when they
-come, while others are written."""
+_USUAL = 136
+"""Steps of prompts whose programs are compiled before a server is ready;
+those of longer ones follow, one after the other (`behind`)."""
 _BARS = 4
 _BYTES = 800_000
 """Of files that are read to have loaded what reads long ones."""
@@ -48,15 +51,51 @@ def load_readers() -> None:
       midi.read(data, MIDI)
 
 
-def warm(engine: Engine, widths: Sequence[int] = WIDTHS) -> None:
-  """Compiles what usual requests need, and waits for it.
+def load_studies() -> None:
+  """Lets all studies hear a tune: some compile, or load what is compiled."""
+  # A token that nobody is given: only limits are read.
+  hearing.heard(schema.TUNE, None, Settings(tokens=('0' * 16,)))
+
+
+def warm(engine: Engine) -> None:
+  """Compiles and loads what usual requests need, and waits for it.
 
   Args:
     engine: What will write them.
-    widths: Of prompts.
   """
   load_readers()
+  load_studies()
+  engine.warm(usual(engine.composer), _widths(engine, 0, _USUAL))
+
+
+def behind(engine: Engine) -> None:
+  """Compiles what longer prompts need, one width after the other.
+
+  While others are written: only one program is compiled at a time, so that
+  rules of a new kind need not wait. `programs_due` of the metrics tells how
+  many are left. It ends when the engine does.
+
+  Args:
+    engine: What is warm, and may be writing.
+  """
   context = engine.composer.model.config.context
-  engine.warm(
-    usual(engine.composer), [width for width in widths if width < context]
-  )
+  asked = usual(engine.composer)
+  due = [
+    (one, w) for w in _widths(engine, _USUAL, 2 * context) for one in asked
+  ]
+  engine.metrics.gauge('programs_due', lambda: len(due))
+  while due and not engine.draining:
+    request, width = due[0]
+    try:
+      engine.warm([request], [width])
+    except (RuntimeError, futures.CancelledError):
+      # Its threads have ended meanwhile.
+      if not engine.draining:
+        raise
+    due.pop(0)
+
+
+def _widths(engine: Engine, above: int, most: int) -> Sequence[int]:
+  """Returns the widths of prompts that are in a range."""
+  context = engine.composer.model.config.context
+  return [w for w in joining.widths(context) if above < w <= most]

@@ -35,10 +35,11 @@ MIDI pitch, strength a beat."""
 PITCHES = 128
 ROLLS = ('onset', 'sustain', 'velocity')
 """What a cell of a roll has of each pitch."""
-_NEVER = 1 << 24
+NEVER = 1 << 24
 """Cells: later than any step; exact in float32."""
-_COLUMNS = 5
-_LEVELS = (4, 2, 1)
+COLUMNS = 5
+"""Of a table over ids."""
+LEVELS = (4, 2, 1)
 """Parts of a beat, the weakest first."""
 
 
@@ -146,7 +147,7 @@ class Sounds:
     """Returns the notes of rows."""
     real = segments > 0
     parts = [
-      jnp.asarray(np.frombuffer(data, np.int32).reshape(-1, _COLUMNS))[
+      jnp.asarray(np.frombuffer(data, np.int32).reshape(-1, COLUMNS))[
         ids[..., f]
       ]
       for f, data in enumerate(self.tables)
@@ -156,7 +157,7 @@ class Sounds:
     if self.frames:
       told = jnp.stack(parts, axis=-2) * real[..., None, None]
       length = jax.vmap(_held, in_axes=-1, out_axes=-1)(told[..., 1])
-      told = told.at[..., 3].set(length).reshape(len(ids), -1, _COLUMNS)
+      told = told.at[..., 3].set(length).reshape(len(ids), -1, COLUMNS)
       begin, position, left = (
         jnp.repeat(place, len(parts), axis=1) for place in places
       )
@@ -209,7 +210,7 @@ def attributes(
     cells: Of a slot.
     beat: Cells of a beat.
   """
-  stops = jnp.append(edges[1:], _NEVER)
+  stops = jnp.append(edges[1:], NEVER)
   begin, end = heard.begin[..., None], (heard.begin + heard.length)[..., None]
   real = heard.real[..., None]
   starts = (begin >= edges) & (begin < stops) & real
@@ -237,9 +238,9 @@ def strengths(
   step begins is not sounded across. The place is the first so strong one, in
   cells since the segment began; that of a note without is its beginning.
   """
-  weight = jnp.full_like(heard.begin, -len(_LEVELS) - 1)
+  weight = jnp.full_like(heard.begin, -len(LEVELS) - 1)
   strongest, place = weight, jnp.zeros_like(weight)
-  for level, parts in zip((-3, -2, -1), _LEVELS, strict=True):
+  for level, parts in zip((-3, -2, -1), LEVELS, strict=True):
     at = heard.position * parts
     weight = jnp.where(at % beat == 0, level, weight)
     next_ = (at // beat + 1) * beat
@@ -273,9 +274,9 @@ def _left(
   """Returns the cells from each step to the next bar of its row."""
   start = coordinates[..., 2] - coordinates[..., 1]
   later = (start[:, 1:] > start[:, :-1]) & real[:, 1:]
-  fresh = jnp.where(later, start[:, 1:], _NEVER)
-  fresh = jnp.pad(fresh, ((0, 0), (1, 0)), constant_values=_NEVER)
-  return _following(fresh, _NEVER) - coordinates[..., 2]
+  fresh = jnp.where(later, start[:, 1:], NEVER)
+  fresh = jnp.pad(fresh, ((0, 0), (1, 0)), constant_values=NEVER)
+  return _following(fresh, NEVER) - coordinates[..., 2]
 
 
 def _following(values: Int[Array, 'b t'], last: int) -> Int[Array, 'b t']:
@@ -286,7 +287,7 @@ def _following(values: Int[Array, 'b t'], last: int) -> Int[Array, 'b t']:
 
 def _table(field: Field, frames: bool, grid: Grid) -> bytes:
   """Returns the table of a field."""
-  table = np.zeros((field.size, _COLUMNS), np.int32)
+  table = np.zeros((field.size, COLUMNS), np.int32)
   for id_, (name, value) in enumerate(
     zip(field.events, field.values.tolist(), strict=True)
   ):

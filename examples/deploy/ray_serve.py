@@ -39,7 +39,7 @@ def build() -> Any:
     hosts=tuple(host for host in hosts if host),
   )
   engine = Engine(aurl_jax.load(os.environ['AURL_MODEL']))
-  ready = server.Readiness(engine, warming.warm)
+  ready = server.Readiness(engine, warming.warm, warming.behind)
   return http.app(engine, settings, ready)
 
 

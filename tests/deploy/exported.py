@@ -5,8 +5,9 @@ import numpy as np
 
 from aurl_jax.deploy import bundle, quantise
 from aurl_jax.deploy.composer import Composer
+from aurl_jax.deploy.dials import Dials
 from aurl_jax.deploy.packing import Packing
-from aurl_jax.models.config import ModelConfig
+from aurl_jax.models.config import LatentConfig, ModelConfig
 from aurl_jax.models.functional import Model
 from aurl_jax.tokens.compound import Compound
 from aurl_jax.tokens.grid import VoiceGrid
@@ -22,7 +23,32 @@ CASES = {
     {'lead': 4, 'kv_heads': 2, 'positions': 'barwise', 'shared_pitch': True},
   ),
   'window': (COMPOUND, {'pattern': 'window', 'window': 5}),
+  'dials': (
+    COMPOUND,
+    {
+      'mode': 'vae',
+      'metrical': 12,
+      'latent': LatentConfig(
+        slot=12,
+        slots=5,
+        reach=3,
+        dials='density,polyphony,register,syncopation',
+      ),
+    },
+  ),
+  'piece': (
+    GRID,
+    {
+      'mode': 'vae',
+      'kv_heads': 2,
+      'latent': LatentConfig(slot=6, beats=2, slots=4, piece=5, layers=1),
+    },
+  ),
 }
+DIALS = Dials(
+  {'density': 1.5, 'polyphony': 0.8, 'register': 4.0, 'syncopation': 1.1},
+  holds={'density': {'polyphony': -0.5}},
+)
 
 
 def composer(name):
@@ -34,7 +60,8 @@ def composer(name):
   params = model.init(jax.random.key(0))
   # Larger, so that what is predicted depends on all that came before.
   params = jax.tree.map(lambda x: 5 * x if x.ndim > 1 else x, params)
-  return Composer(model=model, params=params, tokenizer=tokenizer)
+  dials = DIALS if config.latent.dials else None
+  return Composer(model=model, params=params, tokenizer=tokenizer, dials=dials)
 
 
 def save(folder, name, packing=None, rounds=False):

@@ -39,6 +39,8 @@ def made(tmp_path_factory):
     ('lead', None),
     ('lead', exported.FOUR),
     ('window', exported.EIGHT),
+    ('dials', None),
+    ('piece', exported.EIGHT),
   ],
 )
 def test_an_export_says_what_its_model_says(made, name, packing):

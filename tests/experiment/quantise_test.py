@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -8,11 +9,14 @@ from aurl_jax.core.errors import BundleError, ConfigError
 from aurl_jax.deploy import bundle
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.deploy.packing import Packing
+from aurl_jax.deploy.tuning import Tuning
 from aurl_jax.experiment import quantise, sections
+from aurl_jax.experiment.quantise import Asked
 from aurl_jax.generation.request import Request
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
 from tests.generation import writers
+from tests.tokens import pieces
 
 
 @pytest.fixture(scope='module')
@@ -39,9 +43,7 @@ def report(home):
     str(home / 'whole'),
     home / 'eight',
     Packing(bits=8),
-    calibrate=str(home / 'music'),
-    reference=str(home / 'music'),
-    n=0,
+    Asked(calibrate=str(home / 'music'), reference=str(home / 'music'), n=0),
   )
 
 
@@ -60,10 +62,63 @@ def test_the_report_tells_before_and_after(home, report):
   assert 'speed' not in report
 
 
+def test_a_fine_tuned_model_is_told_beside_a_plain_one(home, capsys):
+  music = str(home / 'music')
+  words = ['quantise', str(home / 'whole'), '--out', str(home / 'tuned')]
+  words += ['--bits', '4', '--train', '2', '--data', music, '--json']
+  assert cli.main([*words, '--reference', music, '--n', '0']) == 0
+  report = json.loads(capsys.readouterr().out)
+  assert report['tuning']['steps'] == 2
+  told = report['likelihood']
+  # Two steps move weights, and hardly more.
+  assert told['after'] != told['untuned']
+  assert told['after'] == pytest.approx(told['untuned'], rel=0.05)
+  assert 'Fine-tuned for 2 steps' in bundle.card(home / 'tuned')
+  found = bundle.load(home / 'tuned')
+  assert found.generate(Request(n=1, bars=1))
+
+
+def test_all_music_is_read_with_its_beats_as_asked(home, monkeypatch):
+  asked, of_files = [], quantise.music_sets.of_files
+
+  def kept(name, beats='keep'):
+    asked.append((name, beats))
+    return of_files(name)
+
+  monkeypatch.setattr(quantise.music_sets, 'of_files', kept)
+  names = {}
+  for name in ('calibrate', 'reference', 'data'):
+    names[name] = str(home / name)
+    shutil.copytree(home / 'music', names[name])
+  monkeypatch.setattr(
+    quantise.quantise_lib,
+    'quantised',
+    lambda composer, *_, **__: composer,
+  )
+  quantise.run(
+    str(home / 'whole'),
+    home / 'beats',
+    Packing(bits=8),
+    Asked(**names, beats='align', n=0, tuning=Tuning(steps=1)),
+  )
+  assert sorted(asked) == [(names[n], 'align') for n in sorted(names)]
+
+
+def test_lessons_are_in_twelve_keys(home, tmp_path):
+  composer = bundle.load(home / 'whole')
+  tune = pieces.chorale(0, bars=2)
+  midi.write(tune, tmp_path / 'tune.mid')
+  asked = Asked(data=str(tmp_path), tuning=Tuning(steps=1))
+  found = quantise._lessons(composer, asked)
+  sums = [int(composer.tokenizer.decode(ids).pitch.sum()) for ids in found]
+  moves = [(total - sums[5]) / len(tune) for total in sums]
+  assert moves == list(range(-5, 7))
+
+
 @pytest.mark.slow
 def test_pieces_of_both_are_compared_and_timed(home):
   report = quantise.run(
-    str(home / 'whole'), home / 'heard', Packing(bits=8), n=2
+    str(home / 'whole'), home / 'heard', Packing(bits=8), Asked(n=2)
   )
   assert report['speed']['before'] > 0
   assert report['samples']['pieces'] == 2
@@ -101,6 +156,10 @@ def test_the_verb_writes_a_bundle_and_prints_what_it_has_cost(home, capsys):
     (('--calibrate', 'music'), 'calibrate'),
     (('--n', '1'), 'few'),
     (('--group', '-2'), 'packing'),
+    (('--train', '5'), 'tuning'),
+    (('--data', 'music'), 'tuning'),
+    (('--train', '-5', '--data', 'music'), 'tuning'),
+    (('--train', '5', '--data', 'music', '--rate', '0'), 'tuning'),
   ],
 )
 def test_what_does_not_fit_is_refused_by_name(home, capsys, words, code):
@@ -127,6 +186,6 @@ def test_music_that_the_tokenizer_cannot_hold_is_told(home, tmp_path):
       str(home / 'whole'),
       tmp_path / 'out',
       Packing(bits=8),
-      calibrate=str(tmp_path),
+      Asked(calibrate=str(tmp_path)),
     )
   assert caught.value.code == 'calibrate'

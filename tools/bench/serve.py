@@ -69,6 +69,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     try:
       await_ready(port, server)
       ready = time.monotonic() - begun
+      await_programs(port)
       told = rounds(
         args, port, server.pid, other, json.loads(prompts.read_text())
       )
@@ -128,6 +129,19 @@ def await_ready(port: int, process: subprocess.Popen) -> None:
     except OSError:
       time.sleep(0.5)
   raise SystemExit('the server has ended')
+
+
+def await_programs(port: int) -> None:
+  """Waits until those of long prompts are compiled, too: they take a core."""
+  asked = urllib.request.Request(
+    f'http://127.0.0.1:{port}/metrics',
+    headers={'Authorization': f'Bearer {TOKEN}'},
+  )
+  while True:
+    with urllib.request.urlopen(asked) as answer:
+      if b'\naurl_programs_due 0' in answer.read():
+        return
+    time.sleep(0.5)
 
 
 def rounds(

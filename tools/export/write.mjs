@@ -3,7 +3,9 @@
 //     node tools/export/write.mjs EXPORT ORT [STEPS]
 //
 // ORT is the folder of onnxruntime-web (tools/export/web_runtime.py). Prints
-// one line of JSON: load_ms, steps_per_second, tokens_per_second, ids.
+// one line of JSON: load_ms, steps_per_second, tokens_per_second, ids; of a model
+// with latents also mean, what the encoder tells of these ids, slots, the same
+// with the first dial turned by 1.5, and varied, the ids that these give.
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -21,9 +23,19 @@ const loop = await Loop.load(ort, async (name) =>
 const loaded = performance.now();
 const ids = await loop.write({ steps: Number(steps) });
 const seconds = (performance.now() - loaded) / 1000;
+const more = {};
+if (loop.told.latent?.slot) {
+  const told = await loop.encode(ids);
+  const [dial] = Object.keys(loop.told.latent.dials);
+  const latents = loop.latents({ told, dials: dial ? { [dial]: 1.5 } : {} });
+  more.mean = Array.from(told.mean.data);
+  more.slots = Array.from(latents.slots.data);
+  more.varied = await loop.write({ steps: Number(steps), latents });
+}
 console.log(JSON.stringify({
   load_ms: Math.round(loaded - begun),
   steps_per_second: ids.length / seconds,
   tokens_per_second: (ids.length * ids[0].length) / seconds,
   ids,
+  ...more,
 }));

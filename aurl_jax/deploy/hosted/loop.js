@@ -12,6 +12,7 @@ export class Loop {
     const data = await read('weights.bin');
     const graphs = {};
     const names = ['decoder', ...told.vocabulary.map((_, field) => `field_${field}`)];
+    if (told.latent) names.push('encoder');
     for (const name of names) {
       graphs[name] = await ort.InferenceSession.create(await read(`${name}.onnx`), {
         executionProviders: ['wasm'],
@@ -39,9 +40,54 @@ export class Loop {
     return found;
   }
 
+  // Gives the distributions of the latents of one piece, as the graph does.
+  async encode(ids) {
+    const { rules, ort } = this;
+    const where = [];
+    let clock = rules.run('start');
+    for (const step of ids) {
+      clock = rules.run('tick', ...clock, step);
+      where.push(Array.from(rules.run('where', ...clock)[0]).slice(2));
+    }
+    const shape = [1, ids.length];
+    const feed = { ids: new ort.Tensor('int64', LONGS(ids.flat()), [...shape, ids[0].length]) };
+    for (const [k, name] of ['time', 'position'].entries()) {
+      feed[name] = new ort.Tensor('int64', LONGS(where.map((x) => x[k])), shape);
+    }
+    return this.run('encoder', feed);
+  }
+
+  // Gives what a piece is written of, for write(): the middle of the standard
+  // normal, or a draw within what encode() told, strength 0..1; dials are
+  // turned by so many deviations of the data. normal() draws a number.
+  latents({ told, strength = 0, dials = {}, normal = gauss } = {}) {
+    const { latent } = this.told;
+    const shapes = { slots: [latent.slots, latent.slot], piece: [latent.piece] };
+    const found = {};
+    for (const [name, before] of [['slots', ''], ['piece', 'piece_']]) {
+      const size = shapes[name].reduce((x, y) => x * y, 1);
+      if (!size) continue;
+      const data = new Float32Array(size);
+      if (told) {
+        const logs = told[`${before}log_variance`].data;
+        told[`${before}mean`].data.forEach((mean, i) => {
+          data[i] = mean + (strength ? strength * Math.exp(0.5 * logs[i]) * normal() : 0);
+        });
+      }
+      found[name] = new this.ort.Tensor('float32', data, [1, ...shapes[name]]);
+    }
+    const turns = {};
+    for (const [name, far] of Object.entries(dials)) {
+      const holds = { [name]: 1, ...latent.dials[name].holds };
+      for (const [other, share] of Object.entries(holds)) turns[other] = (turns[other] ?? 0) + share * far;
+    }
+    for (const [name, far] of Object.entries(turns)) if (far) turn(found.slots, latent.dials[name], far);
+    return found;
+  }
+
   // Gives the ids of one piece. chance() is a number in [0, 1); told(step)
   // hears of each step, and stops the piece where it gives false.
-  async write({ prompt, steps = 128, temperature = 0, chance = Math.random, told = () => true } = {}) {
+  async write({ prompt, steps = 128, temperature = 0, chance = Math.random, told = () => true, latents } = {}) {
     const { rules, ort } = this;
     const { lead, width, opening, vocabulary } = this.told;
     const fields = vocabulary.length;
@@ -55,6 +101,7 @@ export class Loop {
     const feed = this.cache(steps);
     feed.start = one(0);
     feed.state = new ort.Tensor('float32', new Float32Array(width), [1, width]);
+    if (this.told.latent) Object.assign(feed, latents ?? this.latents());
 
     const draw = async (from, to, step) => {
       for (let field = from; field < to; field++) {
@@ -74,11 +121,12 @@ export class Loop {
       feed.last = feed.ids = row(last);
       if (written) await draw(0, lead, step);
       clock = rules.run('tick', ...clock, last);
-      const [[place, cell]] = rules.run('where', ...clock);
+      const [[place, cell, time = 0]] = rules.run('where', ...clock);
       feed.following = row(step);
       feed.index = new ort.Tensor('int64', LONGS([index]), []);
       feed.place = one(place);
       feed.cell = one(cell);
+      feed.time = one(time);
       const found = await this.run('decoder', feed);
       feed.state = found.hidden;
       for (const name of this.graphs.decoder.outputNames) {
@@ -103,6 +151,29 @@ function keep(cache, found, index) {
     const part = found.data.subarray(head * width, (head + 1) * width);
     cache.data.set(part, (head * room + index) * width);
   }
+}
+
+// Moves the dim of a dial in latents [1, slots, dims]; what is counted stays
+// whole numbers, and what one lacks of what is wanted, the next one gets.
+function turn(slots, { dim, middle, width, counted, deviation }, far) {
+  const [, count, dims] = slots.dims;
+  let left = 0;
+  for (let slot = 0; slot < count; slot++) {
+    const at = slot * dims + dim;
+    let wanted = slots.data[at] * width + middle + far * deviation;
+    if (counted) {
+      left += wanted * counted;
+      const whole = Math.max(Math.floor(left + 0.5), 0);
+      left -= whole;
+      wanted = whole / counted;
+    }
+    slots.data[at] = (wanted - middle) / width;
+  }
+}
+
+function gauss() {
+  const far = Math.sqrt(-2 * Math.log(1 - Math.random()));
+  return far * Math.cos(2 * Math.PI * Math.random());
 }
 
 function drawn(logits, may, temperature, chance) {

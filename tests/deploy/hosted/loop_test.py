@@ -37,7 +37,7 @@ def runtime():
   return pathlib.Path(folder).resolve()
 
 
-@pytest.fixture(scope='module', params=['grid', 'lead', 'chorale'])
+@pytest.fixture(scope='module', params=['grid', 'lead', 'dials', 'chorale'])
 def pair(request, tmp_path_factory):
   """An export, and the likeliest ids by the decoder of the library."""
   home = tmp_path_factory.mktemp('page')
@@ -69,6 +69,16 @@ def test_node_writes_what_the_decoder_writes(runtime, pair):
   found = json.loads(told.stdout)
   assert found['ids'] == wanted
   assert found['tokens_per_second'] > 0
+  loop = onnx_export.Host(folder).loop
+  if loop.told['latent']:
+    told = loop.encode(np.array(wanted)[None])
+    of = loop.latents(told, density=1.5)
+    near = {'rtol': 1e-4, 'atol': 1e-4}
+    np.testing.assert_allclose(found['mean'], told['mean'].ravel(), **near)
+    np.testing.assert_allclose(found['slots'], of['slots'].ravel(), **near)
+    varied = loop.write(steps=STEPS, latents=of).tolist()
+    assert found['varied'] == varied
+    assert varied != wanted
 
 
 @contextlib.contextmanager
