@@ -24,6 +24,9 @@ _LIMITS = {
 """Octaves of notes a bar, semitones of the mean pitch, 1 - cosine of the pitch
 classes, share of bars that stood before: 95th percentiles, as above; `busy` of
 the last bar, which nine in ten of the songs keep."""
+_CROWD = 12
+"""Notes that begin at once: of 248 songs of POP909 none has more than 10, of
+363 pieces of five other sets one stretch in a thousand has more than 12."""
 _EMPTY = 0.125
 """Share of bars without notes; in songs there are none."""
 _MUTE = 0.5
@@ -144,6 +147,9 @@ def verdict(
   if new:
     faults['copies'] = copies(own, before) / _LIMITS['copies']
   faults['ending'] = ends / _LIMITS['ending']
+  if (most := crowd(own)) > _CROWD:
+    # No share of a fault: what lies below says nothing of how bars sound.
+    faults['crowd'] = most / _CROWD
   if len(before.count) >= _FIRST and own.time.sum() and before.time.sum():
     faults |= _apart(own, before)
   return Verdict(faults)
@@ -175,6 +181,19 @@ def copies(own: Facts, before: Facts) -> float:
       found.append(content in seen)
       seen.add(content)
   return float(np.mean(found)) if found else 0.0
+
+
+def crowd(own: Facts) -> int:
+  """Returns the most notes that begin at once, equal ones counted once.
+
+  A model that has drawn an unlikely note may pile up others above it.
+  """
+  begins = [
+    np.unique([note[0] for note in bar], return_counts=True)[1].max()
+    for bar in own.content
+    if bar
+  ]
+  return int(max(begins, default=0))
 
 
 def busy(notes: Notes, bar: int, count: int) -> float:

@@ -136,3 +136,18 @@ def test_of_weak_bars_the_worst_fault_counts():
   assert (fine.weak, weak.weak) == (False, True)
   assert judge.Verdict({}).score == 0
   assert dataclasses.is_dataclass(fine)
+
+
+def test_notes_that_pile_up_are_a_fault_and_chords_are_none():
+  own, before = tune(4, seed=9), tune(8, seed=5)
+  assert judge.crowd(facts(own, 4)) == 4
+  rows = np.stack([own.onset, own.duration, own.pitch, own.track], 1).tolist()
+  chord = [(BAR + 2, 2, 60 + step, 1) for step in range(10)]
+  again = [(BAR + 2, 2, 60 + step, 0) for step in range(10)]
+  fine = judged(notes_of(rows + chord + again), before)
+  assert 'crowd' not in fine.faults
+  piled = [(BAR + 2, 2, 60 + step, 1) for step in range(30)]
+  wild = judged(notes_of(rows + piled), before)
+  assert wild.faults['crowd'] == pytest.approx(30 / 12)
+  assert wild.weak
+  assert judge.crowd(facts(notes_of([]), 1)) == 0
