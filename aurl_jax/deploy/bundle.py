@@ -51,6 +51,7 @@ CONFIG = 'config.json'
 CARD = 'MODEL_CARD.md'
 REPORT = 'quantised.json'
 DIGESTS = 'digests.json'
+_LIMITS = '## Limits\n\n'
 _ALWAYS = (WEIGHTS, CONFIG, CARD)
 _MAY_BE = (priors_lib.NAME, originals.NAME, REPORT)
 """Files that not all bundles have."""
@@ -135,6 +136,34 @@ def add_index(
   folder = _find(path_or_name)
   told = {originals.NAME: originals.to_bytes(index)}
   return _write(folder, _read(folder) | told)
+
+
+def tell_limits(
+  path_or_name: str | os.PathLike[str], text: str
+) -> pathlib.Path:
+  """Puts what is known of a model's limits into its card, all else as it is.
+
+  Args:
+    path_or_name: A folder, or a shipped name.
+    text: In place of what the section `Limits` says.
+
+  Returns:
+    The folder.
+
+  Raises:
+    BundleError: As `load`, or its card has no such section (code `card`).
+  """
+  folder = _find(path_or_name)
+  contents = _read(folder)
+  before, head, rest = contents[CARD].decode().partition(_LIMITS)
+  if not head:
+    raise BundleError(
+      f'the card of {folder} has no section Limits to write into',
+      code='card',
+    )
+  behind = rest[rest.find('\n## ') :] if '\n## ' in rest else ''
+  told = f'{before}{head}{text.strip()}\n{behind}'
+  return _write(folder, contents | {CARD: told.encode()})
 
 
 def load(

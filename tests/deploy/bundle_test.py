@@ -270,3 +270,29 @@ def test_a_failed_save_leaves_nothing_and_keeps_the_old(tmp_path, monkeypatch):
     save(folder, card='second')
   assert (folder / 'digests.json').read_bytes() == before
   assert [path.name for path in tmp_path.iterdir()] == ['mine']
+
+
+def test_limits_are_told_in_a_card_and_nothing_else_changes(tmp_path):
+  card = (
+    '# Mine\n\n## Limits\n\nIt knows little.\n\n## Configuration\n\nx = 1\n'
+  )
+  folder = save(tmp_path / 'told', card=card)
+  before = {p.name: p.read_bytes() for p in folder.iterdir()}
+  assert bundle.tell_limits(folder, 'Drums alone.\n') == folder
+  assert bundle.card(folder) == card.replace('It knows little.', 'Drums alone.')
+  after = {p.name: p.read_bytes() for p in folder.iterdir()}
+  changed = {name for name in before if before[name] != after[name]}
+  assert changed == {bundle.CARD, bundle.DIGESTS}
+  bundle.load(folder)
+  last = save(tmp_path / 'last', card='# Mine\n\n## Limits\n\nNone.\n')
+  bundle.tell_limits(last, 'Many.')
+  assert bundle.card(last) == '# Mine\n\n## Limits\n\nMany.\n'
+
+
+def test_a_card_without_limits_is_refused_and_stays(tmp_path):
+  folder = save(tmp_path / 'bare')
+  before = bundle.card(folder)
+  with pytest.raises(BundleError, match='no section Limits') as info:
+    bundle.tell_limits(folder, 'Many.')
+  assert info.value.code == 'card'
+  assert bundle.card(folder) == before
