@@ -10,15 +10,21 @@ from aurl_jax.configs import pop
 
 def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
   """Returns the page."""
-  config = pop.get_config(variant)
+  return shortened(pop.get_config(variant), variant, steps=2300)
+
+
+def shortened(
+  config: ml_collections.ConfigDict, variant: str, steps: int
+) -> ml_collections.ConfigDict:
+  """Returns a page with rows of 512 steps in place of its long ones."""
   config.model.context = 512
   config.optimizer.update(learning_rate=1e-2, final_fraction=0.2)
   config.train.batch_size = 4
   if variant == 'prod':
     config.train.update(
-      steps=2300,
+      steps=steps,
       log_every=50,
-      evaluate_every=2300,
+      evaluate_every=steps,
       evaluate_batches=12,
       checkpoint_every=200,
     )

@@ -114,13 +114,7 @@ def bounds(name: str, pieces: Sequence[Notes]) -> dict[str, Any]:
   """Returns the bounds of a model from music of people."""
   table = metrics.table(pieces, NAMES)
   low, high = np.nanquantile(table, [0.1, 0.9], axis=0)
-  random = np.random.default_rng(0)
-  sets: dict[str, list[float]] = {'self_bleu': [], 'distinct': []}
-  for _ in range(DRAWS):
-    chosen = random.choice(len(pieces), SET, replace=False)
-    some = [pieces[i] for i in chosen.tolist()]
-    sets['distinct'].append(diversity.distinct(some))
-    sets['self_bleu'].append(diversity.self_bleu(some))
+  sets = variety(pieces)
   index = aurl_jax.load(name).index
   known = [0.0 if index is None else index.report(x).share for x in pieces]
   return {
@@ -135,6 +129,18 @@ def bounds(name: str, pieces: Sequence[Notes]) -> dict[str, Any]:
     },
     'known': round(float(np.quantile(known, 0.95)), 5),
   }
+
+
+def variety(pieces: Sequence[Notes], size: int = SET) -> dict[str, list[float]]:
+  """Returns what is measured of sets of so many pieces, drawn many times."""
+  random = np.random.default_rng(0)
+  sets: dict[str, list[float]] = {'self_bleu': [], 'distinct': []}
+  for _ in range(DRAWS):
+    chosen = random.choice(len(pieces), min(size, len(pieces)), replace=False)
+    some = [pieces[i] for i in chosen.tolist()]
+    sets['distinct'].append(diversity.distinct(some))
+    sets['self_bleu'].append(diversity.self_bleu(some))
+  return sets
 
 
 if __name__ == '__main__':

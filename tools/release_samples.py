@@ -20,17 +20,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import quality_bounds
 
 import aurl_jax
 from aurl_jax.core import files
 from aurl_jax.deploy.composer import Composer
-from aurl_jax.evaluation import diversity, metrics
+from aurl_jax.evaluation import metrics
 from aurl_jax.music import panels
 from aurl_jax.music.notes import Notes
 
 BOUNDS = pathlib.Path(__file__).parents[1] / 'tests/regression/bounds.json'
 _SHOWN, _WIDE = 20, 4
-_SETS = 200
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,13 +99,7 @@ def variety(
   pieces: Sequence[Notes], size: int, bounds: Mapping[str, Sequence[float]]
 ) -> dict[str, Any]:
   """Returns medians of what is measured of sets of so many pieces."""
-  random = np.random.default_rng(0)
-  found: dict[str, list[float]] = {'self_bleu': [], 'distinct': []}
-  for _ in range(_SETS):
-    chosen = random.choice(len(pieces), min(size, len(pieces)), replace=False)
-    some = [pieces[i] for i in chosen.tolist()]
-    found['distinct'].append(diversity.distinct(some))
-    found['self_bleu'].append(diversity.self_bleu(some))
+  found = quality_bounds.variety(pieces, size)
   return {
     name: [round(float(np.median(values)), 4), *bounds[name]]
     for name, values in found.items()

@@ -16,7 +16,7 @@ shared with training music, how likely the reference is, and pieces to hear.
 import argparse
 from typing import Any
 
-from aurl_jax.cli import output
+from aurl_jax.cli import flags, output
 
 _SHOWN = 12
 """Metrics that people are shown, those that differ most."""
@@ -75,13 +75,7 @@ def _add_music(parser: argparse.ArgumentParser) -> None:
     metavar='DIR',
     help='labelled pieces: a folder a style, or info.csv of Groove',
   )
-  parser.add_argument(
-    '--beats',
-    choices=('keep', 'auto', 'track', 'align'),
-    default='keep',
-    help='of MIDI files whose ticks or bars mean nothing, as in training: '
-    'follow what is heard, or align bars with downbeats (keep)',
-  )
+  flags.add_beats(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,6 +16,17 @@ def add_turn(parser: argparse.ArgumentParser) -> None:
   )
 
 
+def add_beats(parser: argparse.ArgumentParser) -> None:
+  """Adds `--beats`, what is done to the beats of MIDI files."""
+  parser.add_argument(
+    '--beats',
+    choices=('keep', 'auto', 'track', 'align'),
+    default='keep',
+    help='of MIDI files whose ticks or bars mean nothing, as in training: '
+    'follow what is heard, or align bars with downbeats (keep)',
+  )
+
+
 def _turn(word: str) -> tuple[str, float]:
   name, _, told = word.partition('=')
   try:

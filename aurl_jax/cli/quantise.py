@@ -12,7 +12,7 @@ likelihood of held-out music, speed, and metrics of what both models write.
 
 import argparse
 
-from aurl_jax.cli import output
+from aurl_jax.cli import flags, output
 
 _EACH = 20
 """Steps of fine-tuning between two lines that tell of it."""
@@ -76,13 +76,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--rate', type=float, default=1e-4, help='of learning, at the beginning'
   )
-  parser.add_argument(
-    '--beats',
-    choices=('keep', 'auto', 'track', 'align'),
-    default='keep',
-    help='of MIDI files whose ticks or bars mean nothing, as in training: '
-    'follow what is heard, or align bars with downbeats (keep)',
-  )
+  flags.add_beats(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from aurl_jax.music.notes import Notes
 
 
 @pytest.fixture(scope='module')
-def tool(load_tool):
+def tool(load_tool, tool_folder):
   return load_tool('release_samples')
 
 
