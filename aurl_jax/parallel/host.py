@@ -11,9 +11,13 @@ of a training step's time where this was measured.
 import contextlib
 import ctypes
 import gc
+import importlib.util
+import mmap
 import os
+import pathlib
 import sys
 from collections.abc import Iterator
+from typing import IO
 
 # Parameters of mallopt(3), and of madvise(2), on Linux.
 _TRIM_THRESHOLD = -1
@@ -22,7 +26,12 @@ _ARENA_MAX = -8
 _HUGE_PAGES = 14
 _HUGE_PAGE = 1 << 21
 _NEVER = 2**31 - 1
-_LEVEL = 'xla_backend_optimization_level'
+_LIGHT = {
+  'xla_backend_optimization_level': '0',
+  # With emitters of fusions a CPU's programs take twice as long to compile.
+  'xla_cpu_use_fusion_emitters': 'false',
+}
+"""Flags of XLA."""
 
 
 def cores() -> int:
@@ -41,11 +50,29 @@ def compile_lightly() -> None:
 
   For a process that runs each program once and briefly, such as a demo, which
   else compiles for most of its time. Sums may be rounded otherwise. To be
-  called before the first computation; what XLA_FLAGS says already stands.
+  called before the first computation; what XLA_FLAGS says already stands, and
+  flags that this jaxlib does not have, which would end the process, are left
+  out.
   """
-  flags = os.environ.get('XLA_FLAGS', '')
-  if _LEVEL not in flags:
-    os.environ['XLA_FLAGS'] = f'{flags} --{_LEVEL}=0'.strip()
+  told = os.environ.get('XLA_FLAGS', '')
+  known = [name for name in _LIGHT if name not in told and _is_flag(name)]
+  asked = [told, *(f'--{name}={_LIGHT[name]}' for name in known)]
+  os.environ['XLA_FLAGS'] = ' '.join(filter(None, asked))
+
+
+def _is_flag(name: str) -> bool:
+  """Returns whether the libraries of jaxlib know a flag of XLA."""
+  spec = importlib.util.find_spec('jaxlib')
+  for folder in spec.submodule_search_locations or () if spec else ():
+    for path in pathlib.Path(folder).glob('*.so'):
+      with path.open('rb') as file, _mapped(file) as library:
+        if library.find(name.encode()) >= 0:
+          return True
+  return False
+
+
+def _mapped(file: IO[bytes]) -> mmap.mmap:
+  return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def keep_memory(reserve: int = 1 << 28) -> bool:

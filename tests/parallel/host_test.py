@@ -94,11 +94,40 @@ def test_circles_are_found_soon_while_what_was_there_is_left_out():
   assert gc.get_freeze_count() == 0
 
 
+LIGHT = (
+  'xla_backend_optimization_level=0',
+  'xla_cpu_use_fusion_emitters=false',
+)
+
+
 def test_a_light_compilation_is_asked_for_unless_someone_did(monkeypatch):
   monkeypatch.setenv('XLA_FLAGS', '--xla_other=1')
   host.compile_lightly()
-  asked = '--xla_other=1 --xla_backend_optimization_level=0'
-  assert os.environ['XLA_FLAGS'] == asked
+  asked = ['--xla_other=1', *(f'--{flag}' for flag in LIGHT)]
+  assert os.environ['XLA_FLAGS'].split() == asked
   monkeypatch.setenv('XLA_FLAGS', '--xla_backend_optimization_level=2')
   host.compile_lightly()
-  assert os.environ['XLA_FLAGS'] == '--xla_backend_optimization_level=2'
+  asked = ['--xla_backend_optimization_level=2', f'--{LIGHT[1]}']
+  assert os.environ['XLA_FLAGS'].split() == asked
+  monkeypatch.delenv('XLA_FLAGS')
+  host.compile_lightly()
+  host.compile_lightly()
+  assert os.environ['XLA_FLAGS'].split() == [f'--{flag}' for flag in LIGHT]
+
+
+def test_flags_that_this_jaxlib_lacks_are_left_out(monkeypatch):
+  monkeypatch.setattr(host, '_LIGHT', {'xla_of_another_day': '1'})
+  monkeypatch.setenv('XLA_FLAGS', '')
+  host.compile_lightly()
+  assert os.environ['XLA_FLAGS'] == ''
+
+
+def test_what_is_asked_for_is_known_to_xla():
+  told = 'from aurl_jax.parallel import host; host.compile_lightly()'
+  more = 'import jax; print(jax.numpy.arange(3).sum())'
+  env = {k: v for k, v in os.environ.items() if k != 'XLA_FLAGS'}
+  words = [sys.executable, '-c', f'{told}; {more}']
+  run = subprocess.run(
+    words, env=env, capture_output=True, text=True, check=False
+  )
+  assert (run.returncode, run.stdout) == (0, '3\n'), run.stderr
