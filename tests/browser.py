@@ -157,13 +157,17 @@ class Browser:
     return [e['message'] for e in self._ask('/se/log', {'type': 'browser'})]
 
   def asked(self):
-    """Returns all addresses that were asked for since the last time."""
+    """Returns all addresses that were asked for since the last time.
+
+    But for those of the browser's own pages, its first tab among them.
+    """
     log = self._ask('/se/log', {'type': 'performance'})
     told = [json.loads(entry['message'])['message'] for entry in log]
     return [
       one['params']['request']['url']
       for one in told
       if one['method'] == 'Network.requestWillBeSent'
+      and not one['params']['request']['url'].startswith('chrome-untrusted:')
     ]
 
   def close(self):

@@ -16,6 +16,12 @@ import hypothesis
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+SLOW = tuple(
+  line
+  for line in (ROOT / 'tests' / 'slow.txt').read_text('utf-8').splitlines()
+  if line and not line.startswith('#')
+)
+"""How node ids of tests begin that `make test` leaves to `make test-all`."""
 _MOST_MAPS = 5_000
 """Of 65,530 that Linux gives a process; each compiled program takes some, and
 5,000 come with about 2 GB."""
@@ -46,6 +52,14 @@ hypothesis.settings.register_profile(
   'thorough', hypothesis.settings.get_profile('house'), max_examples=300
 )
 hypothesis.settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'house'))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+  """Marks those as slow that `slow.txt` names, before any are left out."""
+  for item in items:
+    if item.nodeid.startswith(SLOW):
+      item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -390,3 +390,13 @@ def test_the_reference_page_is_current():
     check=False,
   )
   assert run.returncode == 0, run.stderr
+
+
+def test_slow_tests_are_tests_that_there_are():
+  lines = (ROOT / 'tests' / 'slow.txt').read_text('utf-8').splitlines()
+  named = [line for line in lines if not line.startswith('#')]
+  assert named == sorted(set(named))
+  for line in named:
+    path, _, name = line.partition('[')[0].partition('::')
+    text = (ROOT / path).read_text('utf-8')
+    assert not name or f'\ndef {name}(' in text, line
