@@ -16,6 +16,7 @@ import os
 import pathlib
 
 from aurl_jax.cli import output
+from aurl_jax.core import files
 from aurl_jax.core.errors import DataError
 
 
@@ -52,8 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _source(asked: str) -> str:
   """Returns the folders asked for from the root on; they have to be there."""
   # Said before the libraries load.
-  given = pathlib.Path(asked)
-  names = [asked] if given.exists() else asked.split(os.pathsep)
+  names = files.parts(asked)
   for name in names:
     if not pathlib.Path(name).exists():
       raise DataError(

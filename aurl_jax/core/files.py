@@ -35,6 +35,21 @@ def digest(source: StrPath | bytes) -> str:
     return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
+def parts(source: StrPath) -> list[str]:
+  """Returns the paths that a name of one or several stands for.
+
+  Several stand as in PATH; a name that is there is one, whatever it is like.
+
+  Example:
+    >>> parts(os.pathsep.join(['scores', 'drums']))
+    ['scores', 'drums']
+  """
+  name = os.fspath(source)
+  if os.path.exists(name):
+    return [name]
+  return [part for part in name.split(os.pathsep) if part] or [name]
+
+
 def write_atomic(path: StrPath, data: bytes | str) -> None:
   """Writes a file, or leaves it as it was.
 

@@ -142,7 +142,7 @@ def _short_name(source: files.StrPath | Sequence[Source]) -> str:
     return 'pieces'
   name = '_'.join(
     pathlib.Path(part).expanduser().resolve().name
-    for part in sources.parts(source)
+    for part in files.parts(source)
   )
   return re.sub(r'[^A-Za-z0-9]+', '_', name)[:40]
 

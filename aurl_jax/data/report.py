@@ -68,7 +68,7 @@ class Report:
 
   Attributes:
     folder: Where the prepared data lies.
-    counts: Files, and of them `ok`, `repaired`, `dropped`; `duplicates`
+    counts: Files, and of them `ok`, `repaired`, `dropped`; `duplicates_kept`
       (kept files whose music an earlier one has).
     splits: Split -> pieces, notes, steps.
     reasons: Code -> files dropped for it.
@@ -116,7 +116,7 @@ class Tally:
     self._folder = folder
     self._lines = (folder / FILES).open('w')
     self._counts = collections.Counter(dict.fromkeys(('files', *KINDS), 0))
-    self._counts['duplicates'] = 0
+    self._counts['duplicates_kept'] = 0
     self._splits: dict[str, collections.Counter[str]] = {}
     self._reasons: collections.Counter[str] = collections.Counter()
     self._repairs: collections.Counter[str] = collections.Counter()
@@ -135,7 +135,7 @@ class Tally:
       self._reasons[file.code] += 1
       return
     if file.digest in self._seen:
-      self._counts['duplicates'] += 1
+      self._counts['duplicates_kept'] += 1
       if len(self._again) < _TOLD:
         self._again.append((file.name, file.digest))
     first = self._seen.setdefault(file.digest, file.split)

@@ -156,7 +156,7 @@ def render(values: Mapping[str, Any], examples: Examples) -> str:
     _codes('Left out, and why', values['reasons'], examples.dropped),
     _plots(values['histograms']),
     _codes('Repaired, and what of', values['repairs'], examples.repaired),
-    _duplicates(examples.duplicates, counts['duplicates']),
+    _duplicates(examples.duplicates, counts['duplicates_kept']),
   ]
   template = (
     importlib.resources.files('aurl_jax.data')
@@ -188,7 +188,7 @@ def _tiles(counts: Mapping[str, int]) -> str:
     ('kept', kept, 'good'),
     ('of them repaired', counts['repaired'], 'warn'),
     ('left out', counts['dropped'], 'bad'),
-    ('duplicates', counts['duplicates'], ''),
+    ('duplicates kept', counts['duplicates_kept'], ''),
   )
   inner = ''.join(
     f'<div class="tile {look if count else ""}"><b>{_number(count)}</b>'

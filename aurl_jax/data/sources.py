@@ -148,24 +148,11 @@ def find(source: files.StrPath) -> Sequence[Source]:
   """
   if os.fspath(source) == 'chorales':
     return chorales()
-  places = parts(source)
+  places = files.parts(source)
   if len(places) > 1:
     return _several(places)
   prepared = pathlib.Path(source, 'records').is_dir()
   return records(source) if prepared else folder(source)
-
-
-def parts(source: files.StrPath) -> list[str]:
-  """Returns the folders that a name of one or several stands for.
-
-  Example:
-    >>> parts(os.pathsep.join(['scores', 'drums']))
-    ['scores', 'drums']
-  """
-  name = os.fspath(source)
-  if os.path.exists(name):
-    return [name]
-  return [part for part in name.split(os.pathsep) if part] or [name]
 
 
 def _several(places: Sequence[str]) -> list[Source]:

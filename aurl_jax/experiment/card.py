@@ -16,7 +16,7 @@ from aurl_jax import __version__
 from aurl_jax.core import config as config_lib
 from aurl_jax.core import files
 from aurl_jax.core.writers import numbers, read_jsonl
-from aurl_jax.data import sources, splits
+from aurl_jax.data import splits
 from aurl_jax.data.cache import TokenCache
 from aurl_jax.experiment.build import Parts
 from aurl_jax.experiment.workdir import Workdir
@@ -118,7 +118,7 @@ def _data(parts: Parts, cache: TokenCache) -> str:
   data = parts.run.data
   told = [
     f'Source: {_source(place, data.splits)}.'
-    for place in sources.parts(data.source)
+    for place in files.parts(data.source)
   ]
   rows = [
     f'- {name}: {counts["pieces"]:,} pieces, {counts["notes"]:,} notes'
@@ -146,7 +146,7 @@ def _source(place: str, table: str) -> str:
 def _place(value: str) -> str:
   """Returns the last part of each of the folders that a value names."""
   return os.pathsep.join(
-    pathlib.Path(place).name for place in sources.parts(value)
+    pathlib.Path(place).name for place in files.parts(value)
   )
 
 

@@ -150,7 +150,7 @@ def test_copies_stay_on_one_side_in_whatever_key(tmp_path):
     sides.setdefault(file.name[-7:], set()).add(file.split)
   assert len(sides) == 30
   assert all(len(side) == 1 for side in sides.values())
-  assert report.counts['duplicates'] == 30
+  assert report.counts['duplicates_kept'] == 30
 
 
 @pytest.mark.parametrize('held', [0, 5, 100])

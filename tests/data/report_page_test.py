@@ -160,7 +160,7 @@ def test_a_set_without_anything_still_has_a_page():
   values = {
     'folder': '/',
     'counts': dict.fromkeys(
-      ('files', 'ok', 'repaired', 'dropped', 'duplicates'), 0
+      ('files', 'ok', 'repaired', 'dropped', 'duplicates_kept'), 0
     ),
     'splits': {},
     'reasons': {},

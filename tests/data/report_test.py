@@ -123,7 +123,7 @@ def test_counts_reasons_and_repairs(told):
     'ok': 1,
     'repaired': 1,
     'dropped': 2,
-    'duplicates': 1,
+    'duplicates_kept': 1,
   }
   assert whole.splits == {'train': {'pieces': 2, 'notes': 8, 'steps': 18}}
   assert whole.reasons == {'header': 2}
