@@ -55,7 +55,6 @@ for name in ('FORCE_COLOR', 'CLICOLOR_FORCE'):
 SHORT = 'AURL_COLAB'
 """The environment variable that is `tiny` where tests run a notebook."""
 _METADATA = {
-  'accelerator': None,
   'kernelspec': {
     'display_name': 'Python 3',
     'language': 'python',
@@ -143,8 +142,7 @@ def written(parts: list[tuple[str, str]]) -> str:
     if kind == 'code':
       cell |= {'execution_count': None, 'outputs': []}
     cells.append(cell | {'source': source.splitlines(keepends=True)})
-  metadata = {k: v for k, v in _METADATA.items() if v is not None}
-  notebook = {'cells': cells, 'metadata': metadata}
+  notebook = {'cells': cells, 'metadata': _METADATA}
   notebook |= {'nbformat': 4, 'nbformat_minor': 5}
   return json.dumps(notebook, indent=1, ensure_ascii=False) + '\n'
 

@@ -115,7 +115,7 @@ def _hashes(
       )
       for a, b in itertools.pairwise(at)
     ]
-    yield first, ngrams.keys(told)[0], far
+    yield first, ngrams.key(told), far
 
 
 def matches(table: Table, rows: Lines, most: int = 0) -> Matches:

@@ -115,13 +115,16 @@ def keys(row: Sequence[Any]) -> tuple[Any, Any]:
   Args:
     row: The first step, the second …, each uint32; they broadcast.
   """
-  found = []
-  for base, salt in zip(_BASES, _SALTS, strict=True):
-    total = mixed(row[0] ^ np.uint32(salt))
-    for step in row[1:]:
-      total = total * np.uint32(base) + mixed(step ^ np.uint32(salt))
-    found.append(mixed(total))
-  return found[0], found[1]
+  return key(row, 0), key(row, 1)
+
+
+def key(row: Sequence[Any], which: int = 0) -> Any:
+  """Returns one of the two hashes of `keys`, the first or the second."""
+  base, salt = np.uint32(_BASES[which]), np.uint32(_SALTS[which])
+  total = mixed(row[0] ^ salt)
+  for step in row[1:]:
+    total = total * base + mixed(step ^ salt)
+  return mixed(total)
 
 
 def grams(rows: Lines, notes: int) -> tuple[UInt32[np.ndarray, 'k 2'], Any]:

@@ -302,7 +302,12 @@ class Engine:
 
   def _tried(self, work: Callable[[], None]) -> BaseException | None:
     """Does work; returns what it raises, so that this thread never ends."""
-    return self._pools['write'].submit(work).exception()
+    try:
+      return self._pools['write'].submit(work).exception()
+    except RuntimeError as error:
+      # The process ends with the engine open: its pools are shut before.
+      self._closing = True
+      return error
 
   def _look(self) -> None:
     """Looks at what has expired, and what could not be compiled."""
