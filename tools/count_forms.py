@@ -1,4 +1,4 @@
-"""Counts the forms of POP909's songs: aurl_jax/generation/forms.tsv.
+"""Counts the forms of songs and scores: aurl_jax/generation/forms.tsv.
 
   python tools/count_forms.py            # writes the table
   python tools/count_forms.py --check    # exits 1 if it would change
@@ -14,7 +14,11 @@ in all songs of the split, whose files are under the MIT licence, with bars that
 it finds itself; `heard`. Hardly two songs are heard with the same phrases, so
 these are counted by letters that differ from the one before, and such a stretch
 has as many sections, all as long, as the median song. No song's labels are
-copied.
+copied. Then those that it hears in the train splits of the sets of the page
+`multi` that have pitches (songs, quartets, lead sheets, piano; CC0, CC BY,
+public domain), apart for pieces of 24 to 47, 48 to 95 and 96 to 160 bars, so
+that their sections are as long as in such; `scores`. Of these, forms with
+sections without melody are left out: who has it differs.
 
 With `--heard` nothing is written: forms are counted likewise of what
 `studies.structure` hears in the songs that `tools/phrases.py` tells, in the
@@ -33,14 +37,19 @@ import sys
 import numpy as np
 import phrases
 
+from aurl_jax.experiment import data, pages, sections
 from aurl_jax.music import midi
+from aurl_jax.music import time as time_lib
+from aurl_jax.music.notes import Notes
 from aurl_jax.studies.structure.finding import Structure
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TABLE = ROOT / 'aurl_jax' / 'generation' / 'forms.tsv'
 _LEAST = 3
 _PHRASE = 4
-_HEADER = '# songs of the train split of POP909, and their form; count_forms.py'
+_HEADER = '# pieces of train splits, and their form; count_forms.py'
+_LENGTHS = (24, 48, 96, 161)
+"""Bars that tell short, middling and long scores apart."""
 
 
 def main() -> int:
@@ -54,10 +63,10 @@ def main() -> int:
     print(json.dumps(heard(args.songs)))
     return 0
   default = ROOT.parent / 'shared' / 'data'
-  data = pathlib.Path(os.environ.get('AURL_DATA', default)) / 'pop909' / 'train'
-  paths = sorted(data.glob('*/structure/human_label1.txt'))
+  shared = pathlib.Path(os.environ.get('AURL_DATA', default))
+  paths = sorted(shared.glob('pop909/train/*/structure/human_label1.txt'))
   if not paths:
-    print(f'no labels under {data}; set AURL_DATA', file=sys.stderr)
+    print(f'no labels under {shared}; set AURL_DATA', file=sys.stderr)
     return 1
   labels = [path.read_text() for path in paths]
   songs = [path.parents[1] for path in paths]
@@ -66,6 +75,7 @@ def main() -> int:
       _HEADER,
       *table(labels, 'labelled'),
       *heard_table([form(song) for song in songs[: args.songs]]),
+      *scores_table(scores()),
     ]
   )
   text += '\n'
@@ -77,7 +87,12 @@ def main() -> int:
 
 def form(song: pathlib.Path) -> str:
   """Returns what the study hears in a song's folder, such as `i4A8B8`."""
-  found = Structure().analyse(midi.read(song / f'{song.name}.mid').notes)
+  return told(midi.read(song / f'{song.name}.mid').notes)
+
+
+def told(notes: Notes) -> str:
+  """Returns what the study hears in a piece; '' if no letters do for it."""
+  found = Structure().analyse(notes)
   # Letters behind Z have numbers of their own, which are no bars.
   plain = all(len(letter) == 1 for letter in found.sections.letters)
   return found.told if plain else ''
@@ -104,7 +119,35 @@ def table(labels: list[str], source: str) -> list[str]:
   ]
 
 
-def heard_table(forms: list[str]) -> list[str]:
+def scores() -> list[tuple[int, str]]:
+  """Returns bars and form of each pitched piece of the page `multi`."""
+  run = sections.parse(pages.load(pages.find('multi')))
+  cache = data.prepared(run, quiet=True)
+  found = []
+  for ids in cache['train']:
+    notes = run.tokenizer.decode(ids)
+    bars = len(time_lib.bar_starts(notes))
+    if _LENGTHS[0] <= bars < _LENGTHS[-1] and not notes.is_drum.all():
+      found.append((bars, told(notes)))
+  return found
+
+
+def scores_table(found: list[tuple[int, str]]) -> list[str]:
+  r"""Returns the lines of forms of scores, told with their bars.
+
+  Example:
+    >>> scores_table([(30, 'A30')] * 3 + [(60, 'A60')] * 4 + [(60, 'i4A56')])
+    ['3\tA32\tscores', '4\tA60\tscores']
+  """
+  lines = []
+  for low, high in itertools.pairwise(_LENGTHS):
+    forms = [form_ for bars, form_ in found if low <= bars < high]
+    sung = [form_ for form_ in forms if form_ == form_.upper()]
+    lines += heard_table(sung, 'scores')
+  return lines
+
+
+def heard_table(forms: list[str], source: str = 'heard') -> list[str]:
   """Returns the lines of forms that are heard, by their stretches.
 
   Example:
@@ -130,7 +173,7 @@ def heard_table(forms: list[str]) -> list[str]:
         round(count) * _form(letter, [[total / round(count)]])
         for letter, count, total in zip(letters, counts, bars, strict=True)
       )
-      lines.append(f'{len(rows)}\t{text}\theard')
+      lines.append(f'{len(rows)}\t{text}\t{source}')
   return lines
 
 

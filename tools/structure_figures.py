@@ -5,14 +5,17 @@
   python tools/structure_figures.py chorale --config chorale --bars 12 --out out
 
 A model writes pieces of forms that are drawn (or of `--form`), or with `--bars`
-pieces of so many bars and no form. Of these and of the music of a page,
-prepared as for training (`--config`, by default `pop`; AURL_DATA), the
-indicators of `evaluation.structure` are worked out. Prints a line of JSON for
-each of them: the median of the pieces, the quartiles of the train split,
-whether the median lies between them, the Wasserstein distance of pieces to the
-train split, and the floor, that of the valid split to it. Then a line on the
-drafts: how many stretches were written, drawn again, and stay weak, and how
-pieces end.
+pieces of so many bars and no form; with `--families` each is asked for the
+families of instruments of a piece of the train split, drawn of those of at
+least eight bars. Of these and of the music of a page, prepared as for training
+(`--config`, by default `pop`; AURL_DATA), the indicators of
+`evaluation.structure` are worked out. Prints a line of JSON for each of them:
+the median of the pieces, the quartiles of the train split, whether the median
+lies between them, the Wasserstein distance of pieces to the train split, and
+the floor, that of the valid split to it, and of as many pieces of valid as
+there are (mean of 200 draws), since few are further away by chance. Then a line
+on the drafts: how many stretches were written, drawn again, and stay weak, and
+how pieces end.
 
 The folder gets the pieces as MIDI files, with their forms as markers,
 `figures.jsonl`, and `structure.png`: plan and matrix of the first five. What is
@@ -38,11 +41,13 @@ from aurl_jax.generation import longer
 from aurl_jax.generation.form import Form
 from aurl_jax.generation.judge import busy
 from aurl_jax.generation.piece import Piece
-from aurl_jax.music import midi
+from aurl_jax.music import midi, theory
 from aurl_jax.music import time as time_lib
 from aurl_jax.music.notes import Notes
+from aurl_jax.tokens import controls
+from aurl_jax.tokens.controls import Controls
 
-_SHOWN = 5
+_SHOWN, _DRAWS = 5, 200
 
 
 def main() -> int:
@@ -55,6 +60,9 @@ def main() -> int:
   parser.add_argument('--bars', type=int, default=0, help='without a form')
   parser.add_argument(
     '--lengths', action='store_true', help='as many bars as the music has'
+  )
+  parser.add_argument(
+    '--families', action='store_true', help='instruments as the music has them'
   )
   parser.add_argument('--config', default='pop', help='page of the music')
   parser.add_argument('--temperature', type=float)
@@ -69,7 +77,8 @@ def main() -> int:
   try:
     composer = generate.load(args.model)
     lengths = bars_of('train', args.config) if args.lengths else []
-    facts = written(composer, asked, args.n, args.out, lengths)
+    families = families_of('train', args.config) if args.families else []
+    facts = written(composer, asked, args.n, args.out, lengths, families)
     real = {name: songs(name, args.config) for name in ('train', 'valid')}
   except AurlError as error:
     print(error, file=sys.stderr)
@@ -87,10 +96,12 @@ def written(
   n: int,
   out: pathlib.Path,
   lengths: Sequence[int] = (),
+  families: Sequence[tuple[int, ...]] = (),
 ) -> list[dict[str, Any]]:
   """Returns the facts of pieces, and writes those that are not there yet.
 
-  Of each one the bars are one of the lengths, if there are any.
+  Of each one the bars are one of the lengths, and the families of instruments
+  are some of those, if there are any.
   """
   out.mkdir(parents=True, exist_ok=True)
   log = out / 'figures.jsonl'
@@ -105,6 +116,10 @@ def written(
     if len(lengths):
       drawn = np.random.default_rng(seed).choice(np.asarray(lengths))
       asked = asked | {'bars': int(drawn)}
+    if families:
+      drawn = np.random.default_rng([seed, 1]).integers(len(families))
+      told = Controls(instruments=families[drawn])
+      asked = asked | {'controls': told}
     began = time.monotonic()
     piece = composer.generate(composer.request(**{**asked, 'seed': seed}))[0]
     name = f'piece_{seed}.mid'
@@ -113,6 +128,7 @@ def written(
       'seed': seed,
       'file': name,
       'took': round(time.monotonic() - began, 1),
+      'families': list(families_in(piece.notes)),
       'seconds': piece.report['seconds'],
       'grammatical': piece.grammatical,
       'ended': piece.ended,
@@ -154,6 +170,28 @@ def bars_of(split: str, page: str) -> list[int]:
   return [count for count in counts if count >= 2 * structure.STRETCH]
 
 
+def families_of(split: str, page: str) -> list[tuple[int, ...]]:
+  """Returns the families of each piece of a split of at least eight bars."""
+  run = sections.parse(pages.load(pages.find(page)))
+  cache = data.prepared(run, quiet=True)
+  pieces = [run.tokenizer.decode(ids) for ids in cache[split]]
+  return [
+    families_in(notes)
+    for notes in pieces
+    if len(time_lib.bar_starts(notes)) >= 2 * structure.STRETCH
+  ]
+
+
+def families_in(notes: Notes) -> tuple[int, ...]:
+  """Returns the families of instruments that play, 16 for drums."""
+  used = [notes.tracks[i] for i in np.unique(notes.track).tolist()]
+  found = {
+    controls.DRUM_FAMILY if track.is_drum else track.program // theory.FAMILY
+    for track in used
+  }
+  return tuple(sorted(found))
+
+
 def columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
   """Returns the indicators of rows, those that are no number left out."""
   found = {n: np.array([row[n] for row in rows]) for n in structure.BANDS}
@@ -191,6 +229,7 @@ def compared(
     median = float(np.median(own[name]))
     floor = structure.wasserstein(real['valid'][name], real['train'][name])
     away = structure.wasserstein(own[name], real['train'][name])
+    many = floor_of(len(own[name]), real['valid'][name], real['train'][name])
     lines.append(
       {
         'indicator': name,
@@ -201,9 +240,18 @@ def compared(
         'wasserstein': round(away, 4),
         'floor': round(floor, 4),
         'by_floor': round(away / floor, 2),
+        'as_many': round(many, 4),
+        'by_as_many': round(away / many, 2),
       }
     )
   return lines
+
+
+def floor_of(count: int, valid: np.ndarray, train: np.ndarray) -> float:
+  """Returns the mean distance of so many pieces of valid to train."""
+  rng, count = np.random.default_rng(0), min(count, len(valid))
+  drawn = [rng.choice(valid, count, replace=False) for _ in range(_DRAWS)]
+  return float(np.mean([structure.wasserstein(one, train) for one in drawn]))
 
 
 def drafts(facts: list[dict[str, Any]]) -> dict[str, Any]:
