@@ -255,6 +255,8 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       top_p=0.98,
       typical_p=1.0,
       min_p=0.0,
+      crowd=0,
+      forms='labelled',
       seed=0,
     ),
     logging=section(

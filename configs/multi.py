@@ -37,6 +37,8 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
   config.data.preprocess.beats = 'auto'
   # Scores have triplets, and drummers swing.
   config.tokenizer.cells_per_beat = 12
+  # Most scores go on without returning, and cooler it would repeat itself more.
+  config.generate.update(forms='scores', temperature=1.0)
   if variant == 'prod':
     config.train.update(steps=800, evaluate_every=800)
   return config

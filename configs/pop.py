@@ -60,5 +60,6 @@ def get_config(variant: str = 'prod') -> ml_collections.ConfigDict:
       evaluate_batches=16,
       checkpoint_every=100,
     )
-  config.generate.update(bars=16, temperature=0.95)
+  # Of the songs none has more than 10.
+  config.generate.update(bars=16, temperature=0.95, crowd=12)
   return config

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--form',
     help="sections of a long piece: AABA, i4A8B8A8o4, 'intro verse chorus'; "
-    "'labelled' or 'heard' draws one for --minutes",
+    "'labelled', 'heard' or 'scores' draws one for --minutes",
   )
   parser.add_argument(
     '--minutes', type=float, help='how long it lasts; draws a form if none'
@@ -82,6 +82,11 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
   parser.add_argument('--top-p', type=float)
   parser.add_argument('--typical-p', type=float)
   parser.add_argument('--min-p', type=float)
+  parser.add_argument(
+    '--crowd',
+    type=int,
+    help='notes that begin at once beyond which a piece is drawn anew (any)',
+  )
   parser.add_argument(
     '--repeat', type=int, help='steps that may stand twice at most (any)'
   )
@@ -153,6 +158,7 @@ _REQUEST = (
   'top_p',
   'typical_p',
   'min_p',
+  'crowd',
   'repeat',
   'original',
   'beams',
@@ -187,6 +193,8 @@ def _bars_named(word: str) -> tuple[int, int]:
 def _control(word: str) -> tuple[str, int | tuple[int | None, ...]]:
   """Returns a name, and the level of the piece, or one of each bar."""
   name, _, told = word.partition('=')
+  if name == 'family' and told and not told.isdigit():
+    return name, _family(told)
   bars = [_bars(part) for part in told.split(',')]
   fits = None not in bars and (told.isdigit() or name in _OF_BARS)
   if name not in _CONTROLS or not told or not fits:
@@ -199,6 +207,16 @@ def _control(word: str) -> tuple[str, int | tuple[int | None, ...]]:
   if told.isdigit():
     return name, int(told)
   return name, tuple(level for part in bars for level in part or ())
+
+
+def _family(name: str) -> int:
+  """Returns the family of an instrument: `strings`, `cello`, `drums`."""
+  from aurl_jax.music import instruments
+
+  try:
+    return instruments.family(name)
+  except instruments.InstrumentError as error:
+    raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _bars(part: str) -> tuple[int | None, ...] | None:

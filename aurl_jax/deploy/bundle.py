@@ -37,8 +37,9 @@ from aurl_jax.deploy.dials import Dials
 from aurl_jax.deploy.packing import Packing
 from aurl_jax.deploy.priors import Priors
 from aurl_jax.evaluation.originality import Index
+from aurl_jax.generation.defaults import OF_MODELS
 from aurl_jax.generation.errors import RequestError
-from aurl_jax.generation.request import OF_MODELS, Request
+from aurl_jax.generation.request import Request
 from aurl_jax.models.config import ModelConfig
 from aurl_jax.models.functional import Model
 from aurl_jax.tokens import tokenizer as tokenizer_lib
@@ -71,7 +72,7 @@ def save(
   Args:
     folder: Where to; a bundle that stands there is replaced.
     composer: The model. Its defaults are any of
-      `generation.request.OF_MODELS`.
+      `generation.defaults.OF_MODELS`.
     card: The model card, Markdown; '' writes the bare facts.
     dtype: Of the stored weights, of `deploy.weights.DTYPES`; `float16` keeps 11
       bits of each.

@@ -35,11 +35,12 @@ from aurl_jax.generation import (
   wishing,
 )
 from aurl_jax.generation.decode import Batch, Sample, Writer
+from aurl_jax.generation.defaults import freed
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.guidance import Guided, Without
 from aurl_jax.generation.piece import Piece
 from aurl_jax.generation.prompt import Prompts
-from aurl_jax.generation.request import Request, freed
+from aurl_jax.generation.request import Request
 from aurl_jax.models.functional import Model
 from aurl_jax.models.latent import Latents
 from aurl_jax.tokens.tokenizer import Tokenizer
@@ -76,7 +77,7 @@ class Composer:
     Args:
       **changes: Fields of `Request`. Where they name what has a length of
         its own and no `bars`, the model's own bars need not fit
-        (`request.freed`).
+        (`defaults.freed`).
 
     Raises:
       RequestError: A value out of its range.

@@ -11,6 +11,7 @@ import numpy as np
 
 from aurl_jax.evaluation.originality import Index
 from aurl_jax.generation import following, original, retries, wishing
+from aurl_jax.generation import judge as judge_lib
 from aurl_jax.generation.decode import Batch, Sample, Writer
 from aurl_jax.generation.frame import Kept
 from aurl_jax.generation.piece import Piece
@@ -104,6 +105,7 @@ class Row(NamedTuple):
     faults = retries.Faults(
       stalled=retries.stalled(self.writer, sample),
       wish=sum(piece.kept[rule].broken for rule in hard),
+      crowd=crowded(self.request, piece.notes),
     )
     return retries.Try(piece, faults)
 
@@ -123,6 +125,21 @@ class Row(NamedTuple):
       drawn[piece * request.drafts + int(draft)]
       for piece, draft in enumerate(best)
     ]
+
+
+def crowded(request: Request, notes: Notes) -> int:
+  """Returns the notes too many where most of a piece begin at once.
+
+  Args:
+    request: As it is settled.
+    notes: The piece.
+  """
+  if not request.crowd:
+    return 0
+  told = [request.prompt_notes(), *request.lines().values()]
+  given = [judge_lib.begins(music) for music in told if music is not None]
+  room = max(request.crowd, judge_lib.crowd(given))
+  return max(0, judge_lib.crowd([judge_lib.begins(notes)]) - room)
 
 
 def judge(

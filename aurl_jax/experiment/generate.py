@@ -14,8 +14,9 @@ from aurl_jax.experiment import build, original, progress, sections
 from aurl_jax.experiment.keeping import Pick
 from aurl_jax.experiment.workdir import Workdir
 from aurl_jax.generation import export, wording
+from aurl_jax.generation.defaults import freed
 from aurl_jax.generation.piece import Piece
-from aurl_jax.generation.request import Request, freed
+from aurl_jax.generation.request import Request
 from aurl_jax.parallel import mesh as mesh_lib
 
 _log = logging.getLogger(__name__)

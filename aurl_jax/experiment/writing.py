@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Any
 
-from aurl_jax.generation.request import OF_MODELS, Request
+from aurl_jax.generation.defaults import OF_MODELS
+from aurl_jax.generation.request import Request
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,9 @@ class GenerateConfig:
     top_p: Keep the likeliest ids that sum up to this probability.
     typical_p: Keep the ids of the most expected surprise that sum up to this.
     min_p: Drop ids less likely than this share of the likeliest.
+    crowd: Notes that begin at once beyond which a piece is drawn anew; 0 for
+      any number.
+    forms: What forms of long pieces are drawn of (`generation.templates`).
     seed: Seed of the first piece.
   """
 
@@ -34,6 +38,8 @@ class GenerateConfig:
   top_p: float = 0.98
   typical_p: float = 1.0
   min_p: float = 0.0
+  crowd: int = 0
+  forms: str = 'labelled'
   seed: int = 0
 
   @property

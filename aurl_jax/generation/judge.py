@@ -7,11 +7,16 @@ above 1 are weak. Likelihood is not among the faults: candidates are drawn from
 the model, so that it has had its say. Axes: `b` bars.
 """
 
+import collections
 import dataclasses
+from collections.abc import Collection, Sequence, Set
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
+from aurl_jax.music import theory
+from aurl_jax.music.instruments import DRUMS
 from aurl_jax.music.notes import Notes
 
 _LIMITS = {
@@ -27,6 +32,8 @@ the last bar, which nine in ten of the songs keep."""
 _CROWD = 12
 """Notes that begin at once: of 248 songs of POP909 none has more than 10, of
 363 pieces of five other sets one stretch in a thousand has more than 12."""
+_STRANGE = 0.05
+"""Share of notes by instruments that are not in the piece."""
 _EMPTY = 0.125
 """Share of bars without notes; in songs there are none."""
 _MUTE = 0.5
@@ -45,6 +52,7 @@ class Facts:
     pitch: [b] mean of their pitches, weighted by that, times `time`.
     chroma: [b, 12] ticks of each pitch class.
     lead: [b] notes of the melody's track.
+    played: [b, 129] notes of each program, the drums last.
     content: Of each bar, what begins where in it.
   """
 
@@ -53,6 +61,7 @@ class Facts:
   pitch: np.ndarray
   chroma: np.ndarray
   lead: np.ndarray
+  played: np.ndarray
   content: tuple[frozenset[tuple[int, ...]], ...]
 
   def part(self, first: int, last: int) -> 'Facts':
@@ -98,8 +107,18 @@ def facts(notes: Notes, bar: int, lead: np.ndarray) -> Facts:
     pitch=np.bincount(at, time * notes.pitch, count),
     chroma=chroma,
     lead=lead,
+    played=_played(notes, at, count),
     content=tuple(frozenset(own) for own in content),
   )
+
+
+def _played(notes: Notes, at: np.ndarray, count: int) -> np.ndarray:
+  """Returns the notes of each program in each bar, [b, 129]."""
+  programs = [DRUMS if t.is_drum else t.program for t in notes.tracks]
+  who = np.array(programs, int)[notes.track]
+  found = np.zeros((count, DRUMS + 1), int)
+  np.add.at(found, (at, who), 1)
+  return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +149,13 @@ class Verdict:
 
 
 def verdict(
-  own: Facts, before: Facts, *, melody: bool, new: bool, ends: float | int = 0
+  own: Facts,
+  before: Facts,
+  *,
+  melody: bool,
+  new: bool,
+  ends: float | int = 0,
+  players: Bool[np.ndarray, '129'] | None = None,
 ) -> Verdict:
   """Returns what is wrong with bars.
 
@@ -140,6 +165,7 @@ def verdict(
     melody: Whether they are to have one.
     new: Whether they are to be new music, not what has stood before.
     ends: Where the piece ends with them, how `busy` its last bar is.
+    players: Programs that may play, the drums last; None for all.
   """
   faults = {'empty': float((own.count == 0).mean()) / _EMPTY}
   if melody:
@@ -147,8 +173,11 @@ def verdict(
   if new:
     faults['copies'] = copies(own, before) / _LIMITS['copies']
   faults['ending'] = ends / _LIMITS['ending']
-  if (most := crowd(own)) > _CROWD:
-    # No share of a fault: what lies below says nothing of how bars sound.
+  # No shares of a fault: what lies below says nothing of how bars sound.
+  if players is not None and own.played[:, ~players].any():
+    strange = own.played[:, ~players].sum() / own.played.sum()
+    faults['strangers'] = float(strange) / _STRANGE
+  if (most := crowd(own.content)) > _CROWD:
     faults['crowd'] = most / _CROWD
   if len(before.count) >= _FIRST and own.time.sum() and before.time.sum():
     faults |= _apart(own, before)
@@ -183,17 +212,49 @@ def copies(own: Facts, before: Facts) -> float:
   return float(np.mean(found)) if found else 0.0
 
 
-def crowd(own: Facts) -> int:
+def crowd(bars: Sequence[Set[tuple[int, ...]]]) -> int:
   """Returns the most notes that begin at once, equal ones counted once.
 
   A model that has drawn an unlikely note may pile up others above it.
+
+  Args:
+    bars: Of each what begins in it: when, and what.
+
+  Example:
+    >>> crowd([{(0, 60), (0, 64), (12, 62)}, set()])
+    2
   """
   begins = [
-    np.unique([note[0] for note in bar], return_counts=True)[1].max()
-    for bar in own.content
+    max(collections.Counter(note[0] for note in bar).values())
+    for bar in bars
     if bar
   ]
-  return int(max(begins, default=0))
+  return max(begins, default=0)
+
+
+def players(
+  before: Facts, families: Collection[int], *, new: bool
+) -> Bool[np.ndarray, '129'] | None:
+  """Returns who may play in bars, the drums last; None for everybody.
+
+  Args:
+    before: Of the piece so far.
+    families: Of General MIDI, 16 for the drums, that were asked for; of these
+      all may play, and no others. If there are none, those of the piece so far
+      may, but for new music, which may bring others in.
+    new: Whether the bars are to be that.
+  """
+  if families:
+    return np.isin(np.arange(DRUMS + 1) // theory.FAMILY, list(families))
+  if new or not before.played.any():
+    return None
+  return before.played.sum(axis=0) > 0
+
+
+def begins(notes: Notes) -> frozenset[tuple[int, ...]]:
+  """Returns what begins when in a piece."""
+  columns = (notes.onset, notes.pitch, notes.is_drum)
+  return frozenset(zip(*(c.tolist() for c in columns), strict=True))
 
 
 def busy(notes: Notes, bar: int, count: int) -> float:

@@ -9,7 +9,7 @@ times; the log tells what is left of that. Of `compound`.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,12 @@ class Written:
 
 
 def write(
-  drafts: Drafts, form: Form, bar: int, seed: int, tries: int = TRIES
+  drafts: Drafts,
+  form: Form,
+  bar: int,
+  seed: int,
+  tries: int = TRIES,
+  families: Collection[int] = (),
 ) -> Written:
   """Writes a piece of a form.
 
@@ -60,8 +65,16 @@ def write(
     bar: Ticks of a bar.
     seed: The same gives the same piece.
     tries: How many times drafts of a stretch are drawn at most.
+    families: Of instruments that were asked for (`judge.players`).
   """
-  work = _Work(drafts=drafts, form=form, bar=bar, seed=seed, tries=tries)
+  work = _Work(
+    drafts=drafts,
+    form=form,
+    bar=bar,
+    seed=seed,
+    tries=tries,
+    families=families,
+  )
   for number in range(work.begin(), len(form.sections)):
     work.add(number)
   if drafts.infills:
@@ -80,6 +93,7 @@ class _Work:
   bar: int
   seed: int
   tries: int
+  families: Collection[int] = ()
   bars: list[Bar] = dataclasses.field(default_factory=list)
   log: list[dict[str, Any]] = dataclasses.field(default_factory=list)
   draws: int = 0
@@ -277,11 +291,14 @@ class _Work:
     notes = stretch.tokenizer.decode(stretch.join(whole, end=True))
     lead = np.array([stretch.count(bar, LEAD) for bar in whole])
     found = judge.facts(notes, self.bar, lead)
+    before = found.without(first, first + len(bars))
+    new = what == 'new'
     return judge.verdict(
       found.part(first, first + len(bars)),
-      found.without(first, first + len(bars)),
+      before,
       melody=self.form.sections[number].melody and self._tells_melody,
-      new=what == 'new',
+      new=new,
+      players=judge.players(before, self.families, new=new),
       ends=judge.busy(notes, self.bar, len(whole)) if what == 'end' else 0,
     )
 

@@ -6,12 +6,16 @@ The form and the tempo are settled first (`planned`), then the bars are written
 
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int
+
 from aurl_jax.generation import legality, long, templates
 from aurl_jax.generation.drafts import Drafts
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.form import Form
 from aurl_jax.generation.opening import opening
 from aurl_jax.generation.piece import Piece
+from aurl_jax.generation.prompt import Prompts
 from aurl_jax.generation.request import Request
 from aurl_jax.generation.stretch import Stretch
 from aurl_jax.models.functional import Model
@@ -32,7 +36,7 @@ def check(tokenizer: Tokenizer, request: Request) -> Compound:
 
   Raises:
     RequestError: It writes no bars that can be put anywhere (code `form`), or
-      has no such meter or tempo.
+      has no such meter, tempo or controls.
   """
   if not isinstance(tokenizer, Compound) or tokenizer.pedal:
     raise RequestError(
@@ -41,8 +45,16 @@ def check(tokenizer: Tokenizer, request: Request) -> Compound:
       code='form',
     )
   _, tempo = planned(request, request.seed)
-  opening(tokenizer, request.meter or DEFAULT_METER, tempo)
+  _begun(tokenizer, request, tempo)
   return tokenizer
+
+
+def _begun(
+  tokenizer: Compound, request: Request, tempo: float
+) -> Int[np.ndarray, 't f']:
+  """Returns what a piece begins with: meter, tempo, controls."""
+  first = opening(tokenizer, request.meter or DEFAULT_METER, tempo)
+  return Prompts(tokenizer).controlled(first, request.controls)
 
 
 def planned(request: Request, seed: int) -> tuple[Form, float]:
@@ -57,7 +69,7 @@ def planned(request: Request, seed: int) -> tuple[Form, float]:
   quarters = 4 * above / below
   wanted = request.minutes * (request.tempo or _PACE) / quarters
   if not request.form or request.form in templates.SOURCES:
-    source = request.form or templates.SOURCES[0]
+    source = request.form or request.forms
     form = templates.sample(seed, wanted, source)
   else:
     form = Form.parse(request.form)
@@ -92,13 +104,13 @@ def compose(
   """
   compound = check(tokenizer, request)
   form, tempo = planned(request, seed)
-  meter = request.meter or DEFAULT_METER
-  stretch = Stretch(compound, opening(compound, meter, tempo))
+  stretch = Stretch(compound, _begun(compound, request, tempo))
   drafts = Drafts(
     model=model, params=params, stretch=stretch, sampler=request.sampler
   )
-  bar = compound.grid.meter_cells(*meter)
-  written = long.write(drafts, form, bar, seed)
+  bar = compound.grid.meter_cells(*(request.meter or DEFAULT_METER))
+  asked = request.controls.instruments if request.controls else ()
+  written = long.write(drafts, form, bar, seed, families=asked)
   ids = stretch.join(written.bars, end=True)
   legal = bool(legality.first_illegal(compound.grammar, [ids])[0] < 0)
   return Piece(

@@ -59,7 +59,7 @@ class Prompts:
     notes = request.prompt_notes()
     if notes is None:
       first = opening(self.tokenizer, request.meter, request.tempo)
-      return self._controlled(first, request.controls)
+      return self.controlled(first, request.controls)
     ids = self._encoded(notes, request.controls)
     if request.rewrite is None:
       return ids[: np.argmax(self.tokenizer.is_end(ids))]
@@ -99,13 +99,20 @@ class Prompts:
         f'this model cannot read the prompt: {cause}', code='prompt'
       ) from error
 
-  def _controlled(
-    self, first: np.ndarray, controls: Controls | None
-  ) -> np.ndarray:
+  def controlled(
+    self, first: Int[np.ndarray, 't f'], controls: Controls | None
+  ) -> Int[np.ndarray, 'u f']:
     """Returns an opening with its controls.
 
     Those of bars that are still to be written are told when they begin, see
     `generation.told`.
+
+    Args:
+      first: Steps from BOS on.
+      controls: What is told; None for nothing.
+
+    Raises:
+      RequestError: The model has not learnt such controls (code `controls`).
     """
     if controls is None:
       return first
@@ -118,8 +125,8 @@ class Prompts:
   def _beside(self, given: Given, controls: Controls | None) -> np.ndarray:
     """Returns what given music begins with, or all of it, to be written to."""
     if given.forced:
-      return self._controlled(given.ids[:1], controls)
-    ids = self._controlled(given.ids, controls)
+      return self.controlled(given.ids[:1], controls)
+    ids = self.controlled(given.ids, controls)
     codec = self.tokenizer.codec
     eos = np.zeros((1, len(codec.fields)), np.int32)
     eos[0, 0] = codec.id('eos')

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from aurl_jax.core.errors import ConfigError
@@ -30,6 +30,7 @@ _WHOLE = {
   'beams': (0, 64),
   'speculate': (0, 64),
   'retries': (0, 16),
+  'crowd': (0, 1000),
   'drafts': (0, 64),
 }
 """The ranges of the whole numbers of a request."""
@@ -42,8 +43,6 @@ _REAL = (
   'diversity',
   'minutes',
 )
-OF_MODELS = ('bars', 'temperature', 'top_k', 'top_p', 'typical_p', 'min_p')
-"""What a model may have defaults of; the rest is the asker's affair."""
 LINES = ('melody', 'accompaniment', 'bass')
 """What may be given."""
 _NOT_LONG = (
@@ -51,7 +50,6 @@ _NOT_LONG = (
   'steps',
   'prompt',
   'rewrite',
-  'controls',
   'wish',
   'tune',
   *LINES,
@@ -84,8 +82,6 @@ _NOT_REMADE = (
   'drafts',
 )
 """What music that is made of other music cannot have."""
-_OF_A_LENGTH = ('steps', 'rewrite', 'form', 'minutes', *LINES, 'remake')
-"""What has a length of its own."""
 _LONGEST = 20.0
 """Minutes of a piece."""
 _STRONGEST = 20.0
@@ -129,7 +125,8 @@ class Request:
       and without leaps into it (`generation.following`); 0 tells the first.
       Piece i has the seeds from `seed + i * drafts` on.
     controls: What the piece is to be like (`tokens.controls`), for models
-      trained with controls; None leaves it to the model.
+      trained with controls; None leaves it to the model. Pieces of a form take
+      those of the piece.
     guidance: How closely controls are followed: 1 is the model as it is, 1.5
       to 3 is usual; see `guidance.guided`.
     wish: Rules that the notes of the added bars keep (`generation.wish`);
@@ -149,11 +146,16 @@ class Request:
       the other (`generation.speculate`): the same pieces, in fewer passes of
       the network, which is slower on a CPU. 0 guesses none.
     retries: How often at most a piece is drawn anew, with safer settings, that
-      is no music, lacks bars or breaks a wish (`generation.retries`).
+      is no music, lacks bars, breaks a wish or crowds (`generation.retries`).
+    crowd: Notes that begin at once beyond which a piece is drawn anew, unless
+      music that was given has as many; 0 for any number. Pieces of a form have
+      a bound of their own (`generation.judge`).
     form: Sections of a long piece, such as 'AABA' (`generation.form`), which
-      is as long as they are; '' is a piece without a plan. 'labelled' and
-      'heard' draw one for `minutes`, of those that people labelled in songs
-      or that the study of structure hears in them.
+      is as long as they are; '' is a piece without a plan. One of
+      `templates.SOURCES` draws one for `minutes`: of those that people
+      labelled in songs, that the study of structure hears in them, or in
+      scores.
+    forms: Which of them is meant where only `minutes` are given.
     minutes: How long a piece of a form lasts, at most 20: the form is repeated,
       and the tempo set where it is left open. Without a form one is drawn
       for each piece (`generation.templates`). 0 leaves the length to the form.
@@ -196,7 +198,9 @@ class Request:
   diversity: float | int = 0.0
   speculate: int = 0
   retries: int = 2
+  crowd: int = 0
   form: str = ''
+  forms: str = templates.SOURCES[0]
   minutes: float | int = 0.0
   like: Like | None = None
   remake: Vary | Between | None = None
@@ -312,27 +316,6 @@ class Request:
     }
 
 
-def freed(changes: Mapping[str, Any], latents: bool) -> dict[str, Any]:
-  """Returns changes of a request, and of its model's defaults what they undo.
-
-  What has a length of its own has no `bars`: `steps`, bars that are written
-  anew, a form, music that is given or made of other music, and what latents
-  tell of it. That is written as the likeliest ids, unless a `temperature` is
-  named: what is drawn is the latents.
-
-  Args:
-    changes: Fields of `Request`.
-    latents: Whether the model has some.
-  """
-  own: dict[str, Any] = {}
-  if any(changes.get(name) is not None for name in _OF_A_LENGTH):
-    own['bars'] = 0
-  made = changes.get('remake') or changes.get('like')
-  if latents and made is not None:
-    own |= {'bars': 0, 'temperature': 0.0}
-  return {**own, **changes}
-
-
 def _is_whole(value: Any) -> bool:
   return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
@@ -416,6 +399,11 @@ def _check_form(request: Request) -> None:
     raise RequestError(
       f"form must be a text such as 'AABA', not {request.form!r}"
     )
+  if request.forms not in templates.SOURCES:
+    raise RequestError(
+      f'forms must be one of {", ".join(templates.SOURCES)}, not '
+      f'{request.forms!r}'
+    )
   if not request.long:
     return
   if request.form in templates.SOURCES:
@@ -430,6 +418,8 @@ def _check_form(request: Request) -> None:
   beside = [name for name in _NOT_LONG if getattr(request, name)]
   if request.guidance != 1:
     beside.append('guidance')
+  if request.controls is not None and request.controls.bars:
+    beside.append('controls of bars')
   if beside:
     raise RequestError(
       f'a piece of a form takes no {", ".join(beside)}; leave that out, or '

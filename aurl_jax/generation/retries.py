@@ -1,8 +1,9 @@
 """What is drawn anew when a piece has failed: a little safer each time.
 
 A piece has failed if the network gave no numbers on its way (`not_finite`), if
-its steps were spent before its bars were written (`stalled`), or if a rule of
-a wish is broken that has to hold (`wish`). Each further try has another seed,
+its steps were spent before its bars were written (`stalled`), if a rule of a
+wish is broken that has to hold (`wish`), or if more notes begin at once than
+its request has room for (`crowd`). Each further try has another seed,
 a lower temperature and a smaller nucleus, which keeps it nearer to what the
 model is sure of (Holtzman et al. 2020, section 3). Of what does not succeed
 at all, the try with the fewest faults is kept.
@@ -18,7 +19,7 @@ from aurl_jax.generation.constraints import Length
 from aurl_jax.generation.decode import Batch, Sample, Writer, check_finite
 from aurl_jax.generation.sampling import Sampler
 
-REASONS = ('not_finite', 'stalled', 'wish')
+REASONS = ('not_finite', 'stalled', 'wish', 'crowd')
 _COOLER = 0.8
 """What the temperature is multiplied with at each try."""
 _UNSURE = 0.5
@@ -52,11 +53,13 @@ class Faults(NamedTuple):
     not_finite: 1 if the network gave no numbers.
     stalled: Steps of its length that it lacks; bars, where they are events.
     wish: How often rules are broken that have to hold.
+    crowd: Notes too many where most begin at once.
   """
 
   not_finite: int = 0
   stalled: int = 0
   wish: int = 0
+  crowd: int = 0
 
   @property
   def reason(self) -> str:

@@ -25,7 +25,7 @@ class Stretch:
   Attributes:
     tokenizer: Of the ids.
     opening: int32 `[t, f]`, what a piece begins with (`generation.opening`):
-      BOS, the bar that tells the meter, the tempo.
+      BOS, controls of the piece, the bar that tells the meter, the tempo.
   """
 
   tokenizer: Compound
@@ -66,7 +66,9 @@ class Stretch:
     first = bars[0]
     kinds = codec.holds('control', first[:, 0]) if self._controls else None
     told = 1 + (0 if kinds is None else int(kinds.sum()))
-    parts = [self.opening[:2], first[1:told], self.opening[2:], first[told:]]
+    begun = int(self.tokenizer.bar_steps(self.opening)[0]) + 1
+    head, behind = self.opening[:begun], self.opening[begun:]
+    parts = [head, first[1:told], behind, first[told:]]
     parts += bars[1:]
     if end:
       eos = np.zeros((1, len(codec.fields)), np.int32)

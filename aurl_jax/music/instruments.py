@@ -124,6 +124,27 @@ def program(name: str | int) -> int:
   raise _unknown(name)
 
 
+def family(name: str | int) -> int:
+  """Returns the family of General MIDI of an instrument, 16 of the drums.
+
+  Args:
+    name: As of `program`; that of a family is the family itself.
+
+  Raises:
+    InstrumentError: There is no such instrument (code `instruments`).
+
+  Example:
+    >>> family('strings'), family('cello'), family('drums')
+    (5, 5, 16)
+  """
+  if isinstance(name, str):
+    wanted = ' '.join(name.lower().split())
+    families = [known for known, _, _ in FAMILIES]
+    if wanted in families:
+      return families.index(wanted)
+  return program(name) // theory.FAMILY
+
+
 def title(number: int) -> str:
   """Returns the name of a program, `drums` of 128."""
   return 'drums' if number == DRUMS else theory.PROGRAMS[number]

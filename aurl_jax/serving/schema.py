@@ -140,6 +140,7 @@ class Sampling(Answering):
   original: int | None = None
   guidance: float | None = None
   retries: int | None = None
+  crowd: int | None = None
   controls: ControlsBody | None = None
   arrange: ArrangeBody | None = None
 

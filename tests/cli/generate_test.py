@@ -55,6 +55,16 @@ def test_controls_are_named_one_by_one(asked):
   assert asked[0][2] == {'controls': controls, 'guidance': 2.0}
 
 
+def test_families_have_names(asked, capsys):
+  flags = ('--control', 'family=strings', '--control', 'family=Flute')
+  cli.main(['generate', 'x', *flags, '--control', 'family=drums'])
+  controls = Controls(instruments=(5, 9, 16))
+  assert asked[0][2] == {'controls': controls}
+  with pytest.raises(SystemExit):
+    cli.main(['generate', 'x', '--control', 'family=kazoo'])
+  assert "no instrument 'kazoo'" in capsys.readouterr().err
+
+
 def test_controls_of_bars_are_told_in_turn(asked):
   words = ['density=3,,4x2', 'register=5', 'register=2x3,4']
   flags = [word for each in words for word in ('--control', each)]

@@ -58,6 +58,8 @@ def test_facts_are_what_plain_loops_count():
         notes.duration[i] for i in own
       )
     assert found.lead[bar] == sum(notes.track[i] == 0 for i in rows)
+    assert found.played[bar, 0] == len(rows)
+    assert found.played[bar].sum() == len(rows)
     assert len(found.content[bar]) == len(rows)
 
 
@@ -140,7 +142,8 @@ def test_of_weak_bars_the_worst_fault_counts():
 
 def test_notes_that_pile_up_are_a_fault_and_chords_are_none():
   own, before = tune(4, seed=9), tune(8, seed=5)
-  assert judge.crowd(facts(own, 4)) == 4
+  assert judge.crowd(facts(own, 4).content) == 4
+  assert judge.crowd([judge.begins(own)]) == 4
   rows = np.stack([own.onset, own.duration, own.pitch, own.track], 1).tolist()
   chord = [(BAR + 2, 2, 60 + step, 1) for step in range(10)]
   again = [(BAR + 2, 2, 60 + step, 0) for step in range(10)]
@@ -150,4 +153,41 @@ def test_notes_that_pile_up_are_a_fault_and_chords_are_none():
   wild = judged(notes_of(rows + piled), before)
   assert wild.faults['crowd'] == pytest.approx(30 / 12)
   assert wild.weak
-  assert judge.crowd(facts(notes_of([]), 1)) == 0
+  assert judge.crowd(facts(notes_of([]), 1).content) == 0
+  assert judge.crowd([judge.begins(notes_of([]))]) == 0
+
+
+def played_by(tracks):
+  """The tune with its melody and its chords by these instruments."""
+  return facts(rebuilt(tune(4), {}, tracks=tracks), 4)
+
+
+def test_who_plays_is_who_was_asked_or_has_played():
+  violin, piano = Track(program=40), Track(program=0)
+  before = played_by([violin, piano])
+  assert judge.players(before, (), new=True) is None
+  settled = judge.players(before, (), new=False)
+  assert np.flatnonzero(settled).tolist() == [0, 40]
+  asked = judge.players(before, (5, 16), new=True)
+  assert np.flatnonzero(asked).tolist() == [*range(40, 48), 128]
+  nothing = facts(notes_of([]), 1)
+  assert judge.players(nothing, (), new=False) is None
+
+
+@pytest.mark.parametrize(
+  ('tracks', 'share'),
+  [
+    ((Track(program=0), Track(program=0)), 0),
+    ((Track(program=0), Track(program=60)), 3 / 7),
+    ((Track(is_drum=True), Track(program=0)), 4 / 7),
+  ],
+)
+def test_strangers_are_a_fault(tracks, share):
+  own, before = played_by(tracks), played_by([Track(program=0)] * 2)
+  who = judge.players(before, (), new=False)
+  found = judge.verdict(own, before, melody=False, new=False, players=who)
+  assert found.faults.get('strangers', 0) == pytest.approx(share / 0.05)
+  assert (
+    'strangers'
+    not in judge.verdict(own, before, melody=False, new=False).faults
+  )

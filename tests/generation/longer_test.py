@@ -7,6 +7,7 @@ from aurl_jax.generation.form import Form
 from aurl_jax.generation.request import Request
 from aurl_jax.music import midi
 from aurl_jax.tokens.compound import Compound
+from aurl_jax.tokens.controls import Controls, Levels
 from aurl_jax.tokens.remi import Remi
 from tests import recogniser
 from tests.generation import writers
@@ -70,6 +71,19 @@ def test_pieces_of_a_form_are_legal_marked_and_end(composer, tmp_path):
   assert alone.midi() == pieces[1].midi()
 
 
+def test_what_is_asked_of_the_piece_is_told_before_its_first_bar(composer):
+  asked = Request(form='A1', controls=Controls(instruments=(0, 5)))
+  (piece,) = composer.generate(asked)
+  assert piece.grammatical
+  assert recogniser.fault(TOKENIZER, piece.ids.tolist()) == ''
+  codec = TOKENIZER.codec
+  first = int(TOKENIZER.bar_steps(piece.ids)[0])
+  kinds = [codec.event(int(step[0]))[0] for step in piece.ids[:first]]
+  assert kinds == ['bos', 'control', 'control']
+  values = {codec.event(int(i), 2) for i in piece.ids[1:first, 2]}
+  assert values == {('family', 0), ('family', 5)}
+
+
 @pytest.mark.slow
 def test_beside_others_each_is_what_was_asked(composer):
   form = Request(form='A2', seed=1)
@@ -86,6 +100,7 @@ def test_beside_others_each_is_what_was_asked(composer):
     ({'bars': 8}, 'takes no bars'),
     ({'prompt': 'song.mid', 'beams': 2}, 'takes no prompt, beams'),
     ({'guidance': 2}, 'takes no guidance'),
+    ({'controls': Controls(bars=(Levels(density=1),))}, 'controls of bars'),
     ({'minutes': 21}, 'minutes must be in 0..20'),
     ({'form': 'A B 4'}, 'the form cannot be read'),
   ],
@@ -102,6 +117,9 @@ def test_models_that_cannot_are_refused_before_anything_runs(composer):
   with pytest.raises(RequestError, match='tempo 1000'):
     composer.check(Request(form='AABA', tempo=1000))
   composer.check(Request(form='AABA', minutes=3))
+  told = Request(form='AABA', controls=Controls(style=1000))
+  with pytest.raises(RequestError, match='style'):
+    composer.check(told)
   with pytest.raises(RequestError, match='cannot be streamed'):
     composer.stream(Request(form='AABA'))
   assert Form.parse('AABA').bars == 32

@@ -3,9 +3,10 @@
 import jaxtyping
 import pytest
 
+from aurl_jax.generation.defaults import freed
 from aurl_jax.generation.errors import RequestError
 from aurl_jax.generation.remake import Arrange, Between, Like, Vary
-from aurl_jax.generation.request import Request, freed
+from aurl_jax.generation.request import Request
 from aurl_jax.music import midi
 from aurl_jax.music.notes import Notes
 

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from aurl_jax.deploy import rows
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.generation import constraints, decode, retries, wishing
 from aurl_jax.generation.decode import Batch, Sample, Writer
@@ -18,6 +19,7 @@ from aurl_jax.generation.sampling import Sampler
 from aurl_jax.generation.wish import Wish
 from aurl_jax.models.config import LatentConfig
 from aurl_jax.models.latent import Latents
+from aurl_jax.music.notes import Notes
 from aurl_jax.tokens.compound import Compound
 from tests import recogniser
 from tests.generation import writers
@@ -109,6 +111,40 @@ def test_of_tries_that_break_a_wish_the_best_is_kept(sound, monkeypatch):
   (piece,) = sound.generate(request(n=1))
   assert [retry.reason for retry in piece.retries] == ['wish']
   assert piece.kept['key'].broken == 0
+
+
+def most_at_once(piece):
+  """Counted by what shares nothing with the package's count."""
+  onset = piece.notes.onset.tolist()
+  heard = set(zip(onset, piece.notes.pitch.tolist(), strict=True))
+  return max(sum(at == when for at, _ in heard) for when in onset)
+
+
+def test_pieces_with_too_many_notes_at_once_are_drawn_anew(sound):
+  before = sound.generate(request(seed=3))
+  counts = [most_at_once(piece) for piece in before]
+  assert min(counts) == 1 < max(counts)
+  mended = 0
+  for piece, count in zip(before, counts, strict=True):
+    (new,) = sound.generate(request(n=1, seed=piece.seed, crowd=1, retries=4))
+    if count == 1:
+      assert new.retries == ()
+      assert new.ids.tolist() == piece.ids.tolist()
+      continue
+    assert {retry.reason for retry in new.retries} == {'crowd'}
+    assert most_at_once(new) == 1 or len(new.retries) == 4
+    mended += most_at_once(new) == 1
+  assert mended
+
+
+def test_a_chord_that_was_given_crowds_nothing():
+  room = 2
+  count = room + 3
+  columns = {'onset': [0] * count, 'duration': [1] * count}
+  given = Notes.build(4, {**columns, 'pitch': list(range(60, 60 + count))})
+  assert rows.crowded(request(crowd=room), given) == 3
+  assert rows.crowded(request(crowd=room, prompt=given), given) == 0
+  assert rows.crowded(request(), given) == 0
 
 
 @dataclasses.dataclass(frozen=True)

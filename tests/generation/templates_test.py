@@ -48,7 +48,7 @@ def test_the_table_is_what_the_labels_say(tool, shared_data, repository):
 @pytest.mark.parametrize(
   ('source', 'wanted'),
   [('labelled', bars) for bars in (45, 60, 90, 150)]
-  + [('heard', bars) for bars in (60, 90, 150)],
+  + [(s, bars) for s in ('heard', 'scores') for bars in (60, 90, 150)],
 )
 def test_draws_are_near_what_is_wanted_and_follow_their_seed(source, wanted):
   found = [templates.sample(seed, wanted, source) for seed in range(200)]
@@ -59,16 +59,31 @@ def test_draws_are_near_what_is_wanted_and_follow_their_seed(source, wanted):
   assert len(set(map(str, found))) >= 5
 
 
-def test_forms_that_are_heard_are_others_than_those_of_labels():
-  labelled, heard = map(templates.templates, templates.SOURCES)
+@pytest.mark.parametrize(('source', 'most'), [('heard', 744), ('scores', 1278)])
+def test_forms_that_are_heard_are_others_than_those_of_labels(source, most):
+  labelled, heard = map(templates.templates, ('labelled', source))
   assert min(len(labelled), len(heard)) >= 5
   assert labelled == templates.templates()
-  # No form has fewer songs than three, and nobody is counted twice.
+  # No form has fewer pieces than three, and nobody is counted twice.
   assert min(songs for songs, _ in heard) >= 3
   assert len({str(form) for _, form in heard}) == len(heard)
-  assert sum(songs for songs, _ in heard) <= 744
+  assert sum(songs for songs, _ in heard) <= most
   own = {str(form) for _, form in heard} - {str(form) for _, form in labelled}
   assert own
+
+
+def test_scores_return_less_than_songs():
+  def returns(source):
+    shares = [
+      (1 - len({s.label for s in form.sections}) / len(form.sections), songs)
+      for songs, form in templates.templates(source)
+    ]
+    found, weights = zip(*shares, strict=True)
+    return np.average(found, weights=weights)
+
+  assert returns('scores') < 0.2 < 0.5 < returns('labelled')
+  told = [form for _, form in templates.templates('scores')]
+  assert all(section.melody for form in told for section in form.sections)
 
 
 def test_a_piece_has_a_form_of_who_is_asked_for():
@@ -84,11 +99,18 @@ def test_a_piece_has_a_form_of_who_is_asked_for():
   plain = [longer.planned(Request(minutes=3.0), k)[0] for k in range(60)]
   told = Request(form='labelled', minutes=3.0)
   assert plain == [longer.planned(told, k)[0] for k in range(60)]
+  own = Request(forms='scores', minutes=3.0)
+  told = Request(form='scores', minutes=3.0)
+  assert [longer.planned(own, k) for k in range(60)] == [
+    longer.planned(told, k) for k in range(60)
+  ]
 
 
 def test_a_form_to_be_drawn_needs_a_length():
   with pytest.raises(RequestError, match='give minutes'):
     Request(form='heard')
+  with pytest.raises(RequestError, match='labelled, heard, scores'):
+    Request(forms='AABA')
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from aurl_jax.generation.piece import Piece
-from aurl_jax.music.notes import Notes
+from aurl_jax.music.notes import Notes, Track
+from aurl_jax.music.rebuild import rebuilt
 
 
 @pytest.fixture(scope='module')
@@ -105,6 +106,19 @@ def test_pieces_may_be_as_long_as_those_of_the_music(tool, tmp_path):
   tool.written(again, {'bars': 0, 'seed': 1}, 6, tmp_path / 'two', [24, 32])
   assert [asked['bars'] for asked in again.asked] == found
   assert len(rows) == 6
+
+
+def test_pieces_may_be_asked_for_the_instruments_of_the_music(tool, tmp_path):
+  composer, families = Copier(), [(0,), (5, 16)]
+  asked = {'form': 'A8B8A8', 'minutes': 1.0, 'seed': 1}
+  rows = tool.written(composer, asked, 6, tmp_path, (), families)
+  found = [one['controls'].instruments for one in composer.asked]
+  assert set(found) == set(families)
+  assert {tuple(row['families']) for row in rows} == {(0,)}
+  drums = Notes.build(4, {'onset': 0, 'duration': 1, 'pitch': [36, 40]})
+  played = [Track(program=42), Track(is_drum=True)]
+  both = rebuilt(drums, {'track': np.array([0, 1])}, tracks=played)
+  assert tool.families_in(both) == (5, 16)
 
 
 def test_an_indicator_that_no_piece_has_is_told_so(tool):
