@@ -4,6 +4,7 @@ Examples:
   aurl serve pop
   AURL_TOKEN=$(cat token) aurl serve my_bundle --port 9000 --slots 16
   aurl serve pop --host 0.0.0.0 --host-name music.example --token-file tokens
+  aurl serve pop --sound-font orchestra.sf2
   curl -H "Authorization: Bearer $AURL_TOKEN" --json '{"bars": 4}' \
     http://127.0.0.1:8000/v1/generate
 
@@ -42,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     metavar='URL',
     help='of pages that may ask, such as https://a.example; likewise',
   )
+  add(
+    '--sound-font',
+    default='',
+    metavar='FILE',
+    help='.sf2, .sf3 or .dls, by which the studio plays (AURL_SOUNDFONT)',
+  )
   add('--slots', type=int, default=64, help='pieces written at once (64)')
   add('--waiting', type=int, default=512, help='pieces that may wait (512)')
   add('--seconds', type=float, default=120.0, help='a request may take (120)')
@@ -58,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     token_file=args.token_file,
     host_names=tuple(args.host_name),
     origins=tuple(args.origin),
+    sound_font=args.sound_font,
     slots=args.slots,
     waiting=args.waiting,
     seconds=args.seconds,

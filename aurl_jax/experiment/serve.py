@@ -6,12 +6,16 @@ import os
 import pathlib
 import secrets
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.experiment import generate, progress
+from aurl_jax.music import sound
 from aurl_jax.parallel import mesh
 from aurl_jax.studies import pool
+
+if TYPE_CHECKING:
+  from aurl_jax.serving.fonts import Font
 
 TOKEN_VARIABLE = 'AURL_TOKEN'
 """Names the token, so that no list of processes shows it."""
@@ -28,6 +32,7 @@ class Stand(NamedTuple):
     token_file: A token a line; '' takes `AURL_TOKEN`, or makes one.
     host_names: Names by which others call this machine.
     origins: Web origins whose pages may ask.
+    sound_font: A file, by which the studio plays; '' takes `AURL_SOUNDFONT`.
     slots: Rows that are written at once.
     waiting: Rows that may wait.
     seconds: That a request may take.
@@ -39,6 +44,7 @@ class Stand(NamedTuple):
   token_file: str = ''
   host_names: tuple[str, ...] = ()
   origins: tuple[str, ...] = ()
+  sound_font: str = ''
   slots: int = 64
   waiting: int = 512
   seconds: float | int = 120.0
@@ -55,7 +61,8 @@ def run(model: str, stand: Stand, *, quiet: bool = False) -> None:
 
   Raises:
     ConfigError: The extra is not installed (code `extra`), a number is out of
-      its range, the address is taken, or there is no token in the file.
+      its range, the address is taken, there is no token in the file, or the
+      sound font is none (code `sound_font`).
     BundleError, CheckpointError: There is no such model, or it is damaged.
   """
   _check_extra()
@@ -66,7 +73,10 @@ def run(model: str, stand: Stand, *, quiet: bool = False) -> None:
 
   tokens, made = tokens_of(stand.token_file)
   settings = Settings(
-    tokens=tokens, hosts=stand.host_names, origins=stand.origins
+    tokens=tokens,
+    hosts=stand.host_names,
+    origins=stand.origins,
+    font=font_of(stand.sound_font),
   )
   plan = Plan(
     slots=stand.slots,
@@ -136,6 +146,21 @@ def tokens_of(path: str) -> tuple[tuple[str, ...], str]:
     return (named,), ''
   made = secrets.token_urlsafe(24)
   return (made,), made
+
+
+def font_of(path: str) -> 'Font | None':
+  """Returns the sound font of a server, or None.
+
+  Args:
+    path: A file; '' takes the one that `AURL_SOUNDFONT` names, if it does.
+
+  Raises:
+    ConfigError: The file is none (code `sound_font`).
+  """
+  from aurl_jax.serving import fonts
+
+  named = path or os.environ.get(sound.FONT_VARIABLE, '')
+  return fonts.find(named) if named else None
 
 
 def _log_requests() -> None:

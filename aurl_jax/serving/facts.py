@@ -10,6 +10,7 @@ from aurl_jax.core.errors import AurlError
 from aurl_jax.deploy.composer import Composer
 from aurl_jax.generation.remake import Between, Vary
 from aurl_jax.music.notes import Notes, Track
+from aurl_jax.serving.fonts import Font
 from aurl_jax.serving.settings import Settings
 from aurl_jax.tokens import control_dropout, controls
 
@@ -24,7 +25,8 @@ def of(composer: Composer, settings: Settings) -> dict[str, Any]:
     `can`: what may be asked for (a route's name) -> '' if it can, else why
     not; `dials`: of its latents; `latents`: whether it has some; `controls`:
     name -> number of levels, or none; `defaults` of its requests; `context`:
-    steps; `limits` of what is sent; `tokenizer`; `version` of aurl_jax.
+    steps; `limits` of what is sent; `sound_font`: `name` and `bytes` of the one
+    that the studio plays by, or None; `tokenizer`; `version` of aurl_jax.
   """
   config = composer.model.config
   latents = bool(config.has_latents)
@@ -43,7 +45,12 @@ def of(composer: Composer, settings: Settings) -> dict[str, Any]:
       'notes': settings.notes,
       'beats': settings.beats,
     },
+    'sound_font': _font(settings.font),
   }
+
+
+def _font(font: Font | None) -> dict[str, Any] | None:
+  return None if font is None else {'name': font.name, 'bytes': font.bytes}
 
 
 def _trials() -> dict[str, Mapping[str, Any]]:

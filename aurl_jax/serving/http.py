@@ -20,6 +20,7 @@ from aurl_jax.generation.piece import Piece
 from aurl_jax.serving import (
   answers,
   facts,
+  fonts,
   guards,
   hearing,
   pages,
@@ -36,7 +37,7 @@ from aurl_jax.serving.ticket import Steps, Ticket
 
 _THREADS = 4
 """In which requests are read and answers made; the loop only waits."""
-_MIDI = 'audio/midi'
+_MIDI, _BYTES = 'audio/midi', 'application/octet-stream'
 _BEAT = 15.0
 """Seconds after which a silent stream says that it is alive."""
 
@@ -117,6 +118,7 @@ class Routes:
         openapi_extra=_takes(body),
       )
     api.add_api_route('/v1/model', self._model, methods=['GET'])
+    api.add_api_route('/v1/font', self._font, methods=['GET'], responses=_FONT)
     api.add_api_route('/v1/jobs/{name}', self._job, methods=['GET'])
     api.add_api_route('/v1/jobs/{name}', self._drop, methods=['DELETE'])
     api.add_api_route('/healthz', self._health, methods=['GET'])
@@ -266,6 +268,12 @@ class Routes:
     composer = self._engine.composer
     return JSONResponse(await self._run(facts.of, composer, self._settings))
 
+  async def _font(self) -> Response:
+    """The sound font that the studio plays by."""
+    size, blocks = await self._run(fonts.opened, self._settings.font)
+    length = {'content-length': str(size)}
+    return StreamingResponse(blocks, headers=length, media_type=_BYTES)
+
   async def _job(self, request: fastapi.Request, name: str) -> Response:
     """How a job stands, and its pieces."""
     job = self._jobs.find(name, request.state.asker)
@@ -368,6 +376,14 @@ def _takes(kind: type[schema.Body]) -> dict[str, Any]:
   }
 
 
+_FONT: dict[int | str, dict[str, Any]] = {
+  200: {
+    'description': 'The file.',
+    'content': {_BYTES: {'schema': {'type': 'string', 'format': 'binary'}}},
+  },
+  404: {'description': 'The server has none.'},
+  503: {'description': 'It has changed since the server started.'},
+}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
   200: {
     'description': 'The pieces.',

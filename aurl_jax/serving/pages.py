@@ -21,6 +21,7 @@ _HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 }
 _SCRIPT, _STYLE = 'text/javascript; charset=utf-8', 'text/css; charset=utf-8'
+_TEXT = 'text/plain; charset=utf-8'
 
 
 class File(NamedTuple):
@@ -53,16 +54,21 @@ FILES = {
     f'{name}.js': _own(f'{name}.js')
     for name in (
       'ask',
+      'font',
       'history',
       'midi',
       'pad',
       'pieces',
       'roll',
+      'sound',
       'studio',
       'tones',
       'wants',
     )
   },
+  # Of others, with its licence: loaded where the server has a sound font.
+  'spessasynth.js': _own('spessasynth.js'),
+  'spessasynth.LICENSE': _own('spessasynth.LICENSE', _TEXT),
   # What other pages have, too.
   'house.css': File('aurl_jax.listening', 'house.css', _STYLE),
   'player.js': File('aurl_jax.listening', 'player.js', _SCRIPT),

@@ -4,6 +4,7 @@ import dataclasses
 
 from aurl_jax.core.errors import ConfigError
 from aurl_jax.music.midi import Limits
+from aurl_jax.serving.fonts import Font
 
 LOOPBACK = ('localhost', '127.0.0.1', '[::1]')
 """Names that a machine has for itself."""
@@ -30,6 +31,7 @@ class Settings:
     body_seconds: In which a body must have come.
     jobs: That are kept at once, those that are done among them.
     job_seconds: For which the pieces of a job are kept.
+    font: By which the studio plays; None leaves it to oscillators.
 
   Raises:
     ConfigError: There is no token, or one is short.
@@ -46,6 +48,7 @@ class Settings:
   body_seconds: float | int = 15.0
   jobs: int = 256
   job_seconds: float | int = 3600.0
+  font: Font | None = None
 
   def __post_init__(self) -> None:
     if not self.tokens or min(map(len, self.tokens)) < _SHORTEST:

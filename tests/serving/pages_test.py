@@ -1,5 +1,8 @@
 """The files of the studio, as a server hands them out; no browser."""
 
+import hashlib
+import json
+import pathlib
 import re
 
 import pytest
@@ -9,6 +12,8 @@ pytest.importorskip('uvicorn', reason='needs the extra: aurl-jax[serve]')
 
 from aurl_jax.serving import pages
 from tests.serving import scribe, stage
+
+SYNTH = pathlib.Path(__file__).parents[2] / 'tools' / 'synth'
 
 
 @pytest.fixture(scope='module')
@@ -38,6 +43,8 @@ def test_every_file_is_handed_out_with_a_strict_policy(client):
 def test_files_load_what_is_there_and_nothing_from_elsewhere():
   for name, file in pages.FILES.items():
     text = file.read().decode()
+    if name.endswith('.LICENSE'):
+      continue  # No program: what it names nobody loads.
     assert not re.search(r'https?:|//[a-z]+\.', text), name
     for sink in (
       'innerHTML',
@@ -47,6 +54,12 @@ def test_files_load_what_is_there_and_nothing_from_elsewhere():
       'document.write',
       'localStorage',
       'sessionStorage',
+      'new Function(',
+      'WebAssembly',
+      'import(',
+      'importScripts',
+      'XMLHttpRequest',
+      'WebSocket',
     ):
       assert sink not in text, (name, sink)
     for wanted in re.findall(r"from '\./([^']+)'", text):
@@ -80,6 +93,35 @@ def test_files_are_only_read(client):
       method, pages.HOME, b'{}', content_type='application/json'
     )
     assert answer.status == 405
+
+
+def test_the_synthesiser_is_what_its_first_lines_say():
+  """Built of the versions and sources of tools/synth, and changed by nobody."""
+  told = json.loads((SYNTH / 'package.json').read_text())
+  lock = json.loads((SYNTH / 'package-lock.json').read_text())['packages']
+  version = told['dependencies']['spessasynth_core']
+  bundler = told['devDependencies']['esbuild']
+  for name, pin in (('spessasynth_core', version), ('esbuild', bundler)):
+    assert re.fullmatch(r'\d+\.\d+\.\d+', pin)
+    assert lock[f'node_modules/{name}']['version'] == pin
+    assert lock[f'node_modules/{name}']['integrity'].startswith('sha512-')
+  head, body = re.fullmatch(
+    rb'((?://[^\n]*\n){5})(.*)', pages.FILES['spessasynth.js'].read(), re.DOTALL
+  ).groups()
+  first, _, built, sources, rest = head.decode().splitlines()
+  assert first.startswith(f'// spessasynth_core {version} by spessasus, Apache')
+  assert f'esbuild {bundler}.' in built
+  names = ('package.json', 'package-lock.json', 'processor.js', 'vorbis.js')
+  made_of = b''.join((SYNTH / name).read_bytes() for name in names)
+  assert sources == f'// sources {hashlib.sha256(made_of).hexdigest()}'
+  assert rest == f'// body {hashlib.sha256(body).hexdigest()}'
+  assert len(body) < 250_000
+
+
+def test_the_licence_of_the_synthesiser_goes_with_it():
+  licence = pages.FILES['spessasynth.LICENSE'].read().decode()
+  assert 'Apache License' in licence
+  assert 'Version 2.0, January 2004' in licence
 
 
 # Contrast, by the formula of WCAG 2.2.

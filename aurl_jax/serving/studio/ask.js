@@ -14,9 +14,7 @@ export class Refused extends Error {
 
 export function keep(given) { token = given; }
 
-// Returns what a route answers; with a body it is posted.
-// Throws Refused, TypeError where no server answers, AbortError on a signal.
-export async function ask(route, body, signal) {
+async function send(route, body, signal) {
   const headers = { Authorization: `Bearer ${token}` };
   const options = { headers, signal, cache: 'no-store', redirect: 'error' };
   if (body !== undefined) {
@@ -24,13 +22,30 @@ export async function ask(route, body, signal) {
     options.body = JSON.stringify(body);
     headers['Content-Type'] = 'application/json';
   }
-  const answer = await fetch(`../v1/${route}`, options);
-  const found = await answer.json().catch(() => null);
-  if (answer.ok && found) return found;
+  return fetch(`../v1/${route}`, options);
+}
+
+function refusal(answer, found) {
   const wrong = found?.error ?? { code: 'answer', message: 'what came is no answer' };
   const later = answer.headers.get('Retry-After');
   if (later) wrong.message += ` (in ${later} s)`;
-  throw new Refused(answer.status, wrong);
+  return new Refused(answer.status, wrong);
+}
+
+// Returns what a route answers; with a body it is posted.
+// Throws Refused, TypeError where no server answers, AbortError on a signal.
+export async function ask(route, body, signal) {
+  const answer = await send(route, body, signal);
+  const found = await answer.json().catch(() => null);
+  if (answer.ok && found) return found;
+  throw refusal(answer, found);
+}
+
+// Returns what a route gives as bytes (ArrayBuffer); throws as `ask`.
+export async function bytes(route) {
+  const answer = await send(route);
+  if (answer.ok) return answer.arrayBuffer();
+  throw refusal(answer, await answer.json().catch(() => null));
 }
 
 // An error in words.

@@ -6,6 +6,7 @@ import { Pad } from './pad.js';
 import { list, names, Piece, tracks } from './pieces.js';
 import { Player } from './player.js';
 import { onscheme, Roll, spoken, words } from './roll.js';
+import { Sound } from './sound.js';
 import { Tones } from './tones.js';
 import { Wants } from './wants.js';
 
@@ -17,6 +18,7 @@ const NAMES = { generate: 'New piece', continue: 'Continued', infill: 'Bars anew
 const history = new History({ pieces: [], a: null, b: null, shown: 'a', walk: null });
 const wants = new Wants(at('write'));
 const roll = new Roll(at('roll'), { onselect: chosen, onseek: second => player.seek(second) });
+const voices = new Sound(at('sound'));
 let player = null;
 const MOST_NAMED = 48;   // Chords that are named below the roll.
 let writing = null;      // AbortController of what is being written.
@@ -86,7 +88,7 @@ function draw(piece) {
 }
 
 function sound(piece) {
-  const source = new Tones(piece.song, piece.silent);
+  const source = new Tones(piece.song, piece.silent, voices.open);
   if (player) { player.take(source); return; }
   player = new Player({ source, label: 'music', seekable: true,
     onmove: moved,
@@ -249,6 +251,7 @@ async function connect(token) {
   try {
     const facts = await ask('model');
     wants.take(facts);
+    voices.take(facts.sound_font);
     at('go').disabled = false;
     at('connect').hidden = true;
     at('model').textContent = `Connected: ${facts.tokenizer} model, ${facts.context} steps, aurl_jax ${facts.version}`;
