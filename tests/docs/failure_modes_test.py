@@ -57,6 +57,9 @@ def said():
       text = said_by(node)
       if text.strip('…'):
         texts.add(' '.join(re.sub(r'%(\.\d+)?[sdgrf]', '…', text).split()))
+  for path in (pages.ROOT / 'aurl_jax/serving/studio').glob('*.js'):
+    if path.name != 'spessasynth.js':
+      texts.update(re.findall(r"'([^'\n]+)'", path.read_text()))
   script = (pages.ROOT / 'tools/env/make_venv').read_text()
   texts.add(re.sub(r"' *\\\n *'", ' ', script))
   return texts
