@@ -255,6 +255,7 @@ def whole(folder):
       'the synthesiser could not be loaded',
     ),
   ],
+  ids=['broken', 'gone', 'insecure', 'unloaded'],
 )
 def test_where_a_font_fails_oscillators_play_and_it_is_told(
   opens, tmp_path, make, before, why
@@ -311,7 +312,9 @@ def test_a_stop_while_a_font_is_loaded_stays_one(opens, tmp_path):
     'Sound: waves.sf2',
   )
   assert page.run('return document.querySelector("#player input").value') == '0'
-  page.wait(SILENT)
+  # Nothing begins behind the back of a player that was stopped.
+  page.run('await new Promise(done => setTimeout(done, 1000))')
+  assert page.run(SILENT)
   clicks(page)
   heard(page, PIANO)
 
