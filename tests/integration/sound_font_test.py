@@ -234,6 +234,11 @@ def gone(folder):
   return font
 
 
+def undecodable(folder):
+  data = soundfonts.squeezed(PRESETS, lambda numbers: b'OggS' + numbers[:996])
+  return font_of(folder, data)
+
+
 def whole(folder):
   return font_of(folder, soundfonts.font(PRESETS))
 
@@ -244,6 +249,7 @@ def whole(folder):
   [
     (broken, '', 'parsing error'),
     (gone, '', 'is not there as it was'),
+    (undecodable, '', 'this browser cannot decode its samples'),
     (
       whole,
       'Object.defineProperty(window, "isSecureContext", { value: false })',
@@ -255,7 +261,7 @@ def whole(folder):
       'the synthesiser could not be loaded',
     ),
   ],
-  ids=['broken', 'gone', 'insecure', 'unloaded'],
+  ids=['broken', 'gone', 'undecodable', 'insecure', 'unloaded'],
 )
 def test_where_a_font_fails_oscillators_play_and_it_is_told(
   opens, tmp_path, make, before, why
