@@ -11,13 +11,10 @@ of a training step's time where this was measured.
 import contextlib
 import ctypes
 import gc
-import importlib.util
-import mmap
+import importlib.metadata
 import os
-import pathlib
 import sys
 from collections.abc import Iterator
-from typing import IO
 
 # Parameters of mallopt(3), and of madvise(2), on Linux.
 _TRIM_THRESHOLD = -1
@@ -26,12 +23,11 @@ _ARENA_MAX = -8
 _HUGE_PAGES = 14
 _HUGE_PAGE = 1 << 21
 _NEVER = 2**31 - 1
-_LIGHT = {
-  'xla_backend_optimization_level': '0',
-  # With emitters of fusions a CPU's programs take twice as long to compile.
-  'xla_cpu_use_fusion_emitters': 'false',
-}
-"""Flags of XLA."""
+_LEVEL = 'xla_backend_optimization_level'
+_EMITTERS = 'xla_cpu_use_fusion_emitters'
+_HAVE_EMITTERS = (0, 10), (0, 12)
+"""Versions of jaxlib, from the first up to the last but without it, that were
+seen to know the flag: one that XLA does not know ends the process."""
 
 
 def cores() -> int:
@@ -50,29 +46,22 @@ def compile_lightly() -> None:
 
   For a process that runs each program once and briefly, such as a demo, which
   else compiles for most of its time. Sums may be rounded otherwise. To be
-  called before the first computation; what XLA_FLAGS says already stands, and
-  flags that this jaxlib does not have, which would end the process, are left
-  out.
+  called before the first computation; what XLA_FLAGS says already stands.
   """
+  asked = {_LEVEL: '0'}
+  first, last = _HAVE_EMITTERS
+  if first <= _version('jaxlib') < last:
+    # With emitters of fusions a CPU's programs take twice as long to compile.
+    asked[_EMITTERS] = 'false'
   told = os.environ.get('XLA_FLAGS', '')
-  known = [name for name in _LIGHT if name not in told and _is_flag(name)]
-  asked = [told, *(f'--{name}={_LIGHT[name]}' for name in known)]
-  os.environ['XLA_FLAGS'] = ' '.join(filter(None, asked))
+  new = [f'--{name}={how}' for name, how in asked.items() if name not in told]
+  os.environ['XLA_FLAGS'] = ' '.join(filter(None, [told, *new]))
 
 
-def _is_flag(name: str) -> bool:
-  """Returns whether the libraries of jaxlib know a flag of XLA."""
-  spec = importlib.util.find_spec('jaxlib')
-  for folder in spec.submodule_search_locations or () if spec else ():
-    for path in pathlib.Path(folder).glob('*.so'):
-      with path.open('rb') as file, _mapped(file) as library:
-        if library.find(name.encode()) >= 0:
-          return True
-  return False
-
-
-def _mapped(file: IO[bytes]) -> mmap.mmap:
-  return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+def _version(name: str) -> tuple[int, ...]:
+  """Returns the version of a package, as far as it is numbers."""
+  parts = importlib.metadata.version(name).split('.')
+  return tuple(int(part) for part in parts if part.isdigit())
 
 
 def keep_memory(reserve: int = 1 << 28) -> bool:

@@ -1,4 +1,5 @@
 import gc
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -101,6 +102,7 @@ LIGHT = (
 
 
 def test_a_light_compilation_is_asked_for_unless_someone_did(monkeypatch):
+  monkeypatch.setattr(importlib.metadata, 'version', lambda _: '0.11.0')
   monkeypatch.setenv('XLA_FLAGS', '--xla_other=1')
   host.compile_lightly()
   asked = ['--xla_other=1', *(f'--{flag}' for flag in LIGHT)]
@@ -115,11 +117,15 @@ def test_a_light_compilation_is_asked_for_unless_someone_did(monkeypatch):
   assert os.environ['XLA_FLAGS'].split() == [f'--{flag}' for flag in LIGHT]
 
 
-def test_flags_that_this_jaxlib_lacks_are_left_out(monkeypatch):
-  monkeypatch.setattr(host, '_LIGHT', {'xla_of_another_day': '1'})
+@pytest.mark.parametrize(
+  ('version', 'flags'),
+  [('0.9.2', 1), ('0.10.2', 2), ('0.11.0.1', 2), ('0.12.0.1', 1), ('1.0', 1)],
+)
+def test_flags_that_a_jaxlib_lacks_are_left_out(monkeypatch, version, flags):
+  monkeypatch.setattr(importlib.metadata, 'version', lambda _: version)
   monkeypatch.setenv('XLA_FLAGS', '')
   host.compile_lightly()
-  assert os.environ['XLA_FLAGS'] == ''
+  assert os.environ['XLA_FLAGS'].split() == [f'--{f}' for f in LIGHT[:flags]]
 
 
 def test_what_is_asked_for_is_known_to_xla():
