@@ -10,7 +10,8 @@ from aurl_jax.deploy.composer import Composer
 from aurl_jax.generation import joining
 from aurl_jax.generation.request import Request
 from aurl_jax.music import midi
-from aurl_jax.serving import hearing, schema
+from aurl_jax.music.notes import Notes
+from aurl_jax.serving import hearing
 from aurl_jax.serving.engine import Engine
 from aurl_jax.serving.settings import MIDI, Settings
 
@@ -22,6 +23,11 @@ _BYTES = 800_000
 """Of files that are read to have loaded what reads long ones."""
 _ODD = (b'\x00\x90\x3c\x40', b'\x00\xff\x05\x04aaaa', b'\x00\xff\x01\xff')
 """Notes that never end, texts, and what is no event."""
+_SOUND = b'\x00\x90\x40\x40\x00\x90\x3c\x40\x10\x80\x3c\x40\x00\x80\x40\x40'
+_END = b'\x00\xff\x2f\x00'
+"""Two notes at once, the upper one first, and the end of a track."""
+_TUNE, _TIMES = (60, 64, 67, 72, 71, 67, 64, 62), 4
+"""Pitches of a bar, and how often it stands: repeats are looked for, too."""
 
 
 def usual(composer: Composer) -> list[Request]:
@@ -39,12 +45,13 @@ def usual(composer: Composer) -> list[Request]:
 
 
 def load_readers() -> None:
-  """Reads long odd files, so that the first of a stranger does not wait.
+  """Reads long files, so that the first of a stranger does not wait.
 
-  What reads these is compiled, and loaded when it is first needed.
+  What reads these, odd ones and sound ones, is compiled, and loaded when it is
+  first needed.
   """
-  for event in _ODD:
-    body = event * (_BYTES // len(event))
+  bodies = [event * (_BYTES // len(event)) for event in _ODD]
+  for body in (*bodies, _SOUND * (_BYTES // len(_SOUND)) + _END):
     head = b'MThd' + struct.pack('>IHHH', 6, 0, 1, 480)
     data = head + b'MTrk' + struct.pack('>I', len(body)) + body
     with contextlib.suppress(MidiError):
@@ -53,8 +60,11 @@ def load_readers() -> None:
 
 def load_studies() -> None:
   """Lets all studies hear a tune: some compile, or load what is compiled."""
+  pitch = _TUNE * _TIMES
+  onset = [2 * place for place in range(len(pitch))]
+  tune = Notes.build(4, {'onset': onset, 'duration': 2, 'pitch': list(pitch)})
   # A token that nobody is given: only limits are read.
-  hearing.heard(schema.TUNE, None, Settings(tokens=('0' * 16,)))
+  hearing.heard(midi.write(tune), None, Settings(tokens=('0' * 16,)))
 
 
 def warm(engine: Engine) -> None:

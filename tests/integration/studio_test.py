@@ -91,9 +91,12 @@ def save(page):
   """Saves the piece as a person does; returns where the file is."""
   known = set(page.saved.glob('*'))
   page.click('#save')
-  while not (new := set(page.saved.glob('*.mid')) - known):
+  while True:
+    new = set(page.saved.glob('*.mid')) - known
+    # The browser makes the file before it fills it.
+    if full := [path for path in new if path.stat().st_size]:
+      return full[0]
     page.wait('return 1')
-  return new.pop()
 
 
 def bytes_of(page):
