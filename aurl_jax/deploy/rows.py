@@ -136,10 +136,12 @@ def crowded(request: Request, notes: Notes) -> int:
   """
   if not request.crowd:
     return 0
+  most = judge_lib.crowd([judge_lib.begins(notes)])
+  if most <= request.crowd:
+    return 0
   told = [request.prompt_notes(), *request.lines().values()]
   given = [judge_lib.begins(music) for music in told if music is not None]
-  room = max(request.crowd, judge_lib.crowd(given))
-  return max(0, judge_lib.crowd([judge_lib.begins(notes)]) - room)
+  return max(0, most - max(request.crowd, judge_lib.crowd(given)))
 
 
 def judge(
