@@ -41,7 +41,7 @@ from aurl_jax.generation import longer
 from aurl_jax.generation.form import Form
 from aurl_jax.generation.judge import busy
 from aurl_jax.generation.piece import Piece
-from aurl_jax.music import midi, theory
+from aurl_jax.music import midi
 from aurl_jax.music import time as time_lib
 from aurl_jax.music.notes import Notes
 from aurl_jax.tokens import controls
@@ -128,7 +128,7 @@ def written(
       'seed': seed,
       'file': name,
       'took': round(time.monotonic() - began, 1),
-      'families': list(families_in(piece.notes)),
+      'families': list(controls.families(piece.notes)),
       'seconds': piece.report['seconds'],
       'grammatical': piece.grammatical,
       'ended': piece.ended,
@@ -155,41 +155,31 @@ def _formed(piece: Piece, bars: int) -> dict[str, Any]:
 
 def songs(split: str, page: str = 'pop') -> dict[str, np.ndarray]:
   """Returns the indicators of a split of a page's music, by name."""
+  return columns([indicators(notes) for notes in pieces_of(split, page)])
+
+
+def pieces_of(split: str, page: str) -> list[Notes]:
+  """Returns the pieces of a split of a page's music, as a model reads them."""
   run = sections.parse(pages.load(pages.find(page)))
   cache = data.prepared(run, quiet=True)
-  rows = [indicators(run.tokenizer.decode(ids)) for ids in cache[split]]
-  return columns(rows)
+  return [run.tokenizer.decode(ids) for ids in cache[split]]
 
 
 def bars_of(split: str, page: str) -> list[int]:
   """Returns how many bars each piece of a split has, of those with eight."""
-  run = sections.parse(pages.load(pages.find(page)))
-  cache = data.prepared(run, quiet=True)
-  pieces = [run.tokenizer.decode(ids) for ids in cache[split]]
+  pieces = pieces_of(split, page)
   counts = [len(time_lib.bar_starts(notes)) for notes in pieces]
   return [count for count in counts if count >= 2 * structure.STRETCH]
 
 
 def families_of(split: str, page: str) -> list[tuple[int, ...]]:
   """Returns the families of each piece of a split of at least eight bars."""
-  run = sections.parse(pages.load(pages.find(page)))
-  cache = data.prepared(run, quiet=True)
-  pieces = [run.tokenizer.decode(ids) for ids in cache[split]]
+  pieces = pieces_of(split, page)
   return [
-    families_in(notes)
+    controls.families(notes)
     for notes in pieces
     if len(time_lib.bar_starts(notes)) >= 2 * structure.STRETCH
   ]
-
-
-def families_in(notes: Notes) -> tuple[int, ...]:
-  """Returns the families of instruments that play, 16 for drums."""
-  used = [notes.tracks[i] for i in np.unique(notes.track).tolist()]
-  found = {
-    controls.DRUM_FAMILY if track.is_drum else track.program // theory.FAMILY
-    for track in used
-  }
-  return tuple(sorted(found))
 
 
 def columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:

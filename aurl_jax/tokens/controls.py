@@ -125,19 +125,29 @@ def of(
   if not len(notes):
     return Controls(style=style)
   edges = np.array([notes.onset[0], notes.end])
-  used = [notes.tracks[i] for i in np.unique(notes.track).tolist()]
-  families = {
-    DRUM_FAMILY if track.is_drum else track.program // theory.FAMILY
-    for track in used
-  }
   whole = _levels(notes, edges)[0]._replace(key=key(notes))
   starts = np.append(time.bar_starts(notes), notes.end)
   return Controls(
     piece=whole,
-    instruments=tuple(sorted(families)),
+    instruments=families(notes),
     style=style,
     bars=tuple(_levels(notes, starts)) if bars else (),
   )
+
+
+def families(notes: Notes) -> tuple[int, ...]:
+  """Returns the families of instruments that play, ascending.
+
+  Example:
+    >>> families(Notes.build(4, {'onset': 0, 'duration': 4, 'pitch': [60]}))
+    (0,)
+  """
+  used = [notes.tracks[i] for i in np.unique(notes.track).tolist()]
+  found = {
+    DRUM_FAMILY if track.is_drum else track.program // theory.FAMILY
+    for track in used
+  }
+  return tuple(sorted(found))
 
 
 def beside(notes: Notes, grid: Grid, first: int, last: int) -> Controls:

@@ -9,6 +9,7 @@ import pytest
 from aurl_jax.generation.piece import Piece
 from aurl_jax.music.notes import Notes, Track
 from aurl_jax.music.rebuild import rebuilt
+from aurl_jax.tokens import controls
 
 
 @pytest.fixture(scope='module')
@@ -118,7 +119,7 @@ def test_pieces_may_be_asked_for_the_instruments_of_the_music(tool, tmp_path):
   drums = Notes.build(4, {'onset': 0, 'duration': 1, 'pitch': [36, 40]})
   played = [Track(program=42), Track(is_drum=True)]
   both = rebuilt(drums, {'track': np.array([0, 1])}, tracks=played)
-  assert tool.families_in(both) == (5, 16)
+  assert controls.families(both) == (5, 16)
 
 
 def test_an_indicator_that_no_piece_has_is_told_so(tool):
